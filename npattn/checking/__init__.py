@@ -1,0 +1,16 @@
+"""Gradient checks that name the worst entry and say what they would have caught."""
+
+from npattn.checking.gradcheck import assert_gradients, gradcheck
+from npattn.checking.report import Entry, Report, Row, format_table
+from npattn.checking.second_order import gradcheck_second_order, hessian_vector_product
+
+__all__ = [
+    "Entry",
+    "Report",
+    "Row",
+    "assert_gradients",
+    "format_table",
+    "gradcheck",
+    "gradcheck_second_order",
+    "hessian_vector_product",
+]

@@ -1,0 +1,31 @@
+"""What a method of differentiation reports, whichever it is."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Derivatives(NamedTuple):
+    """The derivatives of a weighted sum of outputs along n directions, and how well known."""
+
+    value: np.ndarray  # (n,)
+    size: np.ndarray   # (n,) sum of the absolute contributions that were added to give value
+    error: np.ndarray  # (n,) estimated error of value, beyond rounding
+    moves: np.ndarray  # (n,) False where it is certain that no output depends on the direction
+    rounding: float    # how far apart equally good double-precision results may lie
+
+
+class UnitDirections(Sequence):
+    """The directions of single entries: arrays of `shape`, 1 at one flat index and 0 elsewhere."""
+
+    def __init__(self, shape, indices):
+        self.shape, self.indices = shape, indices
+
+    def __len__(self):
+        return len(self.indices)
+
+    def __getitem__(self, i):
+        direction = np.zeros(self.shape)
+        direction.flat[self.indices[i]] = 1.0
+        return direction

@@ -1,0 +1,162 @@
+"""Is a backward right, in every entry, and how sure can one be?
+
+With a random upstream gradient dY, the backward claims to know every derivative of one number,
+
+    L(X) = Σ dY · f(X)        dX = ∂L/∂X
+
+so each entry of dX is compared with the derivative of L along that entry alone, taken from the
+forward only: by the complex step, exact to rounding, or where f does not take complex numbers by
+central differences with an estimated error. An entry that no output depends on (a masked key, a
+padded position) must be exactly 0.
+
+The tolerance comes from measured rounding (see leaf.py), and so does `Report.smallest_fault`, the
+promise that any single entry off by more would have been reported.
+"""
+
+from contextlib import contextmanager
+
+import numpy as np
+
+from npattn.checking.central import CentralDifference
+from npattn.checking.complex_step import ComplexStep
+from npattn.checking.leaf import check_leaf
+from npattn.checking.naming import axis_words, entry_name
+from npattn.checking.pairs import Pair, flat, random_upstream
+from npattn.checking.report import Report, Row
+from npattn.trees import tree_map
+
+NUDGES = 3
+
+
+def gradcheck(f, f_backward, *args, axes=None, seed=0, rtol=1e-12, method="auto",
+              max_entries=None, name=None, names=None, **kwargs):
+    """Check every gradient that f_backward returns, at the given arguments.
+
+    f, f_backward  Y, cache = f(*args, **kwargs) and gradients = f_backward(dY, cache); or only Y,
+                   and f_backward(dY, Y)
+    args           float arrays and trees of float arrays are differentiated, the rest held fixed;
+                   a Generator (also in kwargs) draws the same numbers in each call
+    axes           words for the report: {"K": "batch head key dim", "params.W": "in out"}
+    seed           of dY and of what is sampled
+    rtol           tolerance relative to the sum of absolute contributions to an entry
+    method         "complex", "central", or "auto": complex where f allows it
+    max_entries    take only so many random entries of each array one by one, and all at once along
+                   random signs
+    name, names    what the report calls f and the arguments; None takes them from f
+
+    Returns a `Report`. What the pair does wrong is a failure in it; what the caller does wrong
+    raises TypeError or ValueError, and exceptions inside f and f_backward pass through.
+    """
+    if method not in ("auto", "complex", "central"):
+        raise ValueError(f"method must be 'auto', 'complex' or 'central', got {method!r}")
+    pair = Pair(f, f_backward, args, kwargs, names)
+    words, rng = axis_words(axes, pair.paths, pair.leaves), np.random.default_rng(seed)
+    title = name or title_of(f)
+    try:
+        dY, cache, gradients, failures = run_backward(pair, rng)
+    except Misbehaviour as fault:
+        return Report(title, "calling it", failures=(str(fault),))
+    truth, note = choose_method(method, pair.outputs, pair.leaves, flat(dY), rng)
+    eps, rows = max(np.finfo(leaf.dtype).eps for leaf in pair.leaves), []
+    own = backward_rounding(pair, dY, cache, gradients, rng)
+    for k, (path, got) in enumerate(zip(pair.paths, gradients, strict=True)):
+        if got is None:
+            rows.append(Row(f"d{path}", 0, pair.leaves[k].size, None, np.inf, False, None, None))
+            continue
+
+        def called(index, path=path):
+            return entry_name(path, index, words.get(path))
+
+        row, wrong = check_leaf(
+            truth, k, got, called, own_rounding=own[k], rtol=rtol, eps=eps, rng=rng,
+            max_entries=max_entries,
+        )
+        rows.append(row)
+        failures += wrong
+    return Report(title, truth.name, tuple(rows), tuple(failures), (note,) if note else ())
+
+
+def assert_gradients(f, f_backward, *args, **options):
+    """`gradcheck` for a test: raises AssertionError with the whole report unless all is right."""
+    report = gradcheck(f, f_backward, *args, **options)
+    if not report.ok:
+        raise AssertionError(str(report))
+    return report
+
+
+class Misbehaviour(Exception):
+    """The pair does something that makes its gradients meaningless."""
+
+
+def run_backward(pair, rng):
+    """dY, cache, gradients, complaints. Each half is called twice and must agree with itself."""
+    with _catching_writes("f writes to one of its arguments"):
+        (Y, cache), (again, _) = pair.forward(), pair.forward()
+    dY = random_upstream(Y, rng)
+    if not np.isfinite(flat(Y)).all():
+        raise Misbehaviour("f returns NaN or inf, so there are no gradients to compare")
+    if not _same(flat(Y), flat(again)):
+        raise Misbehaviour("f gives another result when called again; pass its rng as an argument")
+    with _catching_writes("the backward writes to dY or to an argument of f"):
+        gradients, complaints = pair.gradients(dY, cache)
+        again, _ = pair.gradients(dY, cache)
+    pairs = [(a, b) for a, b in zip(gradients, again, strict=True) if a is not None]
+    if not all(b is not None and _same(a, b) for a, b in pairs):
+        complaints.append("the backward writes to the cache: called twice, it gives two results")
+    return dY, cache, gradients, complaints
+
+
+def backward_rounding(pair, dY, cache, gradients, rng):
+    """How far each gradient array moves when dY does by a last bit or two: the largest change.
+
+    That draws the backward's roundings anew, which the truth, being computed another way, does not
+    show. An error that is no rounding hardly changes, so none can hide behind this.
+    """
+
+    def nudge(leaf):
+        eps = np.finfo(leaf.dtype).eps
+        return leaf * (1 + 2 * eps * rng.choice([-1.0, 1.0], leaf.shape)).astype(leaf.dtype)
+
+    largest = np.zeros(len(gradients))
+    for _ in range(NUDGES):
+        nudged, _ = pair.gradients(tree_map(nudge, dY), cache)
+        for k, (a, b) in enumerate(zip(gradients, nudged, strict=True)):
+            if a is not None and a.size:
+                largest[k] = np.fmax(largest[k], np.abs(a - b).max())
+    return largest
+
+
+def choose_method(method, F, leaves, dY, rng):
+    """The source of truth for Σ dY·F(leaves), and why it is not the complex step, if it is not."""
+    central = CentralDifference(F, leaves, dY)
+    if method == "central":
+        return central, None
+    step = ComplexStep(F, leaves, dY, central.Y)
+    directions = [rng.choice([-1.0, 1.0], leaf.shape) for leaf in leaves]
+    why = step.refusal(directions, central.along(directions))
+    if why is None:
+        return step, None
+    if method == "complex":
+        raise TypeError(f"method 'complex' cannot be used: {why}")
+    return central, f"central differences, because {why}"
+
+
+def title_of(f):
+    """A name for f, also for a functools.partial or a callable object."""
+    return getattr(getattr(f, "func", f), "__name__", type(f).__name__)
+
+
+def _same(a, b):
+    """Equal up to what thread scheduling may do to a sum."""
+    slack = 1e3 * np.finfo(a.dtype).eps * np.abs(a[np.isfinite(a)]).max(initial=0.0)
+    return a.shape == b.shape and np.allclose(a, b, rtol=0.0, atol=slack, equal_nan=True)
+
+
+@contextmanager
+def _catching_writes(sentence):
+    try:
+        yield
+    except ValueError as error:
+        if "read-only" not in str(error):
+            raise
+        raise Misbehaviour(f"{sentence} ({error})") from error

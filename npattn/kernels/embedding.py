@@ -1,0 +1,55 @@
+"""Embedding: a row of a table for every id, and its backward.
+
+    Y[...] = E[ids[...]]       ids (...) integers, E (vocabulary, D), Y (..., D)
+
+This is a linear layer on one-hot rows, without the multiplications by zero.
+Source: Vaswani et al. 2017, section 3.4; d2l 15.1. The factor √D of that section is left to
+the caller.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from npattn.kernels.arrays import require_floats
+
+
+class EmbeddingCache(NamedTuple):
+    """What embedding_backward reads."""
+
+    ids: np.ndarray  # (...)
+    E: np.ndarray    # (vocabulary, D)
+
+
+def embedding(ids, E):
+    """The rows of the table that the ids name.
+
+    ids  (...)           integers from 0 to vocabulary − 1
+    E    (vocabulary, D) the table
+
+    Returns Y (..., D) and the cache.
+    Raises TypeError if ids are no integers, ValueError if one lies outside the table.
+    """
+    require_floats(E=E)
+    if E.ndim != 2:
+        raise ValueError(f"E must be (vocabulary, D), got shape {E.shape}")
+    if not isinstance(ids, np.ndarray) or ids.dtype.kind not in "iu":
+        came = ids.dtype if isinstance(ids, np.ndarray) else type(ids).__name__
+        raise TypeError(f"ids must be an integer array, got {came}")
+    if ids.size and (ids.min() < 0 or ids.max() >= len(E)):
+        raise ValueError(
+            f"ids must lie in 0 … {len(E) - 1}, the rows of E; got {ids.min()} … {ids.max()}"
+        )
+    return E[ids], EmbeddingCache(ids, E)
+
+
+def embedding_backward(dY, cache):
+    """dE from dY (..., D). An id that occurs twice gathers both gradients, an absent one gets 0."""
+    ids, E = cache
+    dE = np.zeros(E.shape, dY.dtype)
+    if ids.size:
+        # Y_n = E[ids_n], so dE_v = Σ dY_n over the n with ids_n = v: sort, then add up each run
+        order = np.argsort(ids, axis=None, kind="stable")
+        present, starts = np.unique(ids.ravel()[order], return_index=True)
+        dE[present] = np.add.reduceat(dY.reshape(-1, E.shape[1])[order], starts, axis=0)
+    return dE

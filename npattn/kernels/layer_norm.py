@@ -1,0 +1,80 @@
+"""Layer normalization and its backward.
+
+    X̂ = (X − mean) / √(var + eps)      mean and var (the biased one, over D) of each row
+    Y = X̂ ⊙ gain + bias                X (..., D), gain and bias (D,)
+
+`...` stands for any leading axes; each position is normalized by itself.
+Source: Ba, Kiros and Hinton 2016, "Layer Normalization", section 3; d2l 11.7.3.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from npattn.kernels.arrays import require_floats
+
+
+class LayerNormParams(NamedTuple):
+    """What layer_norm learns. The gradient has the same type."""
+
+    gain: np.ndarray  # (D,)
+    bias: np.ndarray  # (D,)
+
+
+class LayerNormCache(NamedTuple):
+    """What layer_norm_backward reads."""
+
+    Xhat: np.ndarray  # (..., D) the normalized rows
+    rstd: np.ndarray  # (..., 1) 1 / √(var + eps)
+    params: LayerNormParams
+
+
+def init_layer_norm(D, *, dtype=np.float64):
+    """Gain 1 and bias 0: at the start the layer only normalizes."""
+    return LayerNormParams(np.ones(D, dtype), np.zeros(D, dtype))
+
+
+def layer_norm(X, params, *, eps=1e-5):
+    """Every row shifted to mean 0 and scaled to variance 1, then stretched by gain and bias.
+
+    X       (..., D)
+    params  LayerNormParams: gain (D,), bias (D,)
+    eps     added to the variance, so that a constant row gives X̂ = 0
+
+    Returns Y (..., D) and the cache.
+    Raises ValueError if the widths disagree, TypeError for other than float arrays.
+    """
+    gain, bias = params
+    require_floats(X=X, gain=gain, bias=bias)
+    if X.ndim < 1 or not X.shape[-1:] == gain.shape == bias.shape:
+        raise ValueError(
+            f"X {X.shape} does not fit gain {gain.shape} and bias {bias.shape}: "
+            "X must be (..., D), gain and bias (D,)"
+        )
+    Xhat = X - _row_mean(X)
+    rstd = 1.0 / np.sqrt(_row_mean(Xhat * Xhat) + float(eps))
+    Xhat *= rstd
+    return Xhat * gain + bias, LayerNormCache(Xhat, rstd, params)
+
+
+def layer_norm_backward(dY, cache):
+    """dX and dparams from dY (..., D).
+
+    The mean and the variance depend on X too. Each takes one direction out of the gradient:
+    dX = rstd ⊙ (dX̂ − mean(dX̂) − X̂ ⊙ mean(dX̂ ⊙ X̂)).
+    """
+    Xhat, rstd, (gain, _) = cache
+    # Y = X̂ ⊙ gain + bias
+    dXhat = dY * gain
+    leading = tuple(range(dY.ndim - 1))
+    dgain = (dY * Xhat).sum(axis=leading)
+    dbias = dY.sum(axis=leading)
+    # X̂ = (X − mean) · rstd
+    dX = dXhat - _row_mean(dXhat)
+    dX -= Xhat * _row_mean(dXhat * Xhat)
+    dX *= rstd
+    return dX, LayerNormParams(dgain, dbias)
+
+
+def _row_mean(X):
+    return X.sum(axis=-1, keepdims=True) / X.shape[-1]

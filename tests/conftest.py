@@ -1,0 +1,113 @@
+"""What the test modules share: drawn inputs, and one check that every pair has to pass."""
+
+import copy
+import functools
+
+import numpy as np
+import pytest
+
+from npattn import checking
+from npattn.trees import tree_leaves, tree_map
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(2017)
+
+
+@pytest.fixture
+def draw(rng):
+    """draw(2, 3): normal numbers of that shape."""
+    return lambda *shape: rng.standard_normal(shape)
+
+
+@pytest.fixture
+def shake(draw):
+    """shake(params): the same form, but no bias is 0 and no gain is 1."""
+    return lambda params: tree_map(lambda p: p + 0.3 * draw(*p.shape), params)
+
+
+@pytest.fixture
+def draw_mask(rng):
+    """draw_mask(..., Tq, Tk): query 0 is dead, the others may attend to key 0 and some more."""
+
+    def draw_one(*shape):
+        mask = rng.random(shape) < 0.5
+        mask[..., 0] = True
+        mask[..., 0, :] = False
+        return mask
+
+    return draw_one
+
+
+@pytest.fixture
+def assert_gradients():
+    """The checker, without its way out for code that takes no complex numbers: all of ours does."""
+    return functools.partial(checking.assert_gradients, method="complex")
+
+
+# Memory layouts of the same numbers. A pair must not care, and it may not write to any of them.
+LAYOUTS = {
+    "C order": lambda X: np.array(X, order="C"),
+    "Fortran order": lambda X: np.array(X, order="F"),
+    "negative strides": lambda X: np.flip(np.flip(X).copy()),
+    "every other entry": lambda X: np.repeat(X, 2, axis=-1)[..., ::2] if X.ndim else X,
+}
+SINGLE = {"float32": lambda X: X.astype(np.float32) if X.dtype == np.float64 else X}
+
+
+@pytest.fixture(params=[*LAYOUTS, *SINGLE])
+def convention(request):
+    """convention(f, f_backward, *args, **kwargs) checks what the convention promises of a pair:
+
+    no argument, parameter or cache is written to; float32 stays float32 in output, cache and all
+    gradients; the memory layout changes nothing; gradients have the form of their arguments.
+    """
+    dress = {**LAYOUTS, **SINGLE}[request.param]
+    dtype, tolerance = (np.float32, 1e-4) if request.param in SINGLE else (np.float64, 1e-13)
+
+    def check(f, f_backward, *args, **kwargs):
+        expected = _run(f, f_backward, args, kwargs, LAYOUTS["C order"])
+        found = _run(f, f_backward, args, kwargs, dress)
+        for (Y, _, gradients) in (expected, found):
+            wanted = tuple(arg for arg in args if _is_differentiable(arg))
+            tree_map(_assert_same_shape, wanted[0] if len(wanted) == 1 else wanted, gradients)
+            assert all(np.isfinite(leaf).all() for leaf in tree_leaves((Y, gradients)))
+        assert {leaf.dtype for leaf in _floats(found)} == {np.dtype(dtype)}
+        for got, want in zip(_floats(found), _floats(expected), strict=True):
+            scale = max(1.0, np.abs(want).max(initial=0.0))
+            np.testing.assert_allclose(got, want, rtol=0.0, atol=tolerance * scale)
+
+    return check
+
+
+def _run(f, f_backward, args, kwargs, dress):
+    """Y, cache and gradients from read-only arrays only."""
+
+    def prepare(leaf):
+        return _freeze(dress(leaf)) if isinstance(leaf, np.ndarray) else copy.deepcopy(leaf)
+
+    args = tree_map(prepare, args)
+    result = f(*args, **{name: prepare(value) for name, value in kwargs.items()})
+    Y, cache = tree_map(_freeze, result if type(result) is tuple else (result, result))
+    dY = np.random.default_rng(0).standard_normal(np.shape(Y))
+    return Y, cache, f_backward(prepare(np.asarray(dY)), cache)
+
+
+def _freeze(leaf):
+    if isinstance(leaf, np.ndarray):
+        leaf.setflags(write=False)
+    return leaf
+
+
+def _floats(tree):
+    leaves = [leaf for leaf in tree_leaves(tree) if isinstance(leaf, (np.ndarray, np.floating))]
+    return [leaf for leaf in leaves if leaf.dtype.kind == "f"]
+
+
+def _is_differentiable(arg):
+    return isinstance(arg, (tuple, np.ndarray)) and bool(_floats(arg))
+
+
+def _assert_same_shape(leaf, gradient):
+    assert np.shape(leaf) == np.shape(gradient)

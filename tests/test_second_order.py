@@ -1,0 +1,79 @@
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from npattn.checking import gradcheck_second_order, hessian_vector_product
+from npattn.kernels.attention import attention, attention_backward
+
+
+class Cache(NamedTuple):
+    X: np.ndarray
+    A: np.ndarray
+
+
+def quadratic(X, A):
+    return 0.5 * X @ A @ X, Cache(X, A)
+
+
+def quadratic_backward(dY, cache):
+    X, A = cache
+    return dY * 0.5 * (A + A.T) @ X, dY * 0.5 * np.outer(X, X)
+
+
+def arguments():
+    rng = np.random.default_rng(1)
+    Q, K, V = (rng.normal(size=shape) for shape in [(2, 3, 4), (2, 5, 4), (2, 5, 6)])
+    mask = rng.random((2, 3, 5)) < 0.7
+    mask[1, 2] = False
+    return Q, K, V, mask
+
+
+def test_the_hessian_of_a_quadratic_form_is_its_matrix():
+    A, X, v = np.array([[2.0, 1.0], [1.0, 3.0]]), np.array([0.3, -0.7]), np.array([1.0, 2.0])
+    HX, HA = hessian_vector_product(
+        quadratic, quadratic_backward, X, A, dY=1.0, direction=(v, np.zeros((2, 2)))
+    )
+    np.testing.assert_allclose(HX, A @ v, rtol=1e-15)
+    np.testing.assert_allclose(HA, 0.5 * (np.outer(X, v) + np.outer(v, X)), rtol=1e-15)
+
+
+def test_one_argument_gives_one_bare_array():
+    got = hessian_vector_product(
+        lambda X: (X**3, Cache(X, None)), lambda dY, cache: dY * 3 * cache.X**2,
+        np.array([1.0, 2.0]), dY=np.array([1.0, -1.0]), direction=np.array([1.0, 0.5]),
+    )
+    np.testing.assert_allclose(got, [6.0, -6.0], rtol=1e-15)
+
+
+def test_attention_has_a_symmetric_hessian():
+    report = gradcheck_second_order(attention, attention_backward, *arguments())
+    assert report.ok, str(report)
+    assert [row.path for row in report.rows] == ["d²L/dQ", "d²L/dK", "d²L/dV", "slope"]
+    assert report.rows[0].worst.error < 1e-13 and report.smallest_fault < 1e-6
+
+
+def test_a_backward_that_is_no_gradient_is_not_symmetric():
+    def wrong(dO, cache):
+        dQ, dK, dV = attention_backward(dO, cache)
+        return dQ, dK * (1 + 1e-6), dV
+
+    report = gradcheck_second_order(attention, wrong, *arguments())
+    assert any(failure.startswith("d²L/dQ dK is ") for failure in report.failures)
+
+
+def test_a_backward_that_drops_the_imaginary_part_disagrees_with_the_slope():
+    def dropping(dO, cache):
+        return tuple(d.real for d in attention_backward(dO, cache))
+
+    report = gradcheck_second_order(attention, dropping, *arguments())
+    assert any(failure.startswith("slope is 0, should be ") for failure in report.failures)
+
+
+def test_broken_pairs_are_reported_and_wrong_directions_raise():
+    report = gradcheck_second_order(attention, lambda dO, cache: None, *arguments())
+    assert not report.ok and "returned None" in report.failures[0]
+    with pytest.raises(ValueError, match="direction must have leaves of shapes"):
+        hessian_vector_product(
+            attention, attention_backward, *arguments(), dY=1.0, direction=(np.ones(2),) * 3
+        )
