@@ -1,0 +1,1 @@
+"""Kernels composed: parameter tuples, and pairs that contain calls only, no new calculus."""

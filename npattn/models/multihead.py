@@ -1,0 +1,114 @@
+"""Multi-head attention and its backward: kernels composed, no new calculus.
+
+    Q, K, V = split(Xq Wq + bq), split(Xk Wk + bk), split(Xv Wv + bv)     (..., H, T, D/H)
+    O = attention(Q, K, V)                                                (..., H, Tq, D/H)
+    Y = merge(O) Wo + bo                                                  (..., Tq, Do)
+
+Self-attention passes one X three times and adds the three gradients, in sight:
+dX = dXq + dXk + dXv. Cross-attention passes the decoder's X and the encoder's output twice.
+Source: Vaswani et al. 2017, section 3.2.2; d2l 11.5.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from npattn.kernels.attention import AttentionCache, attention, attention_backward
+from npattn.kernels.heads import (
+    merge_heads,
+    merge_heads_backward,
+    split_heads,
+    split_heads_backward,
+)
+from npattn.kernels.linear import (
+    LinearCache,
+    LinearParams,
+    init_linear,
+    linear,
+    linear_backward,
+)
+
+
+class MultiHeadParams(NamedTuple):
+    """What multihead_attention learns. The gradient has the same type."""
+
+    query: LinearParams          # W (Dq, D)
+    key: LinearParams            # W (Dk, D)
+    value: LinearParams          # W (Dv, D)
+    output: LinearParams | None  # W (D, Do), or None to return the merged heads
+
+
+class MultiHeadCache(NamedTuple):
+    """What multihead_attention_backward reads. `attention.P` is what a head grid draws."""
+
+    query: LinearCache
+    key: LinearCache
+    value: LinearCache
+    attention: AttentionCache    # P (..., H, Tq, Tk)
+    output: LinearCache | None
+
+
+def init_multihead(D, rng, *, Dq=None, Dk=None, Dv=None, bias=True, output=True, dtype=np.float64):
+    """Parameters of width D for sources Dq, Dk, Dv wide (D each unless given), Glorot-uniform."""
+    def projection(Din):
+        return init_linear(Din or D, D, rng, bias=bias, dtype=dtype)
+
+    return MultiHeadParams(
+        projection(Dq), projection(Dk), projection(Dv), projection(D) if output else None
+    )
+
+
+def multihead_attention(
+    Xq, Xk, Xv, params, mask=None, *, num_heads, scale=None, dropout=0.0, rng=None
+):
+    """`num_heads` attentions side by side, each on its own share of the projected columns.
+
+    Xq       (..., Tq, Dq)  where queries come from
+    Xk       (..., Tk, Dk)  where keys come from
+    Xv       (..., Tk, Dv)  where values come from
+    params   MultiHeadParams; biases and the output projection may be None
+    mask     bool, broadcastable to (..., Tq, Tk), the same for every head; or with a head
+             axis, broadcastable to (..., H, Tq, Tk): then it has one axis more than Xq
+    scale    factor on the scores; None means 1/√(D/H), by the width of one head
+    dropout  share of the weights that is dropped while rng, a Generator, is given
+
+    Returns Y (..., Tq, Do) and the cache.
+    Raises ValueError if shapes disagree or num_heads does not divide the width.
+    """
+    query, query_cache = linear(Xq, params.query)
+    key, key_cache = linear(Xk, params.key)
+    value, value_cache = linear(Xv, params.value)
+    O, attention_cache = attention(
+        split_heads(query, num_heads),
+        split_heads(key, num_heads),
+        split_heads(value, num_heads),
+        _with_head_axis(mask, Xq.ndim),
+        scale=scale,
+        dropout=dropout,
+        rng=rng,
+    )
+    Y, output_cache = merge_heads(O), None
+    if params.output is not None:
+        Y, output_cache = linear(Y, params.output)
+    return Y, MultiHeadCache(query_cache, key_cache, value_cache, attention_cache, output_cache)
+
+
+def multihead_attention_backward(dY, cache):
+    """dXq, dXk, dXv and dparams from dY (..., Tq, Do): the forward's calls, undone in reverse."""
+    dmerged, doutput = dY, None
+    if cache.output is not None:
+        dmerged, doutput = linear_backward(dY, cache.output)
+    num_heads = cache.attention.P.shape[-3]
+    dO = merge_heads_backward(dmerged, num_heads)
+    dQ, dK, dV = attention_backward(dO, cache.attention)
+    dXq, dquery = linear_backward(split_heads_backward(dQ), cache.query)
+    dXk, dkey = linear_backward(split_heads_backward(dK), cache.key)
+    dXv, dvalue = linear_backward(split_heads_backward(dV), cache.value)
+    return dXq, dXk, dXv, MultiHeadParams(dquery, dkey, dvalue, doutput)
+
+
+def _with_head_axis(mask, ndim):
+    """A mask without a head axis gets one of length 1, so that it serves every head."""
+    if not isinstance(mask, np.ndarray) or mask.ndim > ndim:
+        return mask
+    return np.expand_dims(mask, -3) if mask.ndim >= 3 else mask

@@ -1,0 +1,254 @@
+"""The Transformer: token ids in, logits over the next token out.
+
+    encode   source ids → embedding + positions → encoder → memory M      (..., Ts, D)
+    decode   target ids, M → embedding + positions → decoder → linear     (..., Tt, C)
+
+Decoding is always causal, in training and in evaluation alike: position t sees the tokens
+0 … t and predicts token t + 1. Padding masks are (..., T), True = a real token.
+Source: Vaswani et al. 2017, section 3; d2l 11.7.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from npattn.kernels.arrays import require_rate
+from npattn.kernels.dropout import DropoutCache, dropout, dropout_backward
+from npattn.kernels.embedding import EmbeddingCache, embedding, embedding_backward
+from npattn.kernels.linear import (
+    LinearCache,
+    LinearParams,
+    init_linear,
+    linear,
+    linear_backward,
+)
+from npattn.kernels.masks import causal_mask, combine_masks
+from npattn.kernels.positions import sinusoidal_positions
+from npattn.models.decoder import (
+    DecoderCache,
+    DecoderParams,
+    decoder,
+    decoder_backward,
+    init_decoder,
+)
+from npattn.models.encoder import (
+    EncoderCache,
+    EncoderParams,
+    encoder,
+    encoder_backward,
+    init_encoder,
+)
+from npattn.models.feed_forward import ACTIVATIONS
+
+
+@dataclass(frozen=True)
+class TransformerConfig:
+    """The sizes and switches of a Transformer: everything that is no array."""
+
+    source_vocabulary: int
+    target_vocabulary: int
+    width: int = 64                 # D
+    num_heads: int = 4
+    hidden: int = 128               # of the feed-forward networks
+    encoder_blocks: int = 1
+    decoder_blocks: int = 1
+    norm: str = "pre"               # "post" as in d2l and Vaswani et al.
+    activation: str = "relu"
+    scale_embeddings: bool = False  # times √D, as in d2l and Vaswani et al.
+    dropout: float = 0.0
+
+    def __post_init__(self):
+        for name in (
+            "source_vocabulary", "target_vocabulary", "width", "num_heads", "hidden",
+            "encoder_blocks", "decoder_blocks",
+        ):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.width % self.num_heads:
+            raise ValueError(f"num_heads={self.num_heads} does not divide width={self.width}")
+        if self.norm not in ("post", "pre"):
+            raise ValueError(f'norm must be "post" or "pre", got {self.norm!r}')
+        if self.activation not in ACTIVATIONS:
+            raise ValueError(
+                f"activation must be one of {', '.join(ACTIVATIONS)}, got {self.activation!r}"
+            )
+        require_rate(self.dropout)
+
+    def block_options(self, rng):
+        """What every block is told."""
+        return dict(
+            num_heads=self.num_heads, norm=self.norm, activation=self.activation,
+            dropout=self.dropout, rng=rng,
+        )
+
+
+class EncodeParams(NamedTuple):
+    """What encode learns. The gradient has the same type."""
+
+    embedding: np.ndarray  # (source_vocabulary, D)
+    stack: EncoderParams
+
+
+class DecodeParams(NamedTuple):
+    """What decode learns. The gradient has the same type."""
+
+    embedding: np.ndarray  # (target_vocabulary, D)
+    stack: DecoderParams
+    output: LinearParams   # W (D, target_vocabulary)
+
+
+class TransformerParams(NamedTuple):
+    """What transformer learns. The gradient has the same type."""
+
+    encode: EncodeParams
+    decode: DecodeParams
+
+
+class EmbedCache(NamedTuple):
+    """What embed_tokens_backward reads."""
+
+    embedding: EmbeddingCache
+    factor: float
+    dropped: DropoutCache
+
+
+class EncodeCache(NamedTuple):
+    """What encode_backward reads."""
+
+    embed: EmbedCache
+    stack: EncoderCache
+
+
+class DecodeCache(NamedTuple):
+    """What decode_backward reads."""
+
+    embed: EmbedCache
+    stack: DecoderCache
+    output: LinearCache
+
+
+class TransformerCache(NamedTuple):
+    """What transformer_backward reads."""
+
+    encode: EncodeCache
+    decode: DecodeCache
+
+
+def init_transformer(config, rng, *, dtype=np.float64):
+    """Parameters for `config`: embeddings normal with variance 1/D, layers Glorot-uniform."""
+    D, F = config.width, config.hidden
+    common = dict(norm=config.norm, dtype=dtype)
+
+    def table(vocabulary):
+        return rng.normal(0.0, 1.0 / math.sqrt(D), (vocabulary, D)).astype(dtype)
+
+    return TransformerParams(
+        EncodeParams(
+            table(config.source_vocabulary),
+            init_encoder(D, F, config.encoder_blocks, rng, **common),
+        ),
+        DecodeParams(
+            table(config.target_vocabulary),
+            init_decoder(D, F, config.decoder_blocks, rng, **common),
+            init_linear(D, config.target_vocabulary, rng, dtype=dtype),
+        ),
+    )
+
+
+def embed_tokens(ids, E, *, config, offset=0, rng=None):
+    """Token embeddings plus positions.
+
+    ids     (..., T)  integers
+    E       (vocabulary, D)
+    offset  the position of the first id
+
+    Returns X (..., T, D) and the cache.
+    """
+    factor = math.sqrt(config.width) if config.scale_embeddings else 1.0
+    rows, embedding_cache = embedding(ids, E)
+    positions = sinusoidal_positions(ids.shape[-1], E.shape[-1], offset=offset, dtype=E.real.dtype)
+    X, dropped = dropout(rows * factor + positions, config.dropout, rng)
+    return X, EmbedCache(embedding_cache, factor, dropped)
+
+
+def embed_tokens_backward(dX, cache):
+    """dE from dX; the positions are constants."""
+    return embedding_backward(dropout_backward(dX, cache.dropped) * cache.factor, cache.embedding)
+
+
+def encode(source, params, source_mask=None, *, config, rng=None):
+    """The memory that the decoder attends to.
+
+    source       (..., Ts)  integers
+    params       EncodeParams
+    source_mask  (..., Ts)  bool, True = a real token
+
+    Returns M (..., Ts, D) and the cache.
+    """
+    X, embed_cache = embed_tokens(source, params.embedding, config=config, rng=rng)
+    M, stack = encoder(X, params.stack, key_mask(source_mask), **config.block_options(rng))
+    return M, EncodeCache(embed_cache, stack)
+
+
+def encode_backward(dM, cache):
+    """dparams from dM."""
+    dX, dstack = encoder_backward(dM, cache.stack)
+    return EncodeParams(embed_tokens_backward(dX, cache.embed), dstack)
+
+
+def decode(target, M, params, target_mask=None, source_mask=None, *, config, rng=None):
+    """Logits for the token after each target token, given the memory.
+
+    target       (..., Tt)     integers, starting with the token that begins a sentence
+    M            (..., Ts, D)  from `encode`
+    params       DecodeParams
+    target_mask  (..., Tt)     bool, True = a real token
+    source_mask  (..., Ts)     bool, likewise
+
+    Returns logits (..., Tt, target_vocabulary) and the cache.
+    """
+    X, embed_cache = embed_tokens(target, params.embedding, config=config, rng=rng)
+    mask = combine_masks(causal_mask(target.shape[-1]), key_mask(target_mask))
+    Y, stack = decoder(
+        X, M, params.stack, mask, key_mask(source_mask), **config.block_options(rng)
+    )
+    logits, output = linear(Y, params.output)
+    return logits, DecodeCache(embed_cache, stack, output)
+
+
+def decode_backward(dlogits, cache):
+    """dM and dparams from dlogits."""
+    dY, doutput = linear_backward(dlogits, cache.output)
+    dX, dM, dstack = decoder_backward(dY, cache.stack)
+    return dM, DecodeParams(embed_tokens_backward(dX, cache.embed), dstack, doutput)
+
+
+def transformer(source, target, params, source_mask=None, target_mask=None, *, config, rng=None):
+    """Logits for the token after each target token, given the source.
+
+    source, target            (..., Ts) and (..., Tt), integers
+    params                    TransformerParams
+    source_mask, target_mask  (..., Ts) and (..., Tt), bool, True = a real token
+    config                    TransformerConfig
+    rng                       Generator for dropout, or None
+
+    Returns logits (..., Tt, target_vocabulary) and the cache.
+    """
+    M, encode_cache = encode(source, params.encode, source_mask, config=config, rng=rng)
+    logits, decode_cache = decode(
+        target, M, params.decode, target_mask, source_mask, config=config, rng=rng
+    )
+    return logits, TransformerCache(encode_cache, decode_cache)
+
+
+def transformer_backward(dlogits, cache):
+    """dparams from dlogits: decode undone, then encode."""
+    dM, ddecode = decode_backward(dlogits, cache.decode)
+    return TransformerParams(encode_backward(dM, cache.encode), ddecode)
+
+
+def key_mask(token_mask):
+    """A padding mask (..., T) as a mask over keys (..., 1, T), the same for every query."""
+    return None if token_mask is None else token_mask[..., None, :]
