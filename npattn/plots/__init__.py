@@ -1,0 +1,11 @@
+"""Attention as pictures: heatmaps, grids of heads, the anatomy of one call.
+
+matplotlib is imported when a function is called, not with this package. No function
+shows a window or leaves a setting of matplotlib changed.
+"""
+
+from npattn.plots.anatomy import anatomy
+from npattn.plots.heatmaps import head_grid, heatmap
+from npattn.plots.style import house_style, save_figure
+
+__all__ = ["anatomy", "head_grid", "heatmap", "house_style", "save_figure"]

@@ -1,0 +1,75 @@
+"""What the plots ask of their arguments, and the words they use when these do not fit."""
+
+import numpy as np
+
+LONGEST_LABEL = 24
+
+
+def numbers(name, array, ndims):
+    """The array as floats: real, finite, not empty, with one of the allowed numbers of axes."""
+    array = np.asarray(array)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must be an array of real numbers, got dtype {array.dtype}")
+    if array.ndim not in ndims:
+        axes = " or ".join(map(str, ndims))
+        raise ValueError(
+            f"{name} must have {axes} axes, got shape {array.shape}; "
+            f"select with an index such as {name}[0], or add an axis with {name}[None]"
+        )
+    if array.size == 0:
+        raise ValueError(f"{name} is empty: shape {array.shape} has nothing to draw")
+    array = array.astype(np.float64)
+    if not np.isfinite(array).all():
+        where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise ValueError(f"{name} must be finite, but {name}{list(where)} is {array[where]}")
+    return array
+
+
+def labels(name, tokens, count, axis):
+    """One printable label for each of `count` positions; the positions' numbers for None."""
+    if tokens is None:
+        return [str(i) for i in range(count)]
+    tokens = [printable(str(token)) for token in tokens]
+    if len(tokens) != count:
+        raise ValueError(
+            f"{name} must have one label for each of the {count} {axis} of weights, "
+            f"got {len(tokens)}"
+        )
+    return tokens
+
+
+def printable(label):
+    """A token as a label: line breaks and the like escaped, no mathematics, not too long."""
+    label = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in label)
+    if len(label) > LONGEST_LABEL:
+        label = label[: LONGEST_LABEL - 1] + "…"
+    return label.replace("$", r"\$")
+
+
+def titles(name, given, count, word):
+    """One title for each of `count` rows or columns of panels."""
+    given = [str(title) for title in given]
+    if len(given) != count:
+        raise ValueError(
+            f"{name} must have one title for each of the {count} {word} of panels, got {len(given)}"
+        )
+    return given
+
+
+def axes(given, shape):
+    """The given Axes as an object array (rows, columns)."""
+    given = np.asarray(given, dtype=object)
+    if given.size != shape[0] * shape[1] or given.ndim > 2:
+        raise ValueError(f"axes must be {shape[0]} × {shape[1]} Axes, got shape {given.shape}")
+    return given.reshape(shape)
+
+
+def limits(weights, vmin, vmax):
+    """The ends of the colour scale; those that are None come from the weights."""
+    low = float(weights.min()) if vmin is None else vmin
+    high = float(weights.max()) if vmax is None else vmax
+    if vmax is None and high <= low:
+        high = low + 1.0  # all the same
+    if not low < high:
+        raise ValueError(f"vmin must be less than vmax, got {low:g} and {high:g}")
+    return low, high

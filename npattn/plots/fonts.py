@@ -1,0 +1,88 @@
+"""Text that can be drawn: Chinese in a Chinese font.
+
+The default font keeps all it can draw; a CJK font is only its fallback, character by
+character. What no installed font has is drawn as □, and one warning says what to install.
+"""
+
+import functools
+import os
+import warnings
+
+from matplotlib import font_manager, rcParams
+from matplotlib.textpath import TextPath
+
+CJK_FAMILIES = (
+    "Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "Source Han Sans CN",
+    "PingFang SC", "Hiragino Sans GB", "Heiti SC", "STHeiti",
+    "Microsoft YaHei", "SimHei", "SimSun",
+    "WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "Droid Sans Fallback", "Arial Unicode MS",
+    "Noto Sans CJK JP", "Noto Sans CJK TC", "Noto Serif CJK SC", "Noto Serif CJK JP",
+)  # fmt: skip
+CJK_FILES = ("cjk", "sourcehansans", "pingfang", "heiti", "msyh", "simhei", "wqy")
+ADVICE = (
+    'Some characters are in no installed font and are drawn as "□". For Chinese install a CJK '
+    'font, for example with "apt install fonts-noto-cjk", or Noto Sans CJK SC from '
+    "https://fonts.google.com/noto, and start Python again."
+)
+
+
+def drawable(texts):
+    """The texts, with each character that no font has replaced by □.
+
+    Where they need it, a CJK font joins the families of the current style, as a fallback.
+    """
+    characters = {c for text in texts for c in text if c != "\n"}
+    missing = _missing(characters, rcParams["font.family"])
+    if missing and (family := cjk_family()):
+        rcParams["font.family"] = [*rcParams["font.family"], family]
+        missing = _missing(missing, [family])
+    if missing:
+        advise()
+    substitutes = str.maketrans(dict.fromkeys(missing, "□"))
+    return [text.translate(substitutes) for text in texts]
+
+
+def text_width(texts, size):
+    """The width in inches of the widest line of the texts, drawn at `size` points."""
+    families = tuple(rcParams["font.family"])
+    lines = {line for text in texts for line in text.split("\n")}
+    return max((_line_width(line, size, families) for line in lines), default=0.0)
+
+
+@functools.lru_cache(maxsize=4096)
+def _line_width(line, size, families):
+    font = font_manager.FontProperties(family=families)
+    outline = TextPath((0, 0), line + ".", size, prop=font)  # a blank alone has no outline
+    return outline.vertices[:, 0].max() / 72
+
+
+@functools.cache
+def cjk_family():
+    """The first of CJK_FAMILIES that is installed, or None."""
+    for look in (lambda: None, _add_new_fonts):
+        look()
+        installed = {font.name for font in font_manager.fontManager.ttflist}
+        for family in CJK_FAMILIES:
+            if family in installed:
+                return family
+    return None
+
+
+def _add_new_fonts():
+    """matplotlib remembers its list of fonts across runs: read those installed since."""
+    for path in font_manager.findSystemFonts():
+        if any(name in os.path.basename(path).lower() for name in CJK_FILES):
+            font_manager.fontManager.addfont(path)
+
+
+def _missing(characters, families):
+    """Those of the characters that no font of the families has."""
+    paths = [font_manager.findfont(font_manager.FontProperties(family=f)) for f in families]
+    fonts = [font_manager.get_font(path) for path in paths]
+    return {c for c in characters if not any(font.get_char_index(ord(c)) for font in fonts)}
+
+
+@functools.cache
+def advise():
+    """Warn once in a process, whatever figure comes first."""
+    warnings.warn(ADVICE, UserWarning, stacklevel=2)

@@ -1,0 +1,79 @@
+"""Attention weights as heatmaps: one matrix, or rows × columns of them on one scale.
+
+A query is a row (y axis) and a key a column (x axis), so each row of colours sums to 1.
+With a mask (True = may attend) disallowed cells are hatched; without one an exact zero is
+just a zero. A query that may attend to nothing carries ∅ at its right.
+Source: d2l 11.1.3 (heatmaps of weights), 11.7.6 (layers × heads).
+"""
+
+from npattn.kernels.arrays import require_mask
+from npattn.plots import checks
+from npattn.plots.style import house_style
+
+
+def heatmap(
+    weights, queries=None, keys=None, *, mask=None, ax=None, title=None, colorbar=True,
+    vmin=0.0, vmax=None, cmap="Blues", annotate=None,
+):  # fmt: skip
+    """One matrix of attention weights, with a label for each query and each key.
+
+    weights   (Tq, Tk)  what to draw, most often `cache.P[...]`
+    queries   Tq labels for the rows; None numbers them
+    keys      Tk labels for the columns; None numbers them
+    mask      bool, broadcastable to weights; True means "may attend"
+    ax        the Axes to draw in; None makes a figure of a fitting size
+    title     text above the matrix
+    colorbar  whether to draw one; a text labels it, True means "weight"
+    vmin      value of the palest colour; None means the least weight
+    vmax      value of the darkest colour; None means the greatest weight
+    cmap      a matplotlib colour map
+    annotate  whether to write the values into the cells; None does up to 8 × 8, if they fit
+
+    Returns the Axes. The colour bar has a point where a weight exceeds vmin or vmax.
+    Raises TypeError or ValueError, naming the argument, where dtypes, counts or shapes are wrong.
+    """
+    weights = checks.numbers("weights", weights, ndims=(2,))
+    axes = head_grid(
+        weights[None], queries, keys, mask=mask, column_titles=[title or ""],
+        axes=None if ax is None else [[ax]], colorbar=colorbar, vmin=vmin, vmax=vmax, cmap=cmap,
+        annotate=annotate,
+    )  # fmt: skip
+    return axes[0, 0]
+
+
+def head_grid(
+    weights, queries=None, keys=None, *, mask=None, row_titles=None, column_titles=None,
+    title=None, axes=None, colorbar=True, vmin=0.0, vmax=None, cmap="Blues", annotate=None,
+):  # fmt: skip
+    """A panel for each head (columns) and layer (rows), all on one colour scale with one bar.
+
+    weights        (rows, columns, Tq, Tk), or (columns, Tq, Tk) for one row
+    mask           bool, broadcastable to weights; True means "may attend"
+    row_titles     a title at the left of each row; None means none
+    column_titles  a title above each column; None means "head 1", "head 2", …
+    title          text above it all
+    axes           Axes to draw in, (rows, columns); None makes a figure of a fitting size
+    The other arguments are those of `heatmap`; the labels are shared by all panels.
+
+    Returns the Axes, an object array (rows, columns); the figure is `axes[0, 0].figure`.
+    Raises TypeError or ValueError, naming the argument, where dtypes, counts or shapes are wrong.
+    """
+    weights = checks.numbers("weights", weights, ndims=(3, 4))
+    keep = None if mask is None else require_mask(mask, weights.shape, "weights")
+    rows, columns, Tq, Tk = grid = (1, *weights.shape)[-4:]
+    queries = checks.labels("queries", queries, Tq, "queries")
+    keys = checks.labels("keys", keys, Tk, "keys")
+    if column_titles is None:
+        column_titles = [f"head {h + 1}" for h in range(columns)]
+    column_titles = checks.titles("column_titles", column_titles, columns, "columns")
+    row_titles = checks.titles("row_titles", row_titles or [""] * rows, rows, "rows")
+    axes = None if axes is None else checks.axes(axes, (rows, columns))
+    limits = checks.limits(weights, vmin, vmax)
+    with house_style():
+        from npattn.plots.grids import draw_grid
+
+        return draw_grid(
+            weights.reshape(grid), None if keep is None else keep.reshape(grid), queries, keys,
+            row_titles, column_titles, title, axes, limits, cmap, annotate,
+            "weight" if colorbar is True else colorbar,
+        )  # fmt: skip

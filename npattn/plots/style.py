@@ -1,0 +1,63 @@
+"""The house style as a context, and files that come out the same each time.
+
+The style itself is one matplotlib style file, style.mplstyle, beside this module.
+"""
+
+import contextlib
+import io
+import os
+import uuid
+from pathlib import Path
+
+STYLE_FILE = Path(__file__).with_name("style.mplstyle")
+UNDATED = {  # what each format would otherwise write about the day and the program
+    ".png": {"Software": None},
+    ".svg": {"Date": None, "Creator": None},
+    ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+
+
+@contextlib.contextmanager
+def house_style():
+    """Draw in the style of this package: `with house_style(): ...`
+
+    Settings of matplotlib are as before once the block ends.
+    """
+    from matplotlib import style
+
+    with style.context(str(STYLE_FILE)):
+        yield
+
+
+def save_figure(figure, path):
+    """Write a figure to a .png, .svg or .pdf file; the same figure gives the same bytes.
+
+    figure  a matplotlib Figure; of axes it is `ax.figure`
+    path    where to; an existing file is replaced in one step, so that nobody ever reads half
+
+    Returns the path as a pathlib.Path.
+    Raises TypeError if figure is no Figure, ValueError if the suffix is another one.
+    """
+    from matplotlib.figure import Figure
+
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if not isinstance(figure, Figure):
+        raise TypeError(
+            f"figure must be a matplotlib Figure, got {type(figure).__name__}; "
+            "of axes it is `ax.figure`"
+        )
+    if suffix not in UNDATED:
+        raise ValueError(
+            f"path must end in one of {', '.join(UNDATED)} to say the format, got {path.name!r}"
+        )
+    drawn = io.BytesIO()
+    with house_style():
+        figure.savefig(drawn, format=suffix[1:], metadata=UNDATED[suffix])
+    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        unfinished.write_bytes(drawn.getvalue())
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return path
