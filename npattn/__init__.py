@@ -1,0 +1,101 @@
+"""npattn: attention in plain NumPy, every gradient written by hand.
+
+    O, cache = attention(Q, K, V, mask)            forward
+    dQ, dK, dV = attention_backward(dO, cache)     backward, below it in the same file
+
+Each page of `npattn.kernels` is one idea with its gradient, `npattn.models` composes them, and
+`gradcheck` proves them. `npattn.training`, `npattn.plots`, `npattn.datasets`, `npattn.nn` and
+`npattn.d2l` are imported by name.
+"""
+
+from npattn.checking import (
+    assert_gradients,
+    gradcheck,
+    gradcheck_second_order,
+    hessian_vector_product,
+)
+from npattn.kernels.activations import (
+    gelu,
+    gelu_backward,
+    gelu_tanh,
+    gelu_tanh_backward,
+    relu,
+    relu_backward,
+)
+from npattn.kernels.attention import AttentionCache, attention, attention_backward
+from npattn.kernels.dropout import dropout, dropout_backward
+from npattn.kernels.embedding import embedding, embedding_backward
+from npattn.kernels.heads import (
+    merge_heads,
+    merge_heads_backward,
+    split_heads,
+    split_heads_backward,
+)
+from npattn.kernels.layer_norm import (
+    LayerNormParams,
+    init_layer_norm,
+    layer_norm,
+    layer_norm_backward,
+)
+from npattn.kernels.linear import LinearParams, init_linear, linear, linear_backward
+from npattn.kernels.losses import cross_entropy, cross_entropy_backward
+from npattn.kernels.masks import (
+    causal_mask,
+    combine_masks,
+    mask_from_additive,
+    mask_from_drop,
+    pad_sequences,
+    valid_lens_mask,
+)
+from npattn.kernels.positions import sinusoidal_positions
+from npattn.kernels.softmax import (
+    log_softmax,
+    log_softmax_backward,
+    masked_softmax,
+    softmax,
+    softmax_backward,
+)
+from npattn.models.decoder import (
+    DecoderBlockParams,
+    DecoderParams,
+    decoder,
+    decoder_backward,
+    decoder_block,
+    decoder_block_backward,
+    init_decoder,
+    init_decoder_block,
+)
+from npattn.models.decoding import DecodeState, decode_step, start_decoding
+from npattn.models.encoder import (
+    EncoderBlockParams,
+    EncoderParams,
+    encoder,
+    encoder_backward,
+    encoder_block,
+    encoder_block_backward,
+    init_encoder,
+    init_encoder_block,
+)
+from npattn.models.feed_forward import (
+    FeedForwardParams,
+    feed_forward,
+    feed_forward_backward,
+    init_feed_forward,
+)
+from npattn.models.multihead import (
+    MultiHeadParams,
+    init_multihead,
+    multihead_attention,
+    multihead_attention_backward,
+)
+from npattn.models.search import Answer, beam_search, greedy_decode
+from npattn.models.transformer import (
+    TransformerConfig,
+    TransformerParams,
+    init_transformer,
+    transformer,
+    transformer_backward,
+)
+from npattn.trees import tree_items, tree_leaves, tree_map
+
+__version__ = "0.1.0"

@@ -1,0 +1,47 @@
+"""The command line: `npattn COMMAND …`. Exit code 0 is success, 1 a failed check, 2 bad input."""
+
+import argparse
+import importlib
+import sys
+import warnings
+from functools import partial
+
+from npattn import __version__
+from npattn.commands import InputError
+
+COMMANDS = ("demo", "train", "check", "bench", "figures")
+
+
+def main(arguments=None):
+    """Run one command and return its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = partial(_say, options.command)
+            return options.run(options)
+    except InputError as error:
+        print(f"npattn {options.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt as interrupt:
+        print(f"npattn {options.command}: {interrupt or 'interrupted'}", file=sys.stderr)
+        return 130
+
+
+def _say(command, message, *_, **__):
+    """A warning as one line, without the place in the code that Python would add."""
+    print(f"npattn {command}: {message}", file=sys.stderr)
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="npattn", description="Attention in plain NumPy, every gradient written by hand."
+    )
+    parser.add_argument("--version", action="version", version=f"npattn {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name in COMMANDS:
+        module = importlib.import_module(f"npattn.commands.{name}")
+        command = commands.add_parser(name, help=module.HELP, description=module.__doc__)
+        command.formatter_class = argparse.RawDescriptionHelpFormatter
+        module.configure(command)
+        command.set_defaults(run=module.run)
+    return parser

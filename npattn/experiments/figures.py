@@ -1,0 +1,32 @@
+"""Every figure of the README, drawn from what the package computes. `npattn figures` writes them.
+
+FIGURES maps the name of a file in figures/ to a function that returns the matplotlib Figure.
+"""
+
+import numpy as np
+
+from npattn.kernels.attention import attention
+from npattn.kernels.masks import valid_lens_mask
+from npattn.plots import anatomy, head_grid
+
+
+def dates():
+    """The cross-attention of the shipped model while it reads a Chinese date."""
+    from npattn.experiments.dates import cross_attention, load, read_dates
+
+    params = load()
+    reading = read_dates(params, ["2021年3月5日"])[0]
+    weights, source, answer = cross_attention(params, reading)
+    axes = head_grid(weights, answer, source, title=f"{reading.text}  →  {reading.answer}")
+    return axes[0, 0].figure
+
+
+def attention_anatomy():
+    """One attention call with a mask, every matrix and every gradient."""
+    rng = np.random.default_rng(7)
+    Q, K, V, dO = (rng.standard_normal(shape) for shape in ((4, 3), (6, 3), (6, 5), (4, 5)))
+    _, cache = attention(Q, K, V, valid_lens_mask([[6, 4, 0, 2]], 6)[0])
+    return anatomy(cache, dO)
+
+
+FIGURES = {"dates": dates, "anatomy": attention_anatomy}

@@ -1,0 +1,131 @@
+"""The commands as a user types them: exit codes, files, one-line errors."""
+
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from npattn.cli import COMMANDS, main
+from npattn.commands.demo import BUILT_IN
+from npattn.datasets.dates import held_out_dates
+from npattn.experiments import dates
+
+
+def test_demo_reads_dates_draws_a_figure_each_and_checks_its_gradient(tmp_path, capsys):
+    assert main(["demo", "3rd of March 2021", "2021年3月5日", "--out", str(tmp_path / "new")]) == 0
+    first, second, gradient = capsys.readouterr().out.splitlines()
+    assert first.startswith("2021-03-03  p = 0.99")
+    assert second.startswith("2021-03-05  p = 0.99")
+    assert re.search(r"gradient right by complex step, 89,614 .* worst entry dparams\.\w", gradient)
+    figures = sorted((tmp_path / "new").iterdir())
+    assert [path.name for path in figures] == ["1-2021-03-03.png", "2-2021-03-05.png"]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in figures)
+
+
+def test_demo_reads_its_own_dates_which_were_not_trained_on(tmp_path, capsys):
+    assert main(["demo", "--out", str(tmp_path)]) == 0
+    answers = [line[:10] for line in capsys.readouterr().out.splitlines()[:3]]
+    assert answers == ["2021-11-12", "2024-09-07", "2026-07-04"]
+    assert any("年" in text for text in BUILT_IN)
+    assert {np.datetime64(answer) for answer in answers} <= set(held_out_dates(3738))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "text is empty"),
+        ("2021" * 20, "80 characters; a date has at most 38"),
+        ("5 März 2021", "character 'ä' .* at position 4 .* accepted are spaces, 0123456789"),
+    ],
+)
+def test_demo_refuses_a_text_in_one_line_and_writes_nothing(text, message, tmp_path, capsys):
+    assert main(["demo", "2021-03-05", text, "--out", str(tmp_path / "new")]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert len(captured.err.splitlines()) == 1
+    assert re.search(message, captured.err)
+    assert not (tmp_path / "new").exists()
+
+
+def test_demo_refuses_a_file_as_folder(tmp_path, capsys):
+    (tmp_path / "file").write_text("mine")
+    assert main(["demo", "--out", str(tmp_path / "file")]) == 2
+    assert "is a file; name a folder" in capsys.readouterr().err
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.filterwarnings("ignore:.*tqdm.*")
+def test_the_same_seed_trains_the_same_file_also_when_resumed(tmp_path, monkeypatch):
+    one, two, other = (tmp_path / name for name in ("one.npz", "two.npz", "other.npz"))
+    train = ["train", "dates", "--steps", "25", "--seed"]
+    assert main([*train, "0", "--out", str(one)]) == 0
+    assert main([*train, "1", "--out", str(other)]) == 0
+
+    calls, real = iter(range(100)), dates.loss_and_grads
+
+    def interrupted(*arguments):
+        if next(calls) == 10:
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    monkeypatch.setattr(dates, "loss_and_grads", interrupted)
+    assert main([*train, "0", "--out", str(two)]) == 130
+    assert not two.exists()
+    monkeypatch.setattr(dates, "loss_and_grads", real)
+    assert main([*train, "0", "--out", str(two), "--resume"]) == 0
+    assert one.read_bytes() == two.read_bytes() != other.read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one.npz", "other.npz", "two.npz"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--out", "weights.txt"], "must end in .npz"),
+        (["--out", "nowhere/weights.npz"], "folder nowhere does not exist"),
+        (["--out", "weights.npz", "--steps", "3"], "--steps at least 20, got 0 and 3"),
+        (["--out", "weights.npz", "--resume"], "no weights.npz.checkpoint to go on from"),
+    ],
+)
+def test_train_refuses_what_cannot_be(arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "dates", *arguments]) == 2
+    assert message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_check_prints_a_row_for_a_pair_and_ends_well(capsys):
+    assert main(["check", "--only", "softmax"]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"^masked_softmax +120 of 120 .* dS\[batch \d, head \d, .* yes$", out, re.M)
+    assert out.endswith("3 of 3 pairs right\n")
+
+
+def test_check_fails_where_a_backward_is_wrong(monkeypatch, capsys):
+    from npattn.kernels import linear
+
+    def wrong(dY, cache):
+        dX, dparams = right(dY, cache)
+        return dX, dparams._replace(b=dparams.b * (1 + 1e-6))
+
+    right = linear.linear_backward
+    wrong.__module__ = right.__module__
+    monkeypatch.setattr(linear, "linear_backward", wrong)
+    assert main(["check", "--only", "linear"]) == 1
+    out = capsys.readouterr().out
+    assert "0 of 1 pairs right" in out
+    assert re.search(r"dparams\.b\[(out )?\d\] is ", out)
+
+
+def test_check_of_an_unknown_pair_is_refused(capsys):
+    assert main(["check", "--only", "no such pair"]) == 2
+    assert "no pair has 'no such pair' in its name" in capsys.readouterr().err
+
+
+def test_help_lists_the_commands():
+    result = subprocess.run(
+        [sys.executable, "-m", "npattn", "--help"], capture_output=True, text=True, check=True
+    )
+    for command in COMMANDS:
+        assert f"\n    {command} " in result.stdout

@@ -1,0 +1,26 @@
+"""Every pair of the package has a case, and every case is right to 1e-12."""
+
+import pytest
+
+from npattn.verification import cases
+from npattn.verification.cases import CASES, check_pair
+from npattn.verification.pairs import find_pairs
+
+
+def test_every_pair_has_a_case_and_every_case_a_pair():
+    assert find_pairs().keys() == CASES.keys()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_gradient_is_right(name):
+    report = check_pair(name, seed=1)
+    assert report.ok, str(report)
+    assert report.checked == report.total
+    assert report.method == "complex step"
+    assert report.worst.error < 1e-12
+
+
+def test_a_pair_without_a_case_stops_the_table(monkeypatch):
+    monkeypatch.delitem(cases.CASES, "relu")
+    with pytest.raises(LookupError, match="npattn.kernels.activations.relu is a pair without"):
+        check_pair("relu")
