@@ -30,6 +30,15 @@ def test_column_by_column(D, paired):
         assert_allclose(P[:, j], [wave(t * speed) for t in range(60)], rtol=0, atol=1e-13)
 
 
+def test_unpaired_columns_have_a_frequency_each():
+    P = sinusoidal_positions(60, 9, paired=False)
+    for j in range(9):
+        wave = math.sin if j % 2 == 0 else math.cos
+        assert_allclose(P[:, j], [wave(t * 10000.0 ** -(j / 9)) for t in range(60)], atol=1e-13)
+    assert_array_equal(P[:, 0::2], sinusoidal_positions(60, 9)[:, 0::2])  # the sines agree
+    assert (P[1:, 1::2] != sinusoidal_positions(60, 9)[1:, 1::2]).all()
+
+
 # ---- invariants ----
 
 
@@ -45,6 +54,14 @@ def test_moving_on_rotates_every_pair_by_one_angle():
     now, later = P[:-k].reshape(-1, 4, 2), P[k:].reshape(-1, 4, 2)
     cosines = (now * later).sum(axis=-1)  # pairs have length 1
     assert_allclose(cosines, np.broadcast_to(np.cos(k / 10.0 ** np.arange(4)), (15, 4)), rtol=1e-12)
+
+
+def test_unpaired_columns_do_not_rotate():
+    lengths = [
+        (sinusoidal_positions(20, 8, paired=paired) ** 2).sum(axis=1) for paired in (True, False)
+    ]
+    assert_allclose(lengths[0], 4.0, rtol=1e-14)
+    assert np.ptp(lengths[1]) > 0.1
 
 
 def test_entries_are_bounded_and_positions_distinct():

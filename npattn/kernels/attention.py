@@ -3,7 +3,7 @@
     S = Q Kᵀ · scale       scores          (..., Tq, Tk)   scale = 1/√Dk unless given
     P = softmax(S)         weights         (..., Tq, Tk)   over the allowed keys
     A = P ⊙ keep           after dropout   (..., Tq, Tk)   A = P without dropout
-    O = A V                output          (..., Tq, Dv)
+    O = A V                output          (..., Tq, Dv)   the last three are the page `attend`
 
 `...` stands for any leading axes (batch, heads), the same on every argument.
 Self-attention is the case Q = K = V; where Tq ≠ Tk this is cross-attention.
@@ -17,8 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.arrays import require_floats, require_matching
-from npattn.kernels.dropout import draw_keep
-from npattn.kernels.softmax import masked_softmax, softmax_backward
+from npattn.kernels.attend import AttendCache, attend, attend_backward
 from npattn.kernels.weighted_sum import weighted_sum
 
 
@@ -54,27 +53,15 @@ def attention(Q, K, V, mask=None, *, scale=None, dropout=0.0, rng=None):
     scale = 1.0 / math.sqrt(Q.shape[-1]) if scale is None else float(scale)
     with np.errstate(invalid="ignore", over="ignore"):  # a masked key may hold anything
         S = Q @ K.swapaxes(-1, -2) * scale
-    P = masked_softmax(S, mask)
-    keep = draw_keep(P, dropout, rng)
-    A = P if keep is None else P * keep
-    O = weighted_sum(A, V)
-    return O, AttentionCache(Q, K, V, P, keep, scale, mask)
+    O, attended = attend(S, V, mask, dropout=dropout, rng=rng)
+    return O, AttentionCache(Q, K, V, attended.P, attended.keep, scale, mask)
 
 
 def attention_backward(dO, cache):
     """dQ, dK, dV from dO (..., Tq, Dv): the forward's lines, undone in reverse."""
-    Q, K, V, P, keep, scale, _ = cache
-    A = P if keep is None else P * keep
-    # O = A V
-    with np.errstate(invalid="ignore", over="ignore"):
-        dA = dO @ V.swapaxes(-1, -2)
-    if not np.isfinite(dA).all():
-        dA = np.where(A == 0.0, 0.0, dA)  # a masked value moves no weight
-    dV = A.swapaxes(-1, -2) @ dO
-    # A = P ⊙ keep
-    dP = dA if keep is None else dA * keep
-    # P = softmax(S)
-    dS = softmax_backward(dP, P)
+    Q, K, V, P, keep, scale, mask = cache
+    # O = (softmax(S) ⊙ keep) V
+    dS, dV = attend_backward(dO, AttendCache(V, P, keep, mask))
     # S = Q Kᵀ · scale
     dS *= scale
     dQ = weighted_sum(dS, K)

@@ -1,0 +1,96 @@
+"""Relative positions: a learned term in the score, by how far the key is from the query.
+
+    r_ij = clip(j − i − offset, −c, c) + c       the row for query i and key j, in 0 … 2c
+    bias    S_ij = E[r_ij]                       one number per offset and head    E (2c + 1, H)
+    score   S_ij = q_iᵀ A[r_ij]                  one vector per offset             A (2c + 1, D)
+
+Both are added to the scores of `attention`: see `biased_attention`. All pairs of positions at the
+same distance share a row, so its gradient is a sum along a diagonal of dS; everything beyond c
+shares the first or the last row.
+Source: Shaw, Uszkoreit and Vaswani 2018, "Self-Attention with Relative Position Representations",
+eq. 4 and 5, for A; Raffel et al. 2020 (T5), section 2.1, for E, there with wider and wider rows.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from npattn.kernels.arrays import require_floats
+from npattn.kernels.embedding import EmbeddingCache, embedding, embedding_backward
+
+
+def relative_rows(Tq, Tk, reach, *, offset=0):
+    """r: which row of a table of 2 · reach + 1 serves query i and key j.
+
+    reach   c, the largest distance that is told apart
+    offset  the position of query 0 among the keys, as in `causal_mask`
+
+    Returns (Tq, Tk) integers in 0 … 2 · reach.
+    """
+    distance = np.arange(Tk) - np.arange(Tq)[:, None] - offset
+    return np.clip(distance, -reach, reach) + reach
+
+
+def relative_bias(E, Tq, Tk, *, offset=0):
+    """A bias for every head, query and key that depends on their distance only.
+
+    E       (2c + 1, H)  a row for each distance −c … c, a column for each head
+    Tq, Tk  number of queries and of keys
+    offset  the position of query 0 among the keys
+
+    Returns the bias (H, Tq, Tk) and the cache. Raises ValueError if E has an even number of rows.
+    """
+    rows = relative_rows(Tq, Tk, _reach(E=E), offset=offset)
+    bias, cache = embedding(rows, E)
+    return np.moveaxis(bias, -1, 0), cache
+
+
+def relative_bias_backward(dbias, cache):
+    """dE from dbias (H, Tq, Tk): entries of one diagonal come from one row and go back to it."""
+    return embedding_backward(np.moveaxis(dbias, 0, -1), cache)
+
+
+class RelativeScoresCache(NamedTuple):
+    """What relative_scores_backward reads."""
+
+    Q: np.ndarray  # (..., Tq, D)
+    R: np.ndarray  # (Tq, Tk, D) the vector for query i and key j
+    embedding: EmbeddingCache
+
+
+def relative_scores(Q, A, Tk, *, offset=0):
+    """The match of each query with the vectors of the distances from it.
+
+    Q       (..., Tq, D)
+    A       (2c + 1, D)  a vector for each distance −c … c, the same for all heads
+    Tk      number of keys
+    offset  the position of query 0 among the keys
+
+    Returns S (..., Tq, Tk), not scaled, and the cache.
+    Raises ValueError if widths disagree or A has an even number of rows.
+    """
+    reach = _reach(A=A)
+    require_floats(Q=Q, A=A)
+    if Q.ndim < 2 or Q.shape[-1] != A.shape[1]:
+        raise ValueError(f"Q {Q.shape} does not fit A {A.shape}: (..., Tq, D) and (2c + 1, D)")
+    R, cache = embedding(relative_rows(Q.shape[-2], Tk, reach, offset=offset), A)
+    return (R @ Q[..., None])[..., 0], RelativeScoresCache(Q, R, cache)
+
+
+def relative_scores_backward(dS, cache):
+    """dQ and dA from dS: each vector R_ij gathers dS_ij q_i from the whole batch."""
+    Q, R, embedding_cache = cache
+    # S_ij = R_ij q_i
+    dQ = (dS[..., None, :] @ R)[..., 0, :]
+    dR = np.einsum("nij,nid->ijd", dS.reshape(-1, *dS.shape[-2:]), Q.reshape(-1, *Q.shape[-2:]))
+    # R = A[rows]
+    return dQ, embedding_backward(dR, embedding_cache)
+
+
+def _reach(**table):
+    """c of a table of 2c + 1 rows."""
+    require_floats(**table)
+    (name, E), = table.items()
+    if E.ndim != 2 or len(E) % 2 == 0:
+        raise ValueError(f"{name} must have 2c + 1 rows, one for each distance, got {E.shape}")
+    return len(E) // 2
