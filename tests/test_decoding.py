@@ -165,5 +165,5 @@ def test_tokens_must_be_in_the_vocabulary(make_decoder):
 
 def test_a_mask_must_fit_the_memory(make_decoder, target):
     config, params, M, mask = make_decoder()
-    with pytest.raises(ValueError, match=r"mask \(3, 1, 1, 3\) .* \(3, 3, 1, 4\)"):
+    with pytest.raises(ValueError, match=r"mask \(3, 3\) .* memory \(3, 4\)"):
         steps(target, start_decoding(M, params, mask[:, :3], config=config), params, config)

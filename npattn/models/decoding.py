@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from npattn.kernels.arrays import require_mask
 from npattn.kernels.attention import attention
 from npattn.kernels.heads import merge_heads, split_heads
 from npattn.kernels.layer_norm import layer_norm
@@ -44,7 +45,9 @@ def start_decoding(M, params, source_mask=None, *, config):
         np.zeros((len(M), config.num_heads, 0, config.width // config.num_heads), M.dtype)
         for _ in attentions
     )
-    mask = None if source_mask is None else key_mask(np.broadcast_to(source_mask, M.shape[:2]))
+    mask = source_mask
+    if mask is not None:
+        mask = key_mask(require_mask(mask, M.shape[:2], "the tokens of the memory"))
     return DecodeState(
         0,
         empty,

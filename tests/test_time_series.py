@@ -1,0 +1,172 @@
+"""The Transformer for time series, and what goes wrong when it attends over the batch."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from npattn.kernels.positions import sinusoidal_positions
+from npattn.models.encoder import encoder
+from npattn.models.time_series import (
+    TimeSeriesConfig,
+    init_time_series,
+    time_series_transformer,
+    time_series_transformer_backward,
+)
+from npattn.trees import tree_items, tree_leaves
+
+SMALL = TimeSeriesConfig(
+    (4, 3), (2, 5), num_heads=3, hidden=7, num_blocks=2, dropout=0.0, paired_positions=False
+)
+WIDE = dataclasses.replace(
+    SMALL, width=6, num_blocks=1, norm="pre", activation="gelu", paired_positions=True
+)
+
+
+def forward(X, params, config, **options):
+    return time_series_transformer(X, params, config=config, **options)[0]
+
+
+# ---- values ----
+
+
+def test_the_sizes_of_the_common_example(rng):
+    config = TimeSeriesConfig()
+    params = init_time_series(config, rng, dtype=np.float32)
+    assert len(params.encoder.blocks) == 10
+    block = params.encoder.blocks[0]
+    assert block.attention.query.W.shape == (9, 9)
+    assert block.feed_forward.hidden.W.shape == (9, 2048)
+    assert params.input is None and params.output.W.shape == (288, 32)
+    X = rng.random((16, 32, 9), np.float32)
+    Y, cache = time_series_transformer(X, params, config=config, rng=rng)
+    assert Y.shape == (16, 4, 8)
+    assert cache.encoder.blocks[9].attention.attention.P.shape == (16, 3, 32, 32)
+    dX, dparams = time_series_transformer_backward(np.ones_like(Y), cache)
+    assert dX.shape == X.shape
+    for (path, p), (_, d) in zip(tree_items(params), tree_items(dparams), strict=True):
+        assert d.shape == p.shape and d.dtype == np.float32, path
+        assert d.any() and np.isfinite(d).all(), path
+
+
+def test_it_is_positions_an_encoder_and_a_linear_layer(draw, rng, shake):
+    X, params = draw(2, 4, 3), shake(init_time_series(SMALL, rng))
+    Z = X + sinusoidal_positions(4, 3, paired=False)
+    E, _ = encoder(Z, params.encoder, num_heads=3)
+    flat = E.reshape(2, 12) @ params.output.W + params.output.b
+    assert_allclose(forward(X, params, SMALL), flat.reshape(2, 2, 5), rtol=1e-12, atol=1e-13)
+
+
+def test_an_input_layer_where_a_width_is_given(draw, rng, shake):
+    X, params = draw(2, 4, 3), shake(init_time_series(WIDE, rng))
+    assert params.input.W.shape == (3, 6) and params.output.W.shape == (24, 10)
+    inner = dataclasses.replace(WIDE, input_shape=(4, 6), width=None)
+    Z = X @ params.input.W + params.input.b
+    expected = forward(Z, params._replace(input=None), inner)
+    assert_allclose(forward(X, params, WIDE), expected, rtol=1e-12, atol=1e-13)
+
+
+# ---- invariants ----
+
+
+def test_a_forecast_does_not_depend_on_the_other_series(draw, rng):
+    X, params = draw(5, 4, 3), init_time_series(SMALL, rng)
+    others = np.arange(5)[:, None, None] != 2
+    changed = np.where(others, draw(5, 4, 3), X)
+    assert_array_equal(forward(changed, params, SMALL)[2], forward(X, params, SMALL)[2])
+    assert_allclose(forward(X[2], params, SMALL), forward(X, params, SMALL)[2], rtol=1e-12)
+
+
+def test_attending_over_the_batch_makes_it_depend_on_them(draw, rng):
+    X, params = draw(5, 4, 3), init_time_series(SMALL, rng)
+    changed = X.copy()
+    changed[0] += draw(4, 3)
+    right, wrong = ({attend: forward(Z, params, SMALL, attend=attend)[2]
+                     for attend in ("time", "batch")} for Z in (X, changed))
+    assert_array_equal(right["time"], wrong["time"])
+    assert (right["batch"] != wrong["batch"]).all()
+
+
+def test_attending_over_the_batch_makes_a_series_blind_to_its_own_past(draw, rng):
+    # before the last layer, step t of a series hears step t of the others and nothing else
+    X, params = draw(5, 4, 3), init_time_series(SMALL, rng)
+    _, cache = time_series_transformer(X, params, config=SMALL, attend="batch")
+    changed = X.copy()
+    changed[2, 0] += 1.0
+    _, after = time_series_transformer(changed, params, config=SMALL, attend="batch")
+    moved = cache.output.X.reshape(5, 4, 3) != after.output.X.reshape(5, 4, 3)
+    assert moved[:, 0].all() and not moved[:, 1:].any()
+    assert cache.encoder.blocks[0].attention.attention.P.shape == (4, 3, 5, 5)
+
+
+def test_leading_axes_are_free(draw, rng):
+    X, params = draw(2, 3, 4, 3), init_time_series(SMALL, rng)
+    Y = forward(X, params, SMALL)
+    assert Y.shape == (2, 3, 2, 5)
+    assert_allclose(forward(X[1], params, SMALL), Y[1], rtol=1e-12, atol=1e-14)
+
+
+def test_dropout_only_with_a_generator(draw, rng):
+    config = dataclasses.replace(SMALL, dropout=0.5)
+    X, params = draw(2, 4, 3), init_time_series(config, rng)
+    assert_array_equal(forward(X, params, config), forward(X, params, SMALL))
+    assert (forward(X, params, config, rng=rng) != forward(X, params, SMALL)).any()
+
+
+# ---- gradients ----
+
+
+@pytest.mark.parametrize("attend", ["time", "batch"])
+@pytest.mark.parametrize("config", [SMALL, WIDE], ids=["post-norm", "pre-norm, input layer"])
+def test_gradients(assert_gradients, draw, rng, shake, config, attend):
+    params = shake(init_time_series(config, rng))
+    assert_gradients(
+        time_series_transformer, time_series_transformer_backward, draw(2, 4, 3), params,
+        config=config, attend=attend, max_entries=30,
+    )
+
+
+def test_gradients_with_dropout(assert_gradients, draw, rng, shake):
+    config = dataclasses.replace(WIDE, dropout=0.3)
+    params = shake(init_time_series(config, rng))
+    assert_gradients(
+        time_series_transformer, time_series_transformer_backward, draw(2, 4, 3), params,
+        config=config, rng=np.random.default_rng(3), max_entries=30,
+    )
+
+
+def test_the_convention(convention, draw, rng, shake):
+    params = shake(init_time_series(WIDE, rng))
+    convention(
+        time_series_transformer, time_series_transformer_backward, draw(2, 4, 3), params,
+        config=WIDE,
+    )
+
+
+# ---- errors ----
+
+
+def test_windows_of_another_shape(draw, rng):
+    params = init_time_series(SMALL, rng)
+    with pytest.raises(ValueError, match=r"T, M = \(4, 3\), got \(2, 3, 4\)"):
+        forward(draw(2, 3, 4), params, SMALL)
+
+
+def test_another_way_to_attend(draw, rng):
+    params = init_time_series(SMALL, rng)
+    with pytest.raises(ValueError, match="attend must be \"time\" or \"batch\", got 'space'"):
+        forward(draw(2, 4, 3), params, SMALL, attend="space")
+    with pytest.raises(ValueError, match=r"needs X as \(B, T, M\), got \(4, 3\)"):
+        forward(draw(4, 3), params, SMALL, attend="batch")
+
+
+def test_heads_that_do_not_divide_the_width():
+    with pytest.raises(ValueError, match="num_heads=2 does not divide the width 9"):
+        TimeSeriesConfig(num_heads=2)
+
+
+def test_initial_parameters_are_the_same_for_the_same_seed():
+    first, second = (init_time_series(WIDE, np.random.default_rng(5)) for _ in range(2))
+    for X, Z in zip(tree_leaves(first), tree_leaves(second), strict=True):
+        assert_array_equal(X, Z)
