@@ -1,0 +1,97 @@
+"""The attention pairs as objects. No maths.
+
+`rng` and `dtype` as in layers.py. `attention_weights` are those of the latest call, before
+dropout: (..., Tq, Tk), with heads (..., H, Tq, Tk); of two-way attention (Pa, Pb), a over b and
+b over a.
+"""
+
+import numpy as np
+
+from npattn.kernels.additive import (
+    additive_attention,
+    additive_attention_backward,
+    init_additive,
+)
+from npattn.kernels.attention import attention, attention_backward
+from npattn.kernels.co_attention import co_attention, co_attention_backward
+from npattn.models.co_attention import (
+    bidirectional_attention,
+    bidirectional_attention_backward,
+    init_bidirectional,
+)
+from npattn.models.multihead import (
+    init_multihead,
+    multihead_attention,
+    multihead_attention_backward,
+)
+from npattn.nn.layer import Layer
+
+
+class DotProductAttention(Layer):
+    """`attention`: Q (..., Tq, Dk), K (..., Tk, Dk), V (..., Tk, Dv), mask → (..., Tq, Dv)."""
+
+    def __init__(self, *, scale=None, dropout=0.0, rng=None):
+        super().__init__(attention, attention_backward, rng=rng, scale=scale, dropout=dropout)
+
+    def _weights(self, cache):
+        return cache.P
+
+
+class AdditiveAttention(Layer):
+    """`additive_attention`: Q (..., Tq, Dq), K (..., Tk, Dk), V (..., Tk, Dv), mask."""
+
+    def __init__(self, Dq, Dk, H, *, dropout=0.0, rng=None, dtype=np.float64):
+        rng = np.random.default_rng(rng)
+        super().__init__(
+            additive_attention, additive_attention_backward,
+            init_additive(Dq, Dk, H, rng, dtype=dtype), rng=rng, dropout=dropout,
+        )
+
+    def _weights(self, cache):
+        return cache.P
+
+
+class CoAttention(Layer):
+    """`co_attention`: A, B, Va, Vb, mask_a, mask_b → (Oa, Ob); backward takes (dOa, dOb)."""
+
+    def __init__(self, *, scale=None):
+        super().__init__(co_attention, co_attention_backward, scale=scale)
+
+    def _weights(self, cache):
+        return cache.Pa, cache.Pb
+
+
+class BidirectionalAttention(Layer):
+    """`bidirectional_attention`: Xa (..., Ta, Da), Xb (..., Tb, Db), mask_a, mask_b → (Ya, Yb)."""
+
+    def __init__(self, Da, Db, D, *, scale=None, bias=True, rng=None, dtype=np.float64):
+        params = init_bidirectional(Da, Db, D, np.random.default_rng(rng), bias=bias, dtype=dtype)
+        super().__init__(
+            bidirectional_attention, bidirectional_attention_backward, params, scale=scale
+        )
+
+    def _weights(self, cache):
+        return cache.attention.Pa, cache.attention.Pb
+
+
+class MultiHeadAttention(Layer):
+    """`multihead_attention`: Xq (..., Tq, Dq), Xk (..., Tk, Dk), Xv (..., Tk, Dv), mask.
+
+    Dq, Dk, Dv default to D; output=False leaves out the last projection.
+    """
+
+    def __init__(
+        self, D, num_heads, *, Dq=None, Dk=None, Dv=None, bias=True, output=True, scale=None,
+        dropout=0.0, rng=None, dtype=np.float64,
+    ):
+        rng = np.random.default_rng(rng)
+        super().__init__(
+            multihead_attention, multihead_attention_backward,
+            init_multihead(
+                D, rng, Dq=Dq, Dk=Dk, Dv=Dv, bias=bias, output=output, dtype=dtype
+            ),
+            rng=rng, num_heads=num_heads, scale=scale, dropout=dropout,
+        )
+
+    def _weights(self, cache):
+        return cache.attention.P

@@ -1,0 +1,165 @@
+"""What every object of npattn.nn can do: be called, be undone, and carry parameters.
+
+    Y = layer(X, …)                forward; what the backward needs waits in the object
+    dX, … = layer.backward(dY)     undoes the latest call that still waits; adds to layer.grads
+    layer.params, layer.grads      trees of one type; the gradients are sums since zero_grad()
+    layer.attention_weights        of the latest call, before dropout, where there is attention
+
+Calls are undone in reverse: after two forwards the first backward belongs to the second call.
+In training mode (the one to start with) the latest 128 calls wait, in evaluation mode only the
+latest, and either mode undoes its own calls only: evaluating between a forward and its backward
+does no harm, and inference does not fill the memory. Dropout acts in training mode alone.
+A call, a backward or a loading that raises leaves the object as it was; only random numbers
+that were drawn stay drawn.
+"""
+
+from contextlib import contextmanager
+
+import numpy as np
+
+from npattn.trees import tree_items, tree_map, tree_unflatten
+
+WAITING = 128  # calls that may wait for their backward in training mode
+
+
+class Module:
+    """The base of `Layer`, which wraps one pair, and of `Composite`, which is made of modules.
+
+    A subclass says what runs, in the form of a pair, and where the parameters are:
+
+        _forward(*inputs) -> Y, cache    _backward(dY, cache) -> gradients of the inputs
+        family()    this module and all that it is made of
+        grads       a tree like the parameters
+        _tree()     the parameters; _shares(tree) deals new ones out: [(layer, its part), ...]
+    """
+
+    training = True
+    attention_weights = None
+    _grads = None
+
+    def __init__(self):
+        self._waiting = {True: (), False: ()}  # by mode: (form of Y, cache) of each call
+
+    def __call__(self, *inputs, **options):
+        """Y for these inputs; they, the masks and the options are those of the pair."""
+        with self._all_or_nothing():
+            Y, cache = self._forward(*inputs, **options)
+            limit = WAITING if self.training else 1
+            calls = (*self._waiting[self.training], (_form(self._output(Y)), cache))
+            self._waiting = {**self._waiting, self.training: calls[-limit:]}
+        return Y
+
+    def backward(self, dY):
+        """The gradients of the inputs of the latest call that waits, and more in `grads`.
+
+        dY  like that call's Y in form, shape and dtype
+
+        Returns one array for one differentiable input, a tuple for several, None for none.
+        Raises RuntimeError if no call waits, ValueError if dY is not like Y.
+        """
+        calls = self._waiting[self.training]
+        if not calls:
+            raise RuntimeError(self._nothing_waits())
+        form, cache = calls[-1]
+        if _form(dY) != form:
+            raise ValueError(f"dY must be like the output, {form}, got {_form(dY)}")
+        with self._all_or_nothing():
+            self._waiting = {**self._waiting, self.training: calls[:-1]}
+            return self._backward(dY, cache)
+
+    @property
+    def params(self):
+        """The parameter tree; None where there is nothing to learn. Assign a tree to replace it."""
+        return self._tree()
+
+    @params.setter
+    def params(self, tree):
+        shares = self._shares(tree)
+        for layer, share in shares:
+            layer._require_fit(share)
+        for layer, share in shares:
+            layer._params = share
+
+    def zero_grad(self):
+        """Start the sums in `grads` at 0 again."""
+        for module in self.family():
+            module._grads = None
+
+    def train(self, mode=True):
+        """Training mode, or evaluation mode with mode=False. Returns the object itself."""
+        for module in self.family():
+            module.training = bool(mode)
+        return self
+
+    def eval(self):
+        """Evaluation mode: no dropout, and only the latest call waits for a backward."""
+        return self.train(False)
+
+    def state_dict(self):
+        """{path: a copy of the array} for every parameter, as in {"query.W": …, "query.b": …}.
+
+        A layer whose parameters are one array calls it "params".
+        Raises RuntimeError while sizes are left to be inferred from a first call.
+        """
+        return {path: leaf.copy() for path, leaf in self._named_leaves()}
+
+    def load_state_dict(self, state):
+        """Copy the parameters from a dict as `state_dict` makes it, all of them or none.
+
+        Raises ValueError that names every missing, unexpected or mis-shaped path.
+        """
+        wanted = dict(self._named_leaves())
+        wrong = [f"missing {path}" for path in wanted if path not in state]
+        wrong += [f"unexpected {path}" for path in state if path not in wanted]
+        wrong += [
+            f"{path} is {_form(state[path])}, should be {_form(leaf)}"
+            for path, leaf in wanted.items()
+            if path in state and _form(state[path]) != _form(leaf)
+        ]
+        if wrong:
+            raise ValueError(f"state does not fit {type(self).__name__}: {'; '.join(wrong)}")
+        self.params = tree_unflatten(self.params, [np.array(state[path]) for path in wanted])
+
+    def _named_leaves(self):
+        if not all(module._is_built() for module in self.family()):
+            raise RuntimeError(
+                f"sizes of this {type(self).__name__} are inferred from its inputs: "
+                "call it once, or assign its params, before asking for its state"
+            )
+        return [(path or "params", leaf) for path, leaf in tree_items(self.params)]
+
+    def _is_built(self):
+        return True
+
+    def _output(self, Y):
+        """The part of what a call returns that has a gradient."""
+        return Y
+
+    def _nothing_waits(self):
+        why = "in training mode each backward needs a forward of its own"
+        if not self.training:
+            why = "in evaluation mode only the latest call can be undone, and once"
+        return f"{type(self).__name__}.backward without a forward: no call waits for it; {why}"
+
+    @contextmanager
+    def _all_or_nothing(self):
+        """Attributes are replaced here, never written into, so that the old ones come back."""
+        before = [(module, dict(vars(module))) for module in self.family()]
+        try:
+            yield
+        except BaseException:
+            for module, attributes in before:
+                vars(module).clear()
+                vars(module).update(attributes)
+            raise
+
+
+def _form(Y):
+    """What dY must share with Y: kind, dtype and shape of every array, in words."""
+    return tree_map(_describe, Y)
+
+
+def _describe(leaf):
+    if not np.ndim(leaf):
+        return "a scalar"
+    return f"{leaf.dtype} {leaf.shape}" if isinstance(leaf, np.ndarray) else type(leaf).__name__

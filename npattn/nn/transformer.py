@@ -1,0 +1,150 @@
+"""The Transformer's pairs as objects: blocks, stacks, and the whole. No maths.
+
+`rng` and `dtype` as in layers.py. `attention_weights` are those of the latest call, before
+dropout, heads apart:
+
+    EncoderBlock         (..., H, T, T)
+    DecoderBlock         DecoderWeights(self_attention, cross_attention)
+    TransformerEncoder   one array per block
+    TransformerDecoder   one DecoderWeights per block
+    Transformer          TransformerWeights(encoder, decoder), of the two above
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from npattn.models.decoder import (
+    decoder,
+    decoder_backward,
+    decoder_block,
+    decoder_block_backward,
+    init_decoder,
+    init_decoder_block,
+)
+from npattn.models.encoder import (
+    encoder,
+    encoder_backward,
+    encoder_block,
+    encoder_block_backward,
+    init_encoder,
+    init_encoder_block,
+)
+from npattn.models.transformer import (
+    init_transformer,
+    transformer,
+    transformer_backward,
+)
+from npattn.nn.layer import Layer
+
+
+class DecoderWeights(NamedTuple):
+    """What the positions of one decoder block look at."""
+
+    self_attention: np.ndarray   # (..., H, T, T)
+    cross_attention: np.ndarray  # (..., H, T, Tm)
+
+
+class TransformerWeights(NamedTuple):
+    """What every position of a Transformer looks at."""
+
+    encoder: tuple[np.ndarray, ...]
+    decoder: tuple[DecoderWeights, ...]
+
+
+class _Block(Layer):
+    """A block of width D, F in its feed-forward network; `bias` is that of the attentions."""
+
+    def __init__(
+        self, D, num_heads, F, *, norm="post", activation="relu", bias=True, dropout=0.0,
+        rng=None, dtype=np.float64,
+    ):
+        forward, backward, init = self._functions
+        rng = np.random.default_rng(rng)
+        super().__init__(
+            forward, backward, init(D, F, rng, bias=bias, dtype=dtype), rng=rng,
+            num_heads=num_heads, norm=norm, activation=activation, dropout=dropout,
+        )
+
+
+class EncoderBlock(_Block):
+    """`encoder_block`: X (..., T, D), mask → (..., T, D)."""
+
+    _functions = encoder_block, encoder_block_backward, init_encoder_block
+
+    def _weights(self, cache):
+        return _encoder_weights(cache)
+
+
+class DecoderBlock(_Block):
+    """`decoder_block`: X (..., T, D), memory M (..., Tm, D), mask, memory_mask → (..., T, D).
+
+    The mask of the self-attention is the caller's: `causal_mask(T)`.
+    """
+
+    _functions = decoder_block, decoder_block_backward, init_decoder_block
+
+    def _weights(self, cache):
+        return _decoder_weights(cache)
+
+
+class _Stack(Layer):
+    """`num_blocks` blocks, each as in `_Block`, and in pre-norm a last layer norm."""
+
+    def __init__(
+        self, D, num_heads, F, num_blocks, *, norm="post", activation="relu", bias=True,
+        dropout=0.0, rng=None, dtype=np.float64,
+    ):
+        forward, backward, init = self._functions
+        rng = np.random.default_rng(rng)
+        super().__init__(
+            forward, backward, init(D, F, num_blocks, rng, norm=norm, bias=bias, dtype=dtype),
+            rng=rng, num_heads=num_heads, norm=norm, activation=activation, dropout=dropout,
+        )
+
+
+class TransformerEncoder(_Stack):
+    """`encoder`: X (..., T, D), mask → (..., T, D)."""
+
+    _functions = encoder, encoder_backward, init_encoder
+
+    def _weights(self, cache):
+        return tuple(map(_encoder_weights, cache.blocks))
+
+
+class TransformerDecoder(_Stack):
+    """`decoder`: X (..., T, D), memory M (..., Tm, D), mask, memory_mask → (..., T, D).
+
+    The mask of the self-attention is the caller's: `causal_mask(T)`.
+    """
+
+    _functions = decoder, decoder_backward, init_decoder
+
+    def _weights(self, cache):
+        return tuple(map(_decoder_weights, cache.blocks))
+
+
+class Transformer(Layer):
+    """`transformer`: source (..., Ts), target (..., Tt), source_mask, target_mask → logits.
+
+    config is a `TransformerConfig`. Ids have no gradient, so backward returns None.
+    """
+
+    def __init__(self, config, *, rng=None, dtype=np.float64):
+        rng = np.random.default_rng(rng)
+        params = init_transformer(config, rng, dtype=dtype)
+        super().__init__(transformer, transformer_backward, params, rng=rng, config=config)
+
+    def _weights(self, cache):
+        return TransformerWeights(
+            tuple(map(_encoder_weights, cache.encode.stack.blocks)),
+            tuple(map(_decoder_weights, cache.decode.stack.blocks)),
+        )
+
+
+def _encoder_weights(cache):
+    return cache.attention.attention.P
+
+
+def _decoder_weights(cache):
+    return DecoderWeights(cache.self_attention.attention.P, cache.cross_attention.attention.P)
