@@ -1,0 +1,96 @@
+"""Softmax over keys that come in portions: a running maximum, and merging what is done.
+
+    softmax(S)_j = exp(S_j − m) / Z,    Z = Σ_j exp(S_j − m),    the same for every m
+
+m keeps exp in range. It is the largest score so far, and when it rises, the sums made with
+the old m are multiplied by exp(m_old − m_new). So attention over a part of the keys comes to
+its output O and its log-sum-exp L = m + log Z, and two parts without a common key merge into
+
+    L = log(exp L₁ + exp L₂)                     (..., Tq)
+    O = exp(L₁ − L) O₁ + exp(L₂ − L) O₂          (..., Tq, Dv)
+
+`...` stands for any leading axes. A gradient carries the name of what it differentiates.
+Source: Milakov and Gimelshein 2018, "Online normalizer calculation for softmax", section 3.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from npattn.kernels.arrays import require_floats
+from npattn.kernels.exp_range import to_base
+
+
+class Partial(NamedTuple):
+    """What attention over some of the keys comes to."""
+
+    O: np.ndarray  # (..., Tq, Dv)
+    L: np.ndarray  # (..., Tq) log-sum-exp of the scores; −inf where no key is allowed
+
+
+class MergeCache(NamedTuple):
+    """What merge_partials_backward reads."""
+
+    first: Partial
+    second: Partial
+    merged: Partial
+
+
+def merge_partials(first, second):
+    """Attention over all keys, from attention over two parts that have no key in common.
+
+    first, second  pairs (O, L) for the same queries: O and cache.L of `tiled_attention`, or
+                   what another merge has returned
+
+    Returns Partial(O, L) and the cache. Where a query may attend to no key of a part, that
+    part changes nothing for it. Raises ValueError if shapes disagree.
+    """
+    first, second = Partial(*first), Partial(*second)
+    require_floats(O1=first.O, L1=first.L, O2=second.O, L2=second.L)
+    if first.O.shape != second.O.shape or not first.L.shape == second.L.shape == first.O.shape[:-1]:
+        raise ValueError(
+            f"O {first.O.shape}, L {first.L.shape} and O {second.O.shape}, L {second.L.shape} "
+            "must be (..., Tq, Dv), (..., Tq) in both parts"
+        )
+    m = np.maximum(first.L.real, second.L.real)
+    m = np.where(m == -np.inf, 0.0, m)  # no key in either part
+    with np.errstate(divide="ignore"):
+        L = m + np.log(np.exp(first.L - m) + np.exp(second.L - m))
+    w1, w2 = _shares(first, second, L)
+    merged = Partial(w1 * first.O + w2 * second.O, L)
+    return merged, MergeCache(first, second, merged)
+
+
+def merge_partials_backward(dmerged, cache):
+    """The gradients of both parts, each a Partial, from dmerged = (dO, dL).
+
+    With w₁ = exp(L₁ − L):  ∂O/∂O₁ = w₁,  ∂L/∂L₁ = w₁  and  ∂O/∂L₁ = w₁ (O₁ − O).
+    """
+    dO, dL = dmerged
+    parts = (cache.first, cache.second)
+    return tuple(
+        Partial(w * dO, w[..., 0] * (dL + (dO * (part.O - cache.merged.O)).sum(axis=-1)))
+        for part, w in zip(parts, _shares(*parts, cache.merged.L), strict=True)
+    )
+
+
+def _shares(first, second, L):
+    """exp(L₁ − L) and exp(L₂ − L), (..., Tq, 1); both are 0 where there is no key at all."""
+    L = np.where(L.real == -np.inf, 0.0, L)
+    return (np.exp(part.L - L)[..., None] for part in (first, second))
+
+
+def raise_maximum(S, m, shifted, base):
+    """One step of the online softmax: takes the running maximum off S, in place.
+
+    S        (n, keys, queries)  a tile of scores, −inf where a pair may not attend
+    m        (n, queries)        the maximum so far, −inf at first
+    shifted  (n, queries) bool   the rows that need one; in the others m stays 0
+
+    Leaves in S what base.exp takes. Returns the new m, and the factor on the sums so far.
+    """
+    raised = np.where(shifted, np.maximum(m, S.max(axis=1)), m)
+    shift = np.where(raised == -np.inf, S.dtype.type(0.0), raised)
+    S -= shift[:, None]
+    to_base(S, shifted, base)
+    return raised, np.exp(m - shift)

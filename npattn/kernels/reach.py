@@ -1,0 +1,157 @@
+"""Who may attend to whom, in a form that tells at once which tiles of scores are empty.
+
+Valid lengths, causality and a window all say the same kind of thing: query i may attend to
+the keys start_i ≤ j < stop_i. A boolean mask may forbid more. So a tile, some queries against
+some keys, is one of three:
+
+    empty    no pair may attend       it is skipped
+    full     every pair may attend    no mask is needed
+    mixed    a boolean tile says which pairs may
+
+Arrays have one leading axis here, N: the leading axes of the arguments, flattened. A tile is
+held key by query, (n, keys, queries), as on the page `tile_passes`.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from npattn.kernels.arrays import require_mask
+from npattn.kernels.tiles import PATCH, blocks, row_round
+
+
+class Reach(NamedTuple):
+    """Who may attend to whom."""
+
+    start: np.ndarray        # (N, Tq) first key of each query
+    stop: np.ndarray         # (N, Tq) one past its last key
+    mask: np.ndarray | None  # (leading axes, Tq, Tk) bool
+    free: bool               # everybody may attend to everything
+
+    def tiles(self, heads, rows, keys, size):
+        """The tiles of a block of queries that are not empty.
+
+        heads, rows, keys  slices
+        size               keys to a tile
+
+        Yields a slice of keys, and what `silence` has to be told about them: None for a full
+        tile, else (n, last keys, queries) bool. The keys before those last ones are allowed.
+        """
+        if self.free:
+            yield from ((tile, None) for tile in blocks(keys.start, keys.stop, size))
+            return
+        start, stop = self.start[heads, None, rows], self.stop[heads, None, rows]
+        first, last = max(keys.start, int(start.min())), min(keys.stop, int(stop.max()))
+        full_from, full_to = int(start.max()), int(stop.min())
+        for tile in blocks(first, last, size):
+            allowed = drawn = self._drawn(heads, rows, tile)
+            if full_from > tile.start or full_to < tile.stop:
+                last_keys = drawn is None and full_from <= tile.start
+                begin = max(tile.start, full_to) if last_keys else tile.start
+                j = np.arange(begin, tile.stop, dtype=np.int32)[:, None]
+                allowed = j < stop if last_keys else (start <= j) & (j < stop)
+                if drawn is not None:
+                    allowed &= drawn
+            if drawn is None or allowed.any():
+                yield tile, allowed
+
+    def _drawn(self, heads, rows, tile):
+        """A tile of the mask, key by query; None if there is none or it allows all."""
+        if self.mask is None:
+            return None
+        head = np.unravel_index(range(heads.start, heads.stop), self.mask.shape[:-2])
+        drawn = self.mask[(*head, rows, tile)]
+        return None if drawn.all() else np.ascontiguousarray(drawn.swapaxes(1, 2))
+
+    def meets(self, marked):
+        """Which queries may attend to a marked key: (N, Tq) bool from marked (N, Tk) bool."""
+        met = np.zeros(self.stop.shape, bool)
+        (N, Tq), Tk = met.shape, marked.shape[1]
+        for heads, rows, keys in row_round(N, Tq, Tk, (1, PATCH, PATCH))[0]:
+            for tile, allowed in self.tiles(heads, rows, keys, PATCH):
+                hit = np.repeat(marked[heads, tile, None], rows.stop - rows.start, axis=2)
+                silence(hit, allowed)
+                met[heads, rows] |= hit.any(axis=1)
+        return met
+
+
+def silence(X, allowed, value=None):
+    """Makes an end, in place, of what a tile X (n, keys, queries) holds for pairs not allowed.
+
+    allowed  as `Reach.tiles` yields it
+    value    what to write there; None means 0, and that X is finite: then it is much faster
+    """
+    if allowed is None:
+        return
+    X = X[:, -allowed.shape[1] :]
+    if value is None:
+        X *= allowed
+    else:
+        np.copyto(X, value, where=~allowed)
+
+
+def reach_of(shape, Tk, mask=None, valid_lens=None, causal=False, offset=0, window=None):
+    """The Reach that the masking arguments of `tiled_attention` describe.
+
+    shape  (..., Tq), the leading axes and the number of queries
+
+    Raises TypeError or ValueError that names the argument which does not fit.
+    """
+    *lead, Tq = shape
+    position = np.arange(Tq, dtype=np.int32) + _require_integer("offset", offset)
+    start, stop = np.zeros(Tq, np.int32), np.full(shape, Tk, np.int32)
+    if valid_lens is not None:
+        stop = np.minimum(stop, _require_lens(valid_lens, shape, Tk))
+    if causal:
+        stop = np.minimum(stop, position + 1)
+    if window is not None:
+        if _require_integer("window", window) < 1:
+            raise ValueError(f"window must be at least 1, got {window}")
+        start = position - (window - 1)
+        stop = np.minimum(stop, position + window)
+    start = np.clip(start, 0, Tk)
+    flat = (math.prod(lead), Tq)
+    start, stop = np.broadcast_to(start, shape).reshape(flat), np.maximum(stop, start).reshape(flat)
+    if mask is not None:
+        mask = require_mask(mask, (*(lead or [1]), Tq, Tk))
+    free = bool(mask is None and start.max(initial=0) == 0 and stop.min(initial=Tk) == Tk)
+    return Reach(start, stop, mask, free)
+
+
+def set_aside(Q, K, V, reach):
+    """Zeros in place of every row that holds NaN or inf, and who is spoilt by that.
+
+    A product 0 · NaN is NaN, so a weight of 0 does not keep a NaN out. Without it the sums are
+    as if it had never been there; the queries that may attend to it are given NaN afterwards.
+
+    Q (N, Tq, Dk)   K (N, Tk, Dk)   V (N, Tk, Dv)
+
+    Returns Q, K, V and spoilt (N, Tq) bool.
+    """
+    good_Q, good_K, good_V = (np.isfinite(X).all(axis=2, keepdims=True) for X in (Q, K, V))
+    bad_keys = ~(good_K & good_V)[..., 0]
+    spoilt = reach.meets(bad_keys) | (~good_Q[..., 0] & reach.meets(np.ones_like(bad_keys)))
+    zero = Q.dtype.type(0.0)
+    return np.where(good_Q, Q, zero), np.where(good_K, K, zero), np.where(good_V, V, zero), spoilt
+
+
+def _require_integer(name, value):
+    if not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{name} must be an integer, got {value!r}")
+    return int(value)
+
+
+def _require_lens(valid_lens, shape, Tk):
+    """The lengths, int, broadcastable to `shape`."""
+    lens = np.asarray(valid_lens)
+    if lens.dtype.kind not in "iu":
+        raise TypeError(f"valid_lens must be integers, got {lens.dtype}")
+    if len(shape) < 2 or lens.shape not in (shape[:1], (shape[0], shape[-1])):
+        raise ValueError(
+            f"valid_lens must be (B,) or (B, Tq) for queries (B, ..., Tq, Dk); "
+            f"got {lens.shape} for {(*shape, 'Dk')}"
+        )
+    if lens.size and (lens.min() < 0 or lens.max() > Tk):
+        raise ValueError(f"valid_lens must lie in 0 … {Tk}, got {lens.min()} … {lens.max()}")
+    return lens.reshape(shape[0], *(1,) * (len(shape) - 2), -1).astype(np.int32)

@@ -1,0 +1,125 @@
+"""Independent jobs side by side on a few threads, while BLAS keeps to one.
+
+NumPy lets go of the interpreter lock inside a matrix product or an exponential, so plain
+Python threads share the work. One product per core beats one product on all cores after the
+other: what a core works on stays in its cache, and nobody waits for the slowest at every
+step. So the BLAS library underneath is held to one thread meanwhile.
+
+Work comes in rounds. The jobs of one round must not write to the same place; the next round
+begins when all are done. So no job needs a lock, and the number of threads changes no bit.
+"""
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from functools import cache, lru_cache
+
+
+def thread_count(threads=None):
+    """How many threads to use: the argument, else NPATTN_THREADS, else as many as BLAS would.
+
+    Raises ValueError if the argument or the environment variable is no positive integer.
+    """
+    name, value = "threads", threads
+    if value is None:
+        name, value = "NPATTN_THREADS", os.environ.get("NPATTN_THREADS")
+    if value is None:
+        return _blas_limit.threads()
+    if not str(value).isdecimal() or int(value) < 1:
+        raise ValueError(f"{name} must be a positive integer, got {value!r}")
+    return int(value)
+
+
+def run(rounds, threads):
+    """Does all jobs of a round, in any order, then those of the next.
+
+    rounds   list of lists of functions that take no argument
+    threads  how many of them run at a time
+
+    An exception or Ctrl-C drops the jobs that have not begun, waits for those that have and
+    goes on to the caller. The limit of BLAS is restored in any case.
+    """
+    with _blas_limit.one():
+        for jobs in rounds:
+            if threads == 1 or len(jobs) == 1:
+                for job in jobs:
+                    job()
+                continue
+            futures = []
+            try:
+                futures.extend(_pool(threads).submit(job) for job in jobs)
+                for future in futures:
+                    future.result()
+            finally:
+                for future in futures:
+                    future.cancel()
+                wait(futures)
+
+
+class _BlasLimit:
+    """One thread for BLAS, as long as anybody asks for it.
+
+    BLAS has a single limit for the whole process. If two callers saved and restored it each
+    for itself, the second would save the 1 that the first has set, and restore that for good.
+    So the first to come saves the limit and the last to go restores it.
+    """
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.holders = set()
+        self.saved = None
+
+    @contextmanager
+    def one(self):
+        holder = object()
+        try:
+            with self.lock:
+                self.saved = self.saved or _blas().limit(limits=1)
+                self.holders.add(holder)
+            yield
+        finally:
+            with self.lock:
+                self.holders.discard(holder)
+                if not self.holders:
+                    self._restore()
+
+    def threads(self):
+        """As many as BLAS would use by itself; all cores where the library is unknown."""
+        with self.lock:
+            if self.saved:
+                count = self.saved.get_original_num_threads()["blas"]
+            else:
+                count = max((library.num_threads for library in _blas().lib_controllers), default=0)
+        return count or os.cpu_count() or 1
+
+    def after_fork(self):
+        """A child process has none of its parent's threads: no pool, and nobody in `holders`."""
+        _pool.cache_clear()
+        self.lock = threading.Lock()
+        self.holders.clear()
+        self._restore()
+
+    def _restore(self):
+        if self.saved:
+            self.saved.restore_original_limits()
+            self.saved = None
+
+
+@cache
+def _pool(threads):
+    """Threads that stay: asleep they cost nothing, starting them would, at every call."""
+    return ThreadPoolExecutor(threads, thread_name_prefix="npattn")
+
+
+@lru_cache(maxsize=1)
+def _blas():
+    """The BLAS libraries in this process. Finding them takes far longer than limiting them."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(user_api="blas")
+
+
+_blas_limit = _BlasLimit()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_blas_limit.after_fork)

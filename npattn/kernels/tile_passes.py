@@ -1,0 +1,167 @@
+"""What `tiled_attention` does on a patch of the score matrix, forward and backward.
+
+    forward    S = Q Kᵀ · scale     E = exp(S − m)     Z += Σ_j E_j     Y += (E ⊙ keep) V
+               and when all keys have passed:  O = Y / Z,  L = m + log Z
+    backward   P = exp(S − L)       dP − δ = [dO, −δ] [V, 1]ᵀ           dS = P ⊙ (dP − δ)
+               dV += (P ⊙ keep)ᵀ dO,   dK += dSᵀ Q · scale,   dQ += dS K · scale
+
+m is 0 in all rows but those that `exp_range.needs_shift` has named. keep is dropout's 0 or
+1 / (1 − rate); it multiplies dP as it does P, so that where it is 0, dP − δ is −δ. What L has
+lost to rounding, L_rest, is appended beside it. Constant factors (scale, 1 / (1 − rate), the
+logarithm of the exponential's base) go into what a tile is made of, and are free.
+
+Leading axes are one axis here, n, and a tile is held key by query, (n, keys, queries): E, P
+and dS are the transposes of those in the equations. A patch is heads, rows and keys, three
+slices; shape is how many heads, queries and keys make a tile; flat is a TiledCache whose
+leading axes are one. Rows are wild where scores may be large: NaN and inf are expected there.
+"""
+
+import threading
+from functools import lru_cache
+from itertools import product
+
+import numpy as np
+
+from npattn.kernels.exp_range import exponential, to_base, units
+from npattn.kernels.online_softmax import raise_maximum
+from npattn.kernels.reach import silence
+from npattn.kernels.tiles import blocks, cache_bytes, keep_tile
+
+
+def forward_pass(flat, shape, heads, rows, keys):
+    """O and L of a patch of queries with all their keys, from one tile after the other."""
+    Q, K, V, O, L, L_rest, shifted, reach, scale, dropout, seed, _ = flat
+    base, shifted = exponential(Q.dtype), shifted[heads, rows]
+    QT = _columns(Q[heads, rows], scale / units(shifted, base))
+    Y, Z = np.zeros((*shifted.shape, V.shape[2]), V.dtype), np.zeros(shifted.shape, V.dtype)
+    m, ones = np.where(shifted, V.dtype.type(-np.inf), Z), np.ones(shape[2], V.dtype)
+    for part in blocks(rows.start, rows.stop, shape[1]):
+        i = _within(rows, part)
+        qT, y, z, wild = _alone(QT, i), Y[:, i], Z[:, i], shifted[:, i].any()
+        for tile, allowed in reach.tiles(heads, part, keys, shape[2]):
+            # S = Q Kᵀ · scale
+            S = _scratch.product(0, K[heads, tile], qT)
+            if wild:
+                silence(S, allowed, -np.inf)
+                m[:, i], shrink = raise_maximum(S, m[:, i], shifted[:, i], base)
+                y *= shrink[..., None]
+                z *= shrink
+            # E = exp(S − m)
+            E = base.exp(S, out=S)
+            silence(E, allowed)
+            z += ones[: E.shape[1]] @ E
+            # Y = (E ⊙ keep) V
+            if seed is not None:
+                E *= keep_tile(dropout, seed, heads, part, tile)
+            y += _scratch.product(1, E.swapaxes(1, 2), V[heads, tile])
+    Z[m == -np.inf] = 0.0  # no key, or no score above −inf
+    L[heads, rows], L_rest[heads, rows] = _exact_sum(m, np.log(Z, dtype=np.float64))
+    Z[Z == 0.0] = np.inf
+    np.divide(Y, (Z * (1.0 - dropout))[..., None], out=O[heads, rows])
+
+
+def backward_pass(dO, dL, grads, flat, shape, heads, rows, keys):
+    """What a patch of the score matrix adds to dQ, dK and dV: the forward, undone in reverse."""
+    Q, K, V, _, _, _, shifted, reach, _, dropout, seed, _ = flat
+    dQ, dK, dV = grads
+    base = exponential(Q.dtype)
+    QT, GT = _query_columns(dO, dL, flat, heads, rows)
+    K1, V1 = _append_ones(K[heads, keys], 2), _append_ones(V[heads, keys], 1)
+    parts = [
+        (part, *(_alone(XT, _within(rows, part)) for XT in (QT, GT)), shifted[heads, part].any())
+        for part in blocks(rows.start, rows.stop, shape[1])
+    ]
+    for near, (part, qT, gT, wild) in product(blocks(keys.start, keys.stop, shape[2]), parts):
+        for tile, allowed in reach.tiles(heads, part, near, shape[2]):
+            j = _within(keys, tile)
+            # P = exp(S − L)
+            P = _scratch.product(0, K1[:, j], qT)
+            if wild:
+                to_base(P, shifted[heads, part], base)
+            base.exp(P, out=P)
+            silence(P, allowed, 0.0 if wild else None)
+            # Y = (P ⊙ keep) V
+            dS, A = _scratch.product(1, V1[:, j], gT), P
+            if seed is not None:
+                keep = keep_tile(dropout, seed, heads, part, tile)
+                np.copyto(dS, gT[:, -1:], where=~keep)
+                A = P * (keep * P.dtype.type(1.0 / (1.0 - dropout)))
+            dV[heads, tile] += _scratch.product(2, A, dO[heads, part])
+            # P = softmax(S)
+            dS *= P
+            if wild:
+                silence(dS, allowed, 0.0)
+            # S = Q Kᵀ · scale, of which the scale is in gT
+            dK[heads, tile] += _scratch.product(2, dS, Q[heads, part])
+            dQ[heads, part] += _scratch.product(2, dS.swapaxes(1, 2), K[heads, tile])
+
+
+def _query_columns(dO, dL, flat, heads, rows):
+    """[Q, −L]ᵀ and [dO, −δ]ᵀ of some queries, with the factors that the tiles are to have."""
+    Q, _, _, O, L, L_rest, shifted, _, scale, dropout, _, _ = flat
+    unit, g = units(shifted[heads, rows], exponential(Q.dtype)), dO[heads, rows]
+    lse = np.where(L[heads, rows] == -np.inf, 0.0, L[heads, rows] / unit)
+    head = lse.astype(Q.dtype)
+    rest = lse - head + L_rest[heads, rows] / unit
+    delta = np.einsum("nqd,nqd->nq", g, O[heads, rows]) - dL[heads, rows]
+    QT = _columns(Q[heads, rows], scale / unit, -head, -rest)
+    return QT, _columns(g, scale / (1.0 - dropout), delta * -scale)
+
+
+def _within(whole, part):
+    """The slice that `part` is within `whole`."""
+    return slice(part.start - whole.start, part.stop - whole.start)
+
+
+def _columns(X, factor, *more):
+    """[X · factor, more]ᵀ, (n, D + len(more), T), from X (n, T, D), factor and more (n, T)."""
+    D = X.shape[2]
+    XT = np.empty((X.shape[0], D + len(more), X.shape[1]), X.dtype)
+    XT[:, :D] = (X * np.asarray(factor, X.dtype)[..., None]).swapaxes(1, 2)
+    for i, row in enumerate(more):
+        XT[:, D + i] = row
+    return XT
+
+
+def _alone(XT, i):
+    """Some of these columns, with nothing in between: products are faster so."""
+    return np.ascontiguousarray(XT[..., i])
+
+
+def _append_ones(X, count):
+    """[X, 1 …], (n, T, D + count), from X (n, T, D)."""
+    return np.concatenate([X, np.ones((*X.shape[:2], count), X.dtype)], axis=2)
+
+
+def _exact_sum(a, b):
+    """a + b as a rounded sum and what rounding has taken from it: both in the precision of a."""
+    total = a + b
+    part = total - a
+    lost = (a - (total - part)) + (b - part)
+    rounded = total.astype(a.dtype)
+    return rounded, np.where(np.isfinite(rounded), total - rounded + lost, 0.0)
+
+
+class _Scratch(threading.local):
+    """Room for three products, to each thread its own: fresh memory for each tile costs time."""
+
+    def __init__(self):
+        size, line = cache_bytes() // 2, 64
+        rooms = [np.empty(size + line, np.uint8) for _ in range(3)]
+        begins = [-room.ctypes.data % line for room in rooms]
+        self.rooms = [room[i : i + size] for room, i in zip(rooms, begins, strict=True)]
+        self.place = lru_cache(maxsize=256)(self._place)
+
+    def product(self, room, A, B):
+        """A B, for A (n, i, j) and B (n, j, k), over what the last product left in that room."""
+        out = self.place(room, A.shape[0], A.shape[1], B.shape[2], A.dtype)
+        return np.matmul(A, B, out=out)
+
+    def _place(self, room, n, i, k, dtype):
+        """An array (n, i, k) in that room; None, that is fresh memory, if there is no place."""
+        size = n * i * k * dtype.itemsize
+        fits = size <= self.rooms[room].size
+        return self.rooms[room][:size].view(dtype).reshape(n, i, k) if fits else None
+
+
+_scratch = _Scratch()

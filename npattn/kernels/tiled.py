@@ -1,0 +1,156 @@
+"""Attention tile by tile: what `attention` computes, without ever holding a (Tq, Tk) matrix.
+
+    S = Q Kᵀ · scale      O = softmax(S) V      (..., Tq, Dv)
+    L_i = log Σ_j exp(S_ij)                     (..., Tq)       log-sum-exp of each row
+
+A tile, the scores of some queries against some keys, is made, used and forgotten while it
+lies in the second-level cache. Matrix products do all the work but the exponential.
+
+Forward. A shift of a row of S leaves its softmax as it is; it only keeps exp in range. By
+    Cauchy and Schwarz |S_ij| ≤ ‖q_i‖ · max_j ‖k_j‖ · |scale|. Where this bound is small, as
+    it mostly is, no shift is needed, and nobody has to look for the largest score first:
+        E = exp(S),   Z += Σ_j E_j,   Y += E V,       and in the end O = Y / Z, L = log Z.
+    Where it is large, the row keeps a running maximum (pages `exp_range`, `online_softmax`).
+Backward. L alone brings the weights back, and one more number per query their gradient:
+        P = exp(S − L),   dP = dO Vᵀ,   dS = P ⊙ (dP − δ),   δ_i = Σ_j P_ij dP_ij = dO_i · O_i.
+    Append −L to the queries and 1 to the keys: their product is S − L. Append −δ to dO and 1
+    to V: theirs is dP − δ. What remains is one exponential and one ⊙ for each tile.
+
+This page has the pair, and the driver of both directions, which deals out the score matrix
+in patches; the page `tile_passes` has what is done on a patch. Patches that write to different
+places run side by side on threads: NumPy lets go of the interpreter lock inside a product.
+
+`...` stands for any leading axes (batch, heads). A gradient carries the name of what it
+differentiates: dO is ∂loss/∂O.
+Source: Dao et al. 2022, "FlashAttention", section 3; Dao 2023, "FlashAttention-2", section 3.
+"""
+
+import math
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from npattn.kernels.arrays import require_floats, require_matching
+from npattn.kernels.exp_range import needs_shift
+from npattn.kernels.reach import Reach, reach_of, set_aside
+from npattn.kernels.threads import run, thread_count
+from npattn.kernels.tile_passes import backward_pass, forward_pass
+from npattn.kernels.tiles import draw_seed, latin_rounds, row_round, tile_shape
+
+WORTH_THREADS = 2**18  # scores; with fewer, handing out the work takes longer than doing it
+
+
+class TiledCache(NamedTuple):
+    """What tiled_attention_backward reads. Nothing in it has Tq · Tk entries, but for the mask.
+
+    A row of Q, K or V that holds NaN or inf may be zeros here; where a query may attend to
+    it, O and L are NaN.
+    """
+
+    Q: np.ndarray        # (..., Tq, Dk)
+    K: np.ndarray        # (..., Tk, Dk)
+    V: np.ndarray        # (..., Tk, Dv)
+    O: np.ndarray        # (..., Tq, Dv)
+    L: np.ndarray        # (..., Tq) log-sum-exp of the scores; −inf where no key is allowed
+    L_rest: np.ndarray   # (..., Tq) what L has lost to rounding
+    shifted: np.ndarray  # (..., Tq) bool: the bound was too large, a running maximum was kept
+    reach: Reach         # who may attend to whom
+    scale: float
+    dropout: float       # 0 without a generator
+    seed: int | None     # of the dropout; None where nothing is dropped
+    threads: int
+
+
+def tiled_attention(
+    Q, K, V, mask=None, *, valid_lens=None, causal=False, offset=0, window=None,
+    scale=None, dropout=0.0, rng=None, threads=None,
+):
+    """`attention` in little memory and less time, for those who do not ask for the weights.
+
+    Q           (..., Tq, Dk)  queries
+    K           (..., Tk, Dk)  keys
+    V           (..., Tk, Dv)  values
+    mask        bool, broadcastable to (..., Tq, Tk); True means "may attend"
+    valid_lens  (B,) or (B, Tq) integers, B the first axis of Q: only so many keys count
+    causal      query i may attend to the keys j ≤ i + offset
+    window      query i may attend to the keys with |j − i − offset| < window
+    scale       factor on the scores; None means 1/√Dk
+    dropout     share of the weights that is dropped while rng, a Generator, is given
+    threads     None means NPATTN_THREADS from the environment, else as many as BLAS uses
+
+    Returns O (..., Tq, Dv) and the cache. All restrictions hold together, and a tile that
+    they empty costs nothing. A query that may attend to nothing gets 0; one that may attend
+    to a NaN or an inf gets NaN, and no other query notices. The number of threads changes
+    no bit. Raises ValueError if shapes disagree, TypeError for anything but float32 or
+    float64 arrays of one precision (complex ones are for `attention`).
+    """
+    _require_real(Q=Q, K=K, V=V)
+    require_matching(Q, K, V)
+    lead, N = Q.shape[:-2], math.prod(Q.shape[:-2])
+    scale = 1.0 / math.sqrt(Q.shape[-1]) if scale is None else float(scale)
+    reach = reach_of(Q.shape[:-1], K.shape[-2], mask, valid_lens, causal, offset, window)
+    seed, threads = draw_seed(dropout, rng), thread_count(threads)
+    dropout = 0.0 if seed is None else dropout
+    Q, K, V = (X.reshape(N, *X.shape[-2:]) for X in (Q, K, V))
+    shifted, spoilt = needs_shift(Q, K, V, reach.stop, scale), None
+    if shifted.any() and not all(np.isfinite(X).all() for X in (Q, K, V)):
+        Q, K, V, spoilt = set_aside(Q, K, V, reach)
+        shifted = needs_shift(Q, K, V, reach.stop, scale) | spoilt
+    O = np.empty((*Q.shape[:2], V.shape[-1]), Q.dtype)
+    L, L_rest = np.empty((2, *Q.shape[:2]), Q.dtype)
+    flat = TiledCache(Q, K, V, O, L, L_rest, shifted, reach, scale, dropout, seed, threads)
+    _on_tiles(forward_pass, flat, row_round)
+    if spoilt is not None:
+        O[spoilt] = L[spoilt] = np.nan
+    cache = _with_axes(flat, lead)
+    return cache.O, cache
+
+
+def tiled_attention_backward(dO, cache, dL=None):
+    """dQ, dK, dV from dO (..., Tq, Dv), and from dL (..., Tq) if the loss depends on cache.L too.
+
+    Tile by tile the weights are computed once more, and the forward's lines are undone in
+    reverse. ∂L_i/∂S_ij = P_ij, so dL takes its place beside δ:  dS = P ⊙ (dP − δ + dL).
+    Raises ValueError if dO is not shaped like O, or dL like L.
+    """
+    dL = np.zeros_like(cache.L) if dL is None else dL
+    _require_real(dO=dO, dL=dL, Q=cache.Q)
+    if dO.shape != cache.O.shape or dL.shape != cache.L.shape:
+        raise ValueError(
+            f"dO {dO.shape} and dL {dL.shape} must be shaped like "
+            f"O {cache.O.shape} and L {cache.L.shape}"
+        )
+    flat = _with_axes(cache, (math.prod(cache.L.shape[:-1]),))
+    grads = [np.zeros(X.shape, X.dtype) for X in (flat.Q, flat.K, flat.V)]
+    dO, dL = dO.reshape(flat.O.shape), dL.reshape(flat.L.shape)
+    _on_tiles(partial(backward_pass, dO, dL, grads), flat, latin_rounds)
+    return tuple(G.reshape(X.shape) for G, X in zip(grads, cache[:3], strict=True))
+
+
+def _on_tiles(work, flat, rounds):
+    """The driver of both directions: has all patches of the score matrix worked on."""
+    (N, Tq, _), Tk = flat.Q.shape, flat.K.shape[1]
+    shape = tile_shape(Tq, Tk, flat.Q.itemsize)
+    threads = flat.threads if N * Tq * Tk >= WORTH_THREADS else 1
+
+    def job(patch):
+        with np.errstate(all="ignore"):
+            work(flat, shape, *patch)
+
+    dealt = rounds(N, Tq, Tk, shape)
+    run([[partial(job, patch) for patch in patches] for patches in dealt], threads)
+
+
+def _with_axes(cache, lead):
+    """The cache with other leading axes: one to work with, those of the caller to hand out."""
+    own = cache.L.ndim - 1
+    arrays = {name: getattr(cache, name) for name in ("Q", "K", "V", "O", "L", "L_rest", "shifted")}
+    return cache._replace(**{name: X.reshape(*lead, *X.shape[own:]) for name, X in arrays.items()})
+
+
+def _require_real(**arrays):
+    require_floats(**arrays)
+    for name, X in arrays.items():
+        if np.iscomplexobj(X):
+            raise TypeError(f"{name} is {X.dtype}, but tiles are real; use `attention` instead")

@@ -1,0 +1,110 @@
+"""The tiles of the score matrix: how large they are, who works on which, and their dropout.
+
+A tile holds the scores of a few heads, a block of queries and a block of keys, (n, keys,
+queries): BLAS is fastest that way round. It is as large as half the second-level cache; the
+other half is for what it is multiplied with. So it is made, used and forgotten without ever
+going out to memory.
+
+Work is dealt out in patches (heads, rows, keys), three slices, and in rounds: the patches of
+one round do not write to the same place, so that they can be worked on side by side.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+
+from npattn.kernels.dropout import draw_keep
+
+QUERIES = 256   # to a tile, at most: with so many, products run at full speed
+PATCH = 1024    # queries to a patch, at most; keys, too, in the backward pass
+STREAM = 128    # queries that share one stream of random numbers
+
+
+def blocks(begin, end, size):
+    """Slices of `size` from begin to end, the last one shorter where it must be."""
+    return [slice(i, min(i + size, end)) for i in range(begin, end, size)]
+
+
+def tile_shape(Tq, Tk, itemsize):
+    """How many heads, queries and keys make a tile. Short sequences share one."""
+    room = cache_bytes() // 2 // itemsize
+    queries = max(1, min(QUERIES, Tq))
+    keys = max(1, min(Tk, max(64, room // queries // 64 * 64)))
+    heads = room // (queries * keys) if queries >= Tq and keys >= Tk else 1
+    return max(1, heads), queries, keys
+
+
+@lru_cache(maxsize=1)
+def cache_bytes():
+    """The size of the second-level cache; 1 MiB where the system does not tell."""
+    try:
+        with open("/sys/devices/system/cpu/cpu0/cache/index2/size") as file:
+            return int(file.read().strip().rstrip("K")) * 1024
+    except (OSError, ValueError):
+        return 2**20
+
+
+def row_round(N, Tq, Tk, shape):
+    """One round: each patch has some queries and all their keys, the last queries first.
+
+    shape  heads, queries and keys to a tile
+
+    Returns a list of rounds, each a list of patches. Under a causal mask the last queries have
+    most to do; whoever gets them should begin early.
+    """
+    rows = blocks(0, Tq, _patch_size(N, Tq, shape))[::-1]
+    return [[(n, part, slice(0, Tk)) for part in rows for n in blocks(0, N, shape[0])]]
+
+
+def latin_rounds(N, Tq, Tk, shape):
+    """Rounds in which no two patches share queries, nor keys: nobody waits for a sum.
+
+    Patch (a, b) has its turn in round b − a, modulo their number: the diagonals of a Latin
+    square. It fixes the order of all additions too. Arguments and result as in `row_round`.
+    """
+    size = _patch_size(N, Tq, shape)
+    rows, keys = blocks(0, Tq, size), blocks(0, Tk, max(size, shape[2]))
+    side = max(len(rows), len(keys))
+    return [
+        [
+            (n, part, keys[(a + turn) % side])
+            for n in blocks(0, N, shape[0])
+            for a, part in enumerate(rows)
+            if (a + turn) % side < len(keys)
+        ]
+        for turn in range(side)
+    ]
+
+
+def _patch_size(N, Tq, shape):
+    """PATCH, or less where that would leave fewer than four patches to a round."""
+    return max(shape[1], min(PATCH, N * Tq // 4 // shape[1] * shape[1]))
+
+
+def draw_seed(rate, rng):
+    """A seed for `keep_tile`; None if nothing is dropped. The arguments are as in `draw_keep`."""
+    if draw_keep(np.empty(0), rate, rng) is None:
+        return None
+    return int(rng.integers(2**63))
+
+
+def keep_tile(rate, seed, heads, rows, keys):
+    """Which weights of a tile survive dropout; the same whenever, and for whatever tile, one asks.
+
+    heads, rows, keys  slices
+
+    Returns (n, keys, queries) bool. Philox makes random numbers from a counter, so that a
+    stream of them can be entered anywhere. A head has a stream for every STREAM queries, and
+    key j begins at its 32-bit number j · STREAM.
+    """
+    first, last = rows.start // STREAM, -(-rows.stop // STREAM)
+    count, threshold = keys.stop - keys.start, np.uint32(int(rate * 2**32))
+    keep = np.empty((heads.stop - heads.start, count, last - first, STREAM), bool)
+    for head in range(heads.start, heads.stop):
+        for stream in range(first, last):
+            key = np.array([seed, head << 32 | stream], np.uint64)
+            bits = np.random.Philox(key=key, counter=keys.start * STREAM // 8)
+            numbers = bits.random_raw(count * STREAM // 2).view(np.uint32).reshape(count, STREAM)
+            keep[head - heads.start, :, stream - first] = numbers >= threshold
+    begin = rows.start - first * STREAM
+    return keep.reshape(*keep.shape[:2], -1)[..., begin : begin + rows.stop - rows.start]

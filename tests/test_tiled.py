@@ -1,0 +1,648 @@
+"""Tiled attention: the pair, its tiles, its threads, its dropout, and merging partial results."""
+
+import math
+import subprocess
+import sys
+import textwrap
+import threading
+import tracemalloc
+
+import numpy as np
+import pytest
+import threadpoolctl
+from numpy.testing import assert_allclose, assert_array_equal
+
+from npattn import checking
+from npattn.kernels import tiled, tiles
+from npattn.kernels.attention import attention, attention_backward
+from npattn.kernels.exp_range import Exponential, exponential, needs_shift
+from npattn.kernels.masks import causal_mask, combine_masks, valid_lens_mask
+from npattn.kernels.online_softmax import Partial, merge_partials, merge_partials_backward
+from npattn.kernels.reach import reach_of
+from npattn.kernels.threads import run, thread_count
+from npattn.kernels.tiled import tiled_attention, tiled_attention_backward
+from npattn.kernels.tiles import keep_tile, latin_rounds, row_round, tile_shape
+
+LEAD, TQ, TK, DK, DV = (2, 3), 50, 70, 6, 7
+
+
+@pytest.fixture
+def small_tiles(monkeypatch):
+    """Tiles and patches so small that short sequences have many, the last ones cut off."""
+    monkeypatch.setattr(tiled, "tile_shape", lambda Tq, Tk, itemsize: (1, 16, 24))
+    monkeypatch.setattr(tiles, "PATCH", 32)
+    monkeypatch.setattr(tiled, "WORTH_THREADS", 0)
+
+
+@pytest.fixture
+def QKV(draw):
+    return draw(*LEAD, TQ, DK), draw(*LEAD, TK, DK), draw(*LEAD, TK, DV)
+
+
+def both(QKV, mask=None, **options):
+    """O, dQ, dK, dV and the cache."""
+    O, cache = tiled_attention(*QKV, mask, **options)
+    dO = np.random.default_rng(1).standard_normal(O.shape).astype(O.dtype)
+    return (O, *tiled_attention_backward(dO, cache)), cache
+
+
+def plain(QKV, mask=None, **options):
+    O, cache = attention(*QKV, mask, **options)
+    dO = np.random.default_rng(1).standard_normal(O.shape).astype(O.dtype)
+    return O, *attention_backward(dO, cache)
+
+
+def assert_same(found, expected, tolerance=2e-13):
+    for got, want in zip(found, expected, strict=True):
+        assert got.shape == want.shape and got.dtype == want.dtype
+        assert_allclose(got, want, rtol=0.0, atol=tolerance * max(1.0, np.abs(want).max(initial=0)))
+
+
+# ---- values ----
+
+
+def test_one_query_by_hand():
+    Q, K = np.array([[math.log(2.0)]]), np.array([[0.0], [1.0]])
+    V = np.array([[3.0, 0.0], [6.0, 9.0]])
+    O, cache = tiled_attention(Q, K, V)
+    assert_allclose(O, [[5, 6]], rtol=1e-15)
+    assert_allclose(cache.L, [math.log(3.0)], rtol=1e-15)
+    # dP = (3, 6) and Σ dP P = 5, so dS = (−2/3, 2/3)
+    dQ, dK, dV = tiled_attention_backward(np.array([[1.0, 0.0]]), cache)
+    assert_allclose(dQ, [[2 / 3]], rtol=1e-14)
+    assert_allclose(dK, [[-2 / 3 * math.log(2)], [2 / 3 * math.log(2)]], rtol=1e-14)
+    assert_allclose(dV, [[1 / 3, 0], [2 / 3, 0]], rtol=1e-14)
+
+
+# ---- the same as attention ----
+
+
+@pytest.mark.parametrize("lead", [(), (1,), (4,), (2, 3)])
+@pytest.mark.parametrize("scale", [None, -0.3])
+def test_agrees_with_attention(draw, lead, scale):
+    QKV = draw(*lead, 4, 6), draw(*lead, 5, 6), draw(*lead, 5, 7)
+    assert_same(both(QKV, scale=scale)[0], plain(QKV, scale=scale))
+
+
+MASKS = {
+    "none": ({}, None),
+    "causal": ({"causal": True}, causal_mask(TQ, TK)),
+    "offset": ({"causal": True, "offset": 15}, causal_mask(TQ, TK, offset=15)),
+    "dead rows": ({"causal": True, "offset": -20}, causal_mask(TQ, TK, offset=-20)),
+    "lengths": ({"valid_lens": np.array([0, 37])}, valid_lens_mask(np.array([0, 37]), TK)[:, None]),
+    "length per query": (
+        {"valid_lens": np.arange(2 * TQ).reshape(2, TQ) % TK},
+        valid_lens_mask(np.arange(2 * TQ).reshape(2, TQ) % TK, TK)[:, None],
+    ),
+    "window": ({"window": 5}, np.abs(np.arange(TK) - np.arange(TQ)[:, None]) < 5),
+    "causal window": (
+        {"causal": True, "window": 9, "offset": 20},
+        causal_mask(TQ, TK, offset=20) & ~causal_mask(TQ, TK, offset=11),
+    ),
+    "all of them": (
+        {"causal": True, "window": 30, "offset": 4, "valid_lens": np.array([41, 70])},
+        causal_mask(TQ, TK, offset=4)
+        & ~causal_mask(TQ, TK, offset=-26)
+        & valid_lens_mask(np.array([41, 70]), TK)[:, None],
+    ),
+}
+
+
+@pytest.mark.parametrize("magnitude", [1.0, 100.0, 1e4])
+@pytest.mark.parametrize("kind", MASKS)
+def test_agrees_under_every_mask_tile_by_tile(small_tiles, QKV, kind, magnitude):
+    options, mask = MASKS[kind]
+    QKV = magnitude * QKV[0], QKV[1], QKV[2]
+    found, cache = both(QKV, threads=2, **options)
+    assert_same(found, plain(QKV, mask), 1e-13 * magnitude)
+    assert cache.shifted.any() == (magnitude > 1.0)
+
+
+@pytest.mark.parametrize("magnitude", [1.0, 100.0, 1e4])
+@pytest.mark.parametrize(
+    "shape", [(2, 1, TQ, TK), (3, TQ, TK), (TQ, TK), (2, 3, TQ, 1), (TK,), (1,)]
+)
+def test_agrees_under_a_boolean_mask(small_tiles, QKV, draw_mask, shape, magnitude):
+    QKV, mask = (magnitude * QKV[0], QKV[1], QKV[2]), draw_mask(1, *shape)[0]
+    assert_same(both(QKV, mask)[0], plain(QKV, mask), 1e-13 * magnitude)
+    causal = combine_masks(mask, causal_mask(TQ, TK, offset=3))
+    assert_same(both(QKV, mask, causal=True, offset=3)[0], plain(QKV, causal), 1e-13 * magnitude)
+
+
+def test_short_sequences_share_a_tile_and_need_no_special_case(draw, draw_mask):
+    QKV = draw(5, 7, 9, 6), draw(5, 7, 8, 6), draw(5, 7, 8, 3)
+    mask = draw_mask(5, 7, 9, 8)
+    assert tile_shape(9, 8, 8)[0] > 1
+    assert_same(both(QKV, mask)[0], plain(QKV, mask))
+
+
+def test_long_sequences_at_the_real_tile_size(draw):
+    QKV = draw(1, 1100, 4), draw(1, 1300, 4), draw(1, 1300, 3)
+    assert_same(both(QKV, causal=True, offset=7)[0], plain(QKV, causal_mask(1100, 1300, offset=7)))
+
+
+@pytest.mark.parametrize("sizes", [(0, 5, 6, 7), (4, 0, 6, 7), (4, 5, 6, 0), (0, 0, 1, 0)])
+def test_empty_axes(draw, sizes):
+    Tq, Tk, Dk, Dv = sizes
+    QKV = draw(2, Tq, Dk), draw(2, Tk, Dk), draw(2, Tk, Dv)
+    assert_same(both(QKV)[0], plain(QKV))
+    assert both((QKV[0][:0], QKV[1][:0], QKV[2][:0]))[0][0].shape == (0, Tq, Dv)
+
+
+def test_single_precision_stays_and_errs_little(draw):
+    QKV = [X.astype(np.float32) for X in (draw(2, 300, 32), draw(2, 400, 32), draw(2, 400, 32))]
+    exact = plain([X.astype(np.float64) for X in QKV])
+    found, cache = both(QKV)
+    assert {X.dtype for X in (*found, cache.L, cache.L_rest)} == {np.dtype(np.float32)}
+    for got, want in zip(found, exact, strict=True):
+        row = np.abs(want).max(axis=-1, keepdims=True)
+        assert np.abs((got - want) / row).max() < 16 * np.finfo(np.float32).eps
+
+
+def test_single_precision_errs_no_more_than_torch(draw):
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    QKV = [f * draw(2, 700, 64).astype(np.float32) for f in (2, 1, 1)]
+    exact = plain([X.astype(np.float64) for X in QKV], causal_mask(700))
+    tensors = [torch.tensor(X[None], requires_grad=True) for X in QKV]
+    O = torch.nn.functional.scaled_dot_product_attention(*tensors, is_causal=True)
+    dO = np.random.default_rng(1).standard_normal(exact[0].shape).astype(np.float32)
+    O.backward(torch.tensor(dO[None]))
+    theirs = [X.numpy()[0] for X in (O.detach(), *(t.grad for t in tensors))]
+
+    def error(results):
+        return [np.linalg.norm(got - want) for got, want in zip(results, exact, strict=True)]
+
+    ours = error(both(QKV, causal=True)[0])
+    assert np.mean(np.log(np.divide(ours, error(theirs)))) < math.log(1.15)
+
+
+# ---- invariants ----
+
+
+def test_log_sum_exp_is_that_of_the_allowed_scores(QKV, draw_mask):
+    Q, K, V = QKV
+    mask = draw_mask(*LEAD, TQ, TK)
+    _, cache = tiled_attention(Q, K, V, mask)
+    S = np.where(mask, Q @ K.swapaxes(-1, -2) / math.sqrt(DK), -np.inf)
+    with np.errstate(divide="ignore"):
+        assert_allclose(cache.L, np.log(np.exp(S).sum(axis=-1)), rtol=1e-13)
+    assert np.all(cache.L[..., 0] == -np.inf)
+
+
+def test_a_query_without_keys_gets_zeros(small_tiles, QKV):
+    (O, dQ, dK, dV), cache = both(QKV, valid_lens=np.array([0, 30]))
+    assert not O[0].any() and not dQ[0].any() and not dK[0].any() and not dV[0].any()
+    assert not dK[1, :, 30:].any() and not dV[1, :, 30:].any()
+    assert np.all(cache.L[0] == -np.inf)
+
+
+@pytest.mark.parametrize("future", [3.0, 1e9, np.nan, np.inf])
+def test_the_future_leaves_the_past_bit_identical(small_tiles, QKV, future):
+    Q, K, V = QKV
+    changed = [X.copy() for X in QKV]
+    for X in changed:
+        X[..., 33:, :] = future
+    found, _ = both(changed, causal=True)
+    expected, _ = both(QKV, causal=True)
+    assert_array_equal(found[0][..., :33, :], expected[0][..., :33, :])
+    dO = np.where(np.arange(TQ)[:, None] < 33, 1.0, 0.0) * np.ones((*LEAD, TQ, DV))
+    past = [
+        tiled_attention_backward(dO, tiled_attention(*X, causal=True)[1])[0][..., :33, :]
+        for X in (QKV, changed)
+    ]
+    assert_array_equal(*past)
+
+
+@pytest.mark.parametrize("garbage", [np.nan, np.inf, -np.inf])
+def test_what_is_masked_cannot_leak(small_tiles, QKV, draw_mask, garbage):
+    mask = draw_mask(*LEAD, TQ, TK)
+    mask[..., [7, 40]] = False  # nobody may attend to these
+    Q, K, V = QKV
+    K2, V2 = K.copy(), V.copy()
+    K2[..., 7, 2] = V2[..., 40, 3] = garbage
+    for got, want in zip(both((Q, K2, V2), mask)[0], both(QKV, mask)[0], strict=True):
+        assert_array_equal(got, want)
+
+
+def test_a_broken_key_reaches_only_those_who_may_attend_to_it(small_tiles, QKV, draw_mask):
+    mask = draw_mask(*LEAD, TQ, TK)
+    Q, K, V = QKV
+    K2, V2 = K.copy(), V.copy()
+    K2[..., 7, 2], V2[..., 40, 3] = np.nan, np.inf
+    (O, dQ, dK, dV), _ = both((Q, K2, V2), mask)
+    spoilt = mask[..., 7] | mask[..., 40]
+    expected = both(QKV, mask)[0]
+    assert np.isnan(O[spoilt]).all() and np.isnan(dQ[spoilt]).all()
+    assert_array_equal(O[~spoilt], expected[0][~spoilt])
+    assert_array_equal(dQ[~spoilt], expected[1][~spoilt])
+    reached = (mask & spoilt[..., None]).any(axis=-2)
+    assert np.isnan(dK[reached]).all() and np.isfinite(dK[~reached]).all()
+    assert np.isnan(dV[reached]).all() and np.isfinite(dV[~reached]).all()
+
+
+def test_a_broken_query_is_alone(small_tiles, QKV, draw_mask):
+    Q2 = QKV[0].copy()
+    Q2[..., [0, 20], 1] = np.nan  # 0 may attend to nothing
+    mask = draw_mask(*LEAD, TQ, TK)
+    (O, _, dK, _), _ = both((Q2, *QKV[1:]), mask)
+    assert np.isnan(O[..., 20, :]).all() and not O[..., 0, :].any()
+    assert_array_equal(np.isnan(O).any(axis=-1).sum(axis=-1), np.ones(LEAD))
+    assert_array_equal(np.isnan(dK).any(axis=-1), mask[..., 20, :])
+
+
+@pytest.mark.parametrize("options", [{}, {"causal": True}, {"dropout": 0.4}])
+def test_the_number_of_threads_changes_no_bit(small_tiles, QKV, options):
+    alone, side_by_side = (
+        both(QKV, threads=n, rng=np.random.default_rng(0), **options)[0] for n in (1, 3)
+    )
+    for one, many in zip(alone, side_by_side, strict=True):
+        assert_array_equal(one, many)
+
+
+@pytest.mark.parametrize(
+    "options, expected",
+    [({}, 12), ({"valid_lens": np.array([24])}, 4), ({"window": 1}, 4), ({"causal": True}, 8)],
+)
+def test_empty_tiles_are_skipped(small_tiles, draw, monkeypatch, options, expected):
+    Q, K, V = draw(1, 64, DK), draw(1, 72, DK), draw(1, 72, DV)
+    count = []
+    tiles_of = tiled.Reach.tiles
+
+    def counted(self, *args):
+        for tile in tiles_of(self, *args):
+            count.append(tile)
+            yield tile
+
+    monkeypatch.setattr(tiled.Reach, "tiles", counted)
+    tiled_attention(Q, K, V, threads=1, **options)
+    assert len(count) == expected
+
+
+def test_full_tiles_need_no_mask():
+    reach = reach_of((1, 64), 64, causal=True)
+    found = {
+        (rows.start, tile.start): None if allowed is None else allowed.all(axis=0).any()
+        for rows in tiles.blocks(0, 64, 16)
+        for tile, allowed in reach.tiles(slice(0, 1), rows, slice(0, 64), 16)
+    }
+    assert all((allowed is None) == (row > key) for (row, key), allowed in found.items())
+    assert len(found) == 10
+
+
+@pytest.mark.parametrize("sizes", [(3, 100, 70), (1, 20, 200), (2, 1, 1), (1, 0, 5)])
+def test_patches_of_a_round_share_nothing_and_all_of_them_cover_the_matrix(small_tiles, sizes):
+    N, Tq, Tk = sizes
+    for rounds, exclusive in ((latin_rounds, True), (row_round, False)):
+        seen = np.zeros(sizes, int)
+        for patches in rounds(N, Tq, Tk, (1, 16, 24)):
+            rows_used, keys_used = np.zeros((N, Tq), int), np.zeros((N, Tk), int)
+            for heads, rows, keys in patches:
+                seen[heads, rows, keys] += 1
+                rows_used[heads, rows] += 1
+                keys_used[heads, keys] += 1
+            assert rows_used.max(initial=0) <= 1
+            assert not exclusive or keys_used.max(initial=0) <= 1
+        assert np.all(seen == 1)
+
+
+# ---- dropout ----
+
+
+def test_dropout_is_that_of_keep_tile(small_tiles, QKV):
+    found, cache = both(QKV, causal=True, offset=9, dropout=0.3, rng=np.random.default_rng(5))
+    everything = slice(0, 6), slice(0, TQ), slice(0, TK)
+    keep = keep_tile(0.3, cache.seed, *everything).swapaxes(1, 2).reshape(*LEAD, TQ, TK) / 0.7
+    O, whole = attention(*QKV, causal_mask(TQ, TK, offset=9))
+    dO = np.random.default_rng(1).standard_normal(O.shape)
+    expected = attention_backward(dO, whole._replace(keep=keep))
+    assert_same(found, ((whole.P * keep) @ QKV[2], *expected))
+
+
+def test_dropout_drops_its_share_independently():
+    keep = keep_tile(0.3, 11, slice(0, 4), slice(0, 300), slice(0, 500))
+    assert keep.shape == (4, 500, 300)
+    for axes in ((0, 1), (0, 2), (1, 2)):
+        n = keep.size // np.prod([s for i, s in enumerate(keep.shape) if i not in axes])
+        assert np.abs(keep.mean(axis=axes) - 0.7).max() < 5 * math.sqrt(0.21 / n)
+    shares = [np.mean(keep[:, 1:] == keep[:, :-1]), np.mean(keep[1:] == keep[:-1])]
+    assert_allclose(shares, 0.7**2 + 0.3**2, atol=0.01)
+    assert not np.array_equal(keep, keep_tile(0.3, 12, slice(0, 4), slice(0, 300), slice(0, 500)))
+
+
+def test_dropout_of_a_tile_is_a_tile_of_the_dropout():
+    whole = keep_tile(0.5, 3, slice(0, 3), slice(0, 400), slice(0, 90))
+    part = keep_tile(0.5, 3, slice(1, 3), slice(100, 390), slice(17, 60))
+    assert_array_equal(part, whole[1:3, 17:60, 100:390])
+
+
+def test_without_a_generator_nothing_is_dropped(QKV):
+    O, cache = tiled_attention(*QKV, dropout=0.5)
+    assert cache.seed is None
+    assert_array_equal(O, tiled_attention(*QKV)[0])
+
+
+# ---- the range of exp ----
+
+
+def test_the_bound_tells_small_scores_from_large_ones(draw):
+    Q, K, V = draw(1, 5, 6), draw(1, 7, 6), draw(1, 7, 3)
+    stop = np.full((1, 5), 7)
+    assert not needs_shift(Q, K, V, stop, 1.0).any()
+    assert needs_shift(1e4 * Q, K, V, stop, 1.0).all()
+    assert needs_shift(Q, K, 1e200 * V, stop, 1.0).all()
+    assert needs_shift(Q, K, 1e-200 * V, stop, 1.0).all()
+    K[0, 5] = 1e6
+    assert_array_equal(needs_shift(Q, K, V, np.array([[5, 5, 6, 0, 7]]), 1.0)[0], [0, 0, 1, 0, 1])
+
+
+EXTREMES = {
+    "large": lambda S: 1e4 * np.sign(S),
+    "spread": lambda S: np.linspace(-1e4, 1e4, S.size).reshape(S.shape),
+    "one key dominates": lambda S: np.where(np.arange(S.shape[1]) == 3, 1e4, S),
+    "far below zero": lambda S: S - 1e4,
+    "all equal and large": lambda S: np.full_like(S, 9876.0),
+    "all equal": lambda S: np.zeros_like(S),
+    "denormal": lambda S: S * np.finfo(S.dtype).smallest_subnormal * 100,
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", EXTREMES)
+def test_extreme_scores(monkeypatch, draw, kind, dtype):
+    """The scores are given: Q is the identity and K holds them."""
+    monkeypatch.setattr(tiled, "tile_shape", lambda *sizes: (1, 4, 5))
+    S = EXTREMES[kind](draw(12, 17).astype(dtype)).astype(dtype)
+    QKV = np.eye(12, dtype=dtype), np.ascontiguousarray(S.T), draw(17, 3).astype(dtype)
+    found, cache = both(QKV, scale=1.0)
+    expected = plain([X.astype(np.float64) for X in QKV], scale=1.0)
+    assert cache.shifted.any() == (np.abs(S).max() > 1e3)
+    eps, largest = np.finfo(dtype).eps, max(1.0, np.abs(S).max())  # dQ is a sum of keys
+    for got, want, terms in zip(found, expected, (8, largest**2, largest, largest), strict=True):
+        assert_allclose(got, want, rtol=0.0, atol=2 * eps * max(8.0, terms))
+
+
+@pytest.mark.parametrize("magnitude", [1e-38, 1e-30, 1e30, 1e37])
+def test_extreme_values(draw, magnitude):
+    QKV = [X.astype(np.float32) for X in (4 * draw(9, 8), draw(40, 8), magnitude * draw(40, 8))]
+    O, cache = tiled_attention(*QKV)
+    expected = attention(*(X.astype(np.float64) for X in QKV))[0]
+    assert_allclose(O, expected, rtol=0.0, atol=2e-6 * np.abs(expected).max() + 1e-44)
+
+
+def test_both_exponentials_give_the_same(monkeypatch, QKV):
+    expected = both(QKV)[0]
+    for exp, ln in ((np.exp, 1.0), (np.exp2, math.log(2.0))):
+        base = Exponential(exp, ln, math.ceil(math.log(1e-300) / ln))
+        monkeypatch.setattr("npattn.kernels.tile_passes.exponential", lambda dtype, b=base: b)
+        assert_same(both(QKV)[0], expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_lowest_exponent_is_a_normal_number(dtype):
+    base = exponential(dtype)
+    assert np.finfo(dtype).tiny <= base.exp(dtype(base.lowest)) < 4 * np.finfo(dtype).tiny
+    assert_allclose(base.exp(dtype(1.0 / base.ln)), math.e, rtol=1e-6)
+
+
+# ---- gradients ----
+
+
+@pytest.mark.parametrize("options", [{}, {"causal": True, "offset": -1}, {"dropout": 0.4}])
+def test_gradients(draw, options):
+    QKV = draw(2, 3, 2), draw(2, 4, 2), draw(2, 4, 3)
+    rng = np.random.default_rng(3) if "dropout" in options else None
+    checking.assert_gradients(
+        tiled_attention, tiled_attention_backward, *QKV, rng=rng, method="central", **options
+    )
+
+
+def test_convention(convention, draw, draw_mask):
+    QKV = draw(2, 3, 4, 6), draw(2, 3, 5, 6), draw(2, 3, 5, 7)
+    mask = draw_mask(2, 3, 5, 5)[..., 1:, :]
+    convention(tiled_attention, tiled_attention_backward, *QKV, mask, causal=True, offset=1)
+
+
+def test_gradient_through_the_log_sum_exp(draw, draw_mask):
+    """The loss Σ dO O + Σ dL L, by the complex step through plain attention's own pieces."""
+    Q, K, V, dO, dL = draw(2, 4, 6), draw(2, 5, 6), draw(2, 5, 7), draw(2, 4, 7), draw(2, 4)
+    mask = draw_mask(2, 4, 5)
+
+    def loss(Q, K, V):
+        E = np.exp(Q @ K.swapaxes(-1, -2) / math.sqrt(6)) * mask
+        Z = E.sum(axis=-1)
+        Z[:, 0] = 1.0  # the dead row
+        return (dO * (E @ V / Z[..., None])).sum() + (dL * np.log(Z)).sum()
+
+    _, cache = tiled_attention(Q, K, V, mask)
+    gradients = tiled_attention_backward(dO, cache, dL)
+    for k, gradient in enumerate(gradients):
+        for index in np.ndindex(gradient.shape):
+            args = [X.astype(complex) for X in (Q, K, V)]
+            args[k][index] += 1e-30j
+            assert_allclose(gradient[index], loss(*args).imag / 1e-30, rtol=1e-11, atol=1e-13)
+
+
+# ---- merging ----
+
+
+def test_merged_parts_are_the_whole(QKV, draw_mask):
+    Q, K, V = QKV
+    mask = draw_mask(*LEAD, TQ, TK)
+    mask[..., 5, :20] = mask[..., 6, 20:] = False
+    parts = [slice(0, 20), slice(20, 45), slice(45, TK)]
+    caches = [tiled_attention(Q, K[..., k, :], V[..., k, :], mask[..., k])[1] for k in parts]
+    merged, first = merge_partials(caches[0][3:5], caches[1][3:5])
+    merged, second = merge_partials(merged, caches[2][3:5])
+    O, whole = tiled_attention(Q, K, V, mask)
+    assert_allclose(merged.O, O, rtol=0.0, atol=1e-14)
+    assert_allclose(merged.L, whole.L, rtol=1e-14)
+    # and so are their gradients
+    dO, dL = np.random.default_rng(1).standard_normal(O.shape), np.zeros_like(whole.L)
+    both_first, third = merge_partials_backward((dO, dL), second)
+    gradients = [*merge_partials_backward(both_first, first), third]
+    found = [
+        tiled_attention_backward(d.O, cache, d.L)
+        for d, cache in zip(gradients, caches, strict=True)
+    ]
+    expected = tiled_attention_backward(dO, whole)
+    assert_allclose(sum(dQ for dQ, _, _ in found), expected[0], rtol=0.0, atol=1e-13)
+    assert_allclose(np.concatenate([dK for _, dK, _ in found], axis=-2), expected[1], atol=1e-13)
+    assert_allclose(np.concatenate([dV for _, _, dV in found], axis=-2), expected[2], atol=1e-13)
+
+
+def test_merging_with_nothing_changes_nothing(draw):
+    O, L = draw(4, 3), draw(4)
+    nothing = np.zeros((4, 3)), np.full(4, -np.inf)
+    for pair in (((O, L), nothing), (nothing, (O, L))):
+        merged, cache = merge_partials(*pair)
+        assert_array_equal(merged.O, O)
+        assert_array_equal(merged.L, L)
+    merged, cache = merge_partials(nothing, nothing)
+    assert not merged.O.any() and np.isneginf(merged.L).all()
+    gradients = merge_partials_backward((O, L), cache)
+    assert all(not part.O.any() and not part.L.any() for part in gradients)
+
+
+def test_gradients_of_merging(assert_gradients, draw):
+    parts = [Partial(draw(2, 4, 3), 3.0 * draw(2, 4)) for _ in range(2)]
+    assert_gradients(merge_partials, merge_partials_backward, *parts)
+
+
+# ---- memory and threads ----
+
+
+def peak(Q, K, V, dO):
+    """Bytes beyond outputs and gradients, and for the worst of both directions."""
+    tiled_attention_backward(dO[:8], tiled_attention(Q[:8], K[:8], V[:8])[1])  # what is kept anyway
+    tracemalloc.start()
+    O, cache = tiled_attention(Q, K, V, threads=2)
+    forward = tracemalloc.get_traced_memory()[1] - O.nbytes
+    tracemalloc.reset_peak()
+    tiled_attention_backward(dO, cache)
+    backward = tracemalloc.get_traced_memory()[1] - O.nbytes - 3 * Q.nbytes
+    tracemalloc.stop()
+    return max(forward, backward)
+
+
+def test_memory_does_not_grow_with_the_square(rng):
+    T = 4096
+    arrays = [rng.standard_normal((T, 64), dtype=np.float32) for _ in range(4)]
+    assert peak(*arrays) < 12 * 2**20  # one float32 for each score would be 64 MiB
+    assert peak(*(X[: T // 4] for X in arrays)) < 12 * 2**20
+
+
+def blas_threads():
+    libraries = [i for i in threadpoolctl.threadpool_info() if i["user_api"] == "blas"]
+    return {library["filepath"]: library["num_threads"] for library in libraries}
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_an_exception_ends_the_call_and_restores_blas(error, threads):
+    before, done, second_round = blas_threads(), [], []
+
+    def fail():
+        done.append(blas_threads())
+        raise error("stop")
+
+    with pytest.raises(error, match="stop"):
+        run([[fail, *[lambda: None] * 5], [lambda: second_round.append(1)]], threads)
+    assert set(done[0].values()) == {1}
+    assert blas_threads() == before
+    assert not second_round
+
+
+def test_every_job_of_a_round_is_done_before_the_next():
+    log = []
+    run([[lambda i=i, r=r: log.append((r, i)) for i in range(7)] for r in range(3)], 3)
+    assert [r for r, _ in log] == sorted(r for r, _ in log)
+    assert sorted(log) == [(r, i) for r in range(3) for i in range(7)]
+
+
+def test_several_threads_may_call_at_once(small_tiles, QKV):
+    before, results = blas_threads(), []
+    callers = [
+        threading.Thread(target=lambda: results.append(both(QKV, causal=True, threads=2)[0]))
+        for _ in range(4)
+    ]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    expected = both(QKV, causal=True, threads=1)[0]
+    assert len(results) == 4
+    for found in results:
+        for got, want in zip(found, expected, strict=True):
+            assert_array_equal(got, want)
+    assert blas_threads() == before
+
+
+@pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="this system cannot fork")
+def test_works_after_fork():
+    """The child has neither the parent's pool nor, were it forked in mid-call, its BLAS limit."""
+    code = """
+        import os, warnings
+        import numpy as np
+        from npattn.kernels import threads
+        from npattn.kernels.tiled import tiled_attention
+        warnings.simplefilter("ignore")
+        X = np.random.default_rng(0).standard_normal((4, 600, 8))
+        expected, _ = tiled_attention(X, X, X, threads=2)
+        before = threads.thread_count()
+        with threads._blas_limit.one():
+            child = os.fork()
+            if child == 0:
+                O, _ = tiled_attention(X, X, X, threads=2)
+                os._exit(not (np.array_equal(O, expected) and threads.thread_count() == before))
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        print("as it should be")
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout == "as it should be\n", done.stderr
+
+
+def test_thread_count(monkeypatch):
+    monkeypatch.delenv("NPATTN_THREADS", raising=False)
+    assert thread_count(3) == 3
+    assert thread_count() == max(blas_threads().values())
+    monkeypatch.setenv("NPATTN_THREADS", "5")
+    assert thread_count() == 5
+    assert thread_count(2) == 2
+    monkeypatch.setenv("NPATTN_THREADS", "many")
+    with pytest.raises(ValueError, match="NPATTN_THREADS must be a positive integer, got 'many'"):
+        thread_count()
+
+
+# ---- errors ----
+
+
+def test_shapes_that_disagree(draw):
+    Q, K, V = draw(2, 4, 6), draw(2, 5, 6), draw(2, 5, 7)
+    with pytest.raises(ValueError, match=r"Q \(2, 4, 6\), K \(2, 5, 5\).*6 wide but K 5"):
+        tiled_attention(Q, K[..., :5], V)
+    with pytest.raises(ValueError, match="5 keys but 4 values"):
+        tiled_attention(Q, K, V[:, :4])
+    with pytest.raises(ValueError, match="leading axes differ"):
+        tiled_attention(Q[:1], K, V)
+    _, cache = tiled_attention(Q, K, V)
+    with pytest.raises(ValueError, match=r"dO \(2, 4, 6\).*O \(2, 4, 7\)"):
+        tiled_attention_backward(Q, cache)
+    with pytest.raises(ValueError, match=r"dL \(2, 5\).*L \(2, 4\)"):
+        tiled_attention_backward(draw(2, 4, 7), cache, draw(2, 5))
+    with pytest.raises(ValueError, match=r"O \(2, 4, 7\), L \(2, 4\) and O \(2, 4, 6\)"):
+        merge_partials((draw(2, 4, 7), draw(2, 4)), (draw(2, 4, 6), draw(2, 4)))
+
+
+def test_types(draw):
+    Q, K, V = draw(2, 4, 6), draw(2, 5, 6), draw(2, 5, 7)
+    with pytest.raises(TypeError, match="Q is complex128.*use `attention` instead"):
+        tiled_attention(Q.astype(complex), K, V)
+    with pytest.raises(TypeError, match="V must be float32 or float64, got int64"):
+        tiled_attention(Q, K, V.astype(np.int64))
+    with pytest.raises(TypeError, match="one precision"):
+        tiled_attention(Q, K.astype(np.float32), V)
+    with pytest.raises(TypeError, match="dL is float32"):
+        tiled_attention_backward(draw(2, 4, 7), tiled_attention(Q, K, V)[1], np.zeros((2, 4), "f"))
+
+
+@pytest.mark.parametrize(
+    "error, message, options",
+    [
+        (TypeError, "mask must be a boolean array.*float64", {"mask": np.ones((4, 5))}),
+        (ValueError, r"mask \(3, 5\) does not .*\(2, 4, 5\)", {"mask": np.ones((3, 5), bool)}),
+        (TypeError, "valid_lens must be integers, got float64", {"valid_lens": np.ones(2)}),
+        (ValueError, r"valid_lens must lie in 0 … 5, got 1 … 6", {"valid_lens": [1, 6]}),
+        (ValueError, r"valid_lens must be \(B,\) or \(B, Tq\).*\(3,\)", {"valid_lens": [1, 2, 3]}),
+        (ValueError, "window must be at least 1, got 0", {"window": 0}),
+        (TypeError, "window must be an integer, got 1.5", {"window": 1.5}),
+        (TypeError, "offset must be an integer, got 0.5", {"causal": True, "offset": 0.5}),
+        (ValueError, r"dropout rate must lie in \[0, 1\), got 1.0", {"dropout": 1.0}),
+        (TypeError, "rng must be a numpy.random.Generator", {"dropout": 0.5, "rng": 3}),
+        (ValueError, "threads must be a positive integer, got 0", {"threads": 0}),
+    ],
+)
+def test_options_that_do_not_fit(draw, error, message, options):
+    with pytest.raises(error, match=message):
+        tiled_attention(draw(2, 4, 6), draw(2, 5, 6), draw(2, 5, 7), **options)
