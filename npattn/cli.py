@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import os
 import sys
 import warnings
 from functools import partial
@@ -9,7 +10,9 @@ from functools import partial
 from npattn import __version__
 from npattn.commands import InputError
 
-COMMANDS = ("demo", "train", "check", "bench", "figures")
+COMMANDS = (
+    "demo", "train", "adapt", "check", "crosscheck", "exercise", "bench", "figures",
+)
 
 
 def main(arguments=None):
@@ -22,6 +25,9 @@ def main(arguments=None):
     except InputError as error:
         print(f"npattn {options.command}: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # the reader, `head` for instance, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt as interrupt:
         print(f"npattn {options.command}: {interrupt or 'interrupted'}", file=sys.stderr)
         return 130
@@ -40,8 +46,10 @@ def _parser():
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in COMMANDS:
         module = importlib.import_module(f"npattn.commands.{name}")
-        command = commands.add_parser(name, help=module.HELP, description=module.__doc__)
-        command.formatter_class = argparse.RawDescriptionHelpFormatter
+        command = commands.add_parser(
+            name, help=module.HELP, description=module.__doc__,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         module.configure(command)
         command.set_defaults(run=module.run)
     return parser

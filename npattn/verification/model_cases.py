@@ -1,0 +1,258 @@
+"""A case for every pair of npattn.models: CASES maps its name to a function of a generator."""
+
+from functools import partial
+
+import numpy as np
+
+from npattn.kernels.layer_norm import LayerNormParams
+from npattn.kernels.linear import LinearParams, init_linear
+from npattn.kernels.masks import causal_mask
+from npattn.models.cat import init_cat, init_cat_block
+from npattn.models.co_attention import init_bidirectional
+from npattn.models.decoder import init_decoder, init_decoder_block
+from npattn.models.encoder import init_encoder, init_encoder_block
+from npattn.models.feed_forward import init_feed_forward
+from npattn.models.multihead import MultiHeadParams, init_multihead
+from npattn.models.recurrent_decoder import init_recurrent_decoder
+from npattn.models.recurrent_encoder import init_recurrent_encoder
+from npattn.models.seq2seq import Seq2SeqConfig, init_seq2seq
+from npattn.models.time_series import TimeSeriesConfig, init_time_series
+from npattn.models.transformer import TransformerConfig, init_transformer
+from npattn.models.vision import VisionConfig, init_vision
+from npattn.verification.case import B, DK, DV, ROWS, TK, TQ, Case, draw_mask, normal, perturbed
+
+WIDTH, HEADS, HIDDEN = 6, 2, 10
+SOURCE_MASK = np.arange(TK) < np.array([[TK], [3]])
+TARGET_MASK = np.arange(TQ) < np.array([[2], [TQ]])
+
+
+# ---- blocks ----
+
+
+def _multihead_attention(rng):
+    Dq, Dk, Dv, Do = 3, 4, 5, 7
+    params = MultiHeadParams(
+        init_linear(Dq, WIDTH, rng), init_linear(Dk, WIDTH, rng), init_linear(Dv, WIDTH, rng),
+        init_linear(WIDTH, Do, rng),
+    )
+    return Case(
+        (
+            normal(rng, B, TQ, Dq), normal(rng, B, TK, Dk), normal(rng, B, TK, Dv),
+            perturbed(rng, params), draw_mask(rng, B, TQ, TK),
+        ),
+        dict(num_heads=HEADS, dropout=0.3, rng=rng),
+    )
+
+
+def _residual(rng, sources, norm):
+    params = LayerNormParams(normal(rng, DK), normal(rng, DK))
+    return Case((*(normal(rng, B, TQ, DK) for _ in range(sources)), params), dict(norm=norm))
+
+
+def _feed_forward(rng):
+    params = perturbed(rng, init_feed_forward(WIDTH, HIDDEN, rng))
+    return Case((normal(rng, B, TQ, WIDTH), params), dict(activation="gelu"))
+
+
+def _encoder_block(rng):
+    params = perturbed(rng, init_encoder_block(WIDTH, HIDDEN, rng))
+    return Case(
+        (normal(rng, B, TQ, WIDTH), params, draw_mask(rng, B, TQ, TQ)),
+        dict(num_heads=HEADS, norm="post", dropout=0.3, rng=rng),
+    )
+
+
+def _encoder(rng):
+    params = perturbed(rng, init_encoder(WIDTH, HIDDEN, 2, rng, norm="pre"))
+    return Case(
+        (normal(rng, B, TQ, WIDTH), params, draw_mask(rng, B, TQ, TQ)),
+        dict(num_heads=HEADS, norm="pre", activation="gelu_tanh"),
+    )
+
+
+def _decoder_case(rng, params, options):
+    return Case(
+        (
+            normal(rng, B, TQ, WIDTH), normal(rng, B, TK, WIDTH), perturbed(rng, params),
+            causal_mask(TQ), draw_mask(rng, B, TQ, TK),
+        ),
+        dict(num_heads=HEADS, rng=rng, **options),
+    )
+
+
+def _decoder_block(rng):
+    params = init_decoder_block(WIDTH, HIDDEN, rng)
+    return _decoder_case(rng, params, dict(norm="post", dropout=0.3))
+
+
+def _decoder(rng):
+    return _decoder_case(
+        rng, init_decoder(WIDTH, HIDDEN, 2, rng, norm="pre"), dict(norm="pre", activation="gelu")
+    )
+
+
+def _bidirectional_attention(rng):
+    Da, Db = 3, DK
+    return Case(
+        (
+            normal(rng, B, TQ, Da), normal(rng, B, TK, Db),
+            perturbed(rng, init_bidirectional(Da, Db, DV, rng)),
+            draw_mask(rng, B, TQ, TK), draw_mask(rng, B, TK, TQ),
+        ),
+        axes={"Xa": ROWS, "Xb": ROWS},
+    )
+
+
+# ---- Transformers ----
+
+CONFIG = TransformerConfig(
+    8, 9, width=WIDTH, num_heads=HEADS, hidden=HIDDEN, scale_embeddings=True, dropout=0.2
+)
+OPTIONS = dict(config=CONFIG)
+
+
+def _embed_tokens(rng):
+    return Case((rng.integers(0, 8, (B, TK)), normal(rng, 8, WIDTH)), dict(OPTIONS, rng=rng))
+
+
+def _encode(rng):
+    params = perturbed(rng, init_transformer(CONFIG, rng).encode)
+    return Case((rng.integers(0, 8, (B, TK)), params, SOURCE_MASK), dict(OPTIONS, rng=rng))
+
+
+def _decode(rng):
+    params = perturbed(rng, init_transformer(CONFIG, rng).decode)
+    return Case(
+        (rng.integers(0, 9, (B, TQ)), normal(rng, B, TK, WIDTH), params, TARGET_MASK, SOURCE_MASK),
+        dict(OPTIONS, rng=rng),
+    )
+
+
+def _transformer(rng):
+    params = perturbed(rng, init_transformer(CONFIG, rng))
+    return Case(
+        (
+            rng.integers(0, 8, (B, TK)), rng.integers(0, 9, (B, TQ)), params,
+            SOURCE_MASK, TARGET_MASK,
+        ),
+        dict(OPTIONS, rng=rng),
+    )
+
+
+def _time_series_transformer(rng):
+    config = TimeSeriesConfig((TK, 3), (2, DV), width=4, num_heads=2, hidden=DK, num_blocks=2)
+    params = perturbed(rng, init_time_series(config, rng))
+    return Case(
+        (normal(rng, B, TK, 3), params), dict(config=config, rng=rng), {"X": "batch time channel"}
+    )
+
+
+# ---- recurrence ----
+
+STATE, EMBEDDING, VOCABULARY = 4, 3, 6
+
+
+def _states(rng):
+    return tuple(normal(rng, B, STATE) for _ in range(2))
+
+
+def _recurrent_encoder(rng):
+    params = init_recurrent_encoder(VOCABULARY, EMBEDDING, STATE, 2, rng)
+    return Case(
+        (rng.integers(0, VOCABULARY, (B, TK)), perturbed(rng, params), SOURCE_MASK),
+        dict(dropout_rate=0.3, rng=rng),
+    )
+
+
+def _recurrent_decoder_params(rng):
+    return perturbed(rng, init_recurrent_decoder(VOCABULARY, EMBEDDING, STATE, 2, rng))
+
+
+def _recurrent_step(rng):
+    params, mask = _recurrent_decoder_params(rng).step, SOURCE_MASK
+    mask[0] = False
+    return Case(
+        (normal(rng, B, EMBEDDING), _states(rng), normal(rng, B, TK, STATE), params, mask),
+        dict(dropout_rate=0.3, rng=rng),
+    )
+
+
+def _recurrent_decoder(rng):
+    ids, params = rng.integers(0, VOCABULARY, (B, 3)), _recurrent_decoder_params(rng)
+    return Case(
+        (ids, _states(rng), normal(rng, B, TK, STATE), params, SOURCE_MASK),
+        dict(dropout_rate=0.3, rng=rng),
+    )
+
+
+def _seq2seq(rng):
+    config = Seq2SeqConfig(
+        VOCABULARY, 7, embedding=EMBEDDING, width=STATE, reset="after", dropout=0.2
+    )
+    params = perturbed(rng, init_seq2seq(config, rng))
+    source, target = rng.integers(0, VOCABULARY, (B, TK)), rng.integers(0, 7, (B, 3))
+    return Case((source, target, params, SOURCE_MASK), dict(config=config, rng=rng))
+
+
+# ---- vision ----
+
+IMAGE = "image channel row column"
+
+
+def _patch_embedding(rng):
+    params = LinearParams(normal(rng, 2 * 2 * 3, DV), normal(rng, DV))
+    return Case(
+        (normal(rng, B, 3, 4, 6), params), dict(patch=2), {"X": IMAGE}
+    )
+
+
+def _vision_transformer(rng, pool):
+    config = VisionConfig(
+        (3, 4, 6), patch=2, classes=5, width=4, num_heads=2, hidden=6, pool=pool, dropout=0.2
+    )
+    params = perturbed(rng, init_vision(config, rng))
+    return Case((normal(rng, B, 3, 4, 6), params), dict(config=config, rng=rng))
+
+
+def _patch_attention(rng, width):
+    """A map of 4 × 6 pixels in patches of 2 × 2, so that width is channels or pixels of a patch."""
+    params = perturbed(rng, init_multihead(width, rng))
+    return Case((normal(rng, B, 4, 6, DK), params), dict(patch=2, num_heads=2))
+
+
+def _cat_block(rng):
+    params = perturbed(rng, init_cat_block(3, DV, rng, kind="cross", patch=2))
+    return Case((normal(rng, B, 4, 6, 3), params), dict(kind="cross", patch=2, num_heads=2))
+
+
+def _cat(rng):
+    params = perturbed(rng, init_cat(6, 3, rng, patch=2))
+    return Case((normal(rng, B, 2, 4, 6), params), dict(patch=2, num_heads=2))
+
+
+CASES = {
+    "multihead_attention": _multihead_attention,
+    "bidirectional_attention": _bidirectional_attention,
+    "enter_residual": partial(_residual, sources=1, norm="pre"),
+    "leave_residual": partial(_residual, sources=2, norm="post"),
+    "feed_forward": _feed_forward,
+    "encoder_block": _encoder_block,
+    "encoder": _encoder,
+    "decoder_block": _decoder_block,
+    "decoder": _decoder,
+    "embed_tokens": _embed_tokens,
+    "encode": _encode,
+    "decode": _decode,
+    "transformer": _transformer,
+    "time_series_transformer": _time_series_transformer,
+    "recurrent_encoder": _recurrent_encoder,
+    "recurrent_step": _recurrent_step,
+    "recurrent_decoder": _recurrent_decoder,
+    "seq2seq": _seq2seq,
+    "patch_embedding": _patch_embedding,
+    "vision_transformer": partial(_vision_transformer, pool="class"),
+    "inner_patch_attention": partial(_patch_attention, width=DK),
+    "cross_patch_attention": partial(_patch_attention, width=4),
+    "cat_block": _cat_block,
+    "cat": _cat,
+}
