@@ -11,7 +11,7 @@ from npattn.experiments.figures import FIGURES
 from npattn.plots import fonts
 
 FOLDER = Path(__file__).parents[1] / "figures"
-NEEDS_CJK = {"dates"}
+NEEDS_CJK = {"dates", "adaptation"}
 TOLERANCE = 12  # root mean square of 255: another version's rendering is below, a change above
 
 

@@ -3,18 +3,76 @@
     npattn train dates --seed 0 --out FILE
 
 The same seed gives the same file. Beside FILE a checkpoint grows, FILE.checkpoint, every 250
-steps: --resume goes on from it, and it is removed when FILE is complete.
+steps: --resume goes on from it, and it is removed when FILE is complete. Experiments:
+
+    dates        a Transformer that reads dates in English and Chinese
+    translation  a Transformer that translates English phrases into French
+    bahdanau     the same by a recurrent network with additive attention
+    series       a Transformer that forecasts the delays of New York's flights
 """
 
+from functools import partial
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from npattn.commands import InputError
 
-HELP = "train the dates model from nothing"
+HELP = "train the weights of an experiment from nothing"
+
+
+class Experiment(NamedTuple):
+    """What the command needs to know of an experiment."""
+
+    train: Any     # (seed, steps=…, **options of fit) -> FitResult
+    steps: int
+    metadata: Any  # FitResult -> dict to go with the weights
+    verdict: Any   # (params, seed) -> a few words about held-out data
+
+
+def _dates():
+    from npattn.experiments import dates
+
+    def verdict(params, seed):
+        share = dates.exact_match(params, dates.held_out_batch())
+        return f"{share:.1%} of 1000 dates of days not trained on are read right, every character"
+
+    return Experiment(dates.train, dates.STEPS, lambda result: {}, verdict)
+
+
+def _translation(name):
+    from npattn.experiments import translation
+
+    def metadata(result):
+        return {"curves": translation.curves(result)}
+
+    def verdict(params, seed):
+        found = translation.evaluate(params)
+        return f"BLEU {found['bleu']:.4f}, {found['exact']:.1%} exact, on pairs not trained on"
+
+    recipe = getattr(translation, name)
+    return Experiment(partial(translation.train, recipe), recipe.steps, metadata, verdict)
+
+
+def _series():
+    from npattn.experiments import series
+
+    def verdict(params, seed):
+        errors = series.results({seed: params})
+        return f"squared errors on days not trained on\n{series.table(errors)}"
+
+    return Experiment(series.train, series.STEPS, lambda result: {}, verdict)
+
+
+EXPERIMENTS = {
+    "dates": _dates,
+    "translation": partial(_translation, "TRANSFORMER"),
+    "bahdanau": partial(_translation, "BAHDANAU"),
+    "series": _series,
+}
 
 
 def configure(parser):
-    parser.add_argument("experiment", choices=["dates"])
+    parser.add_argument("experiment", choices=EXPERIMENTS)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="ends in .npz")
     parser.add_argument("--steps", type=int, default=None, help="fewer steps, for a quick look")
@@ -22,22 +80,22 @@ def configure(parser):
 
 
 def run(options):
-    from npattn.experiments import dates
-    from npattn.training.checkpoints import CheckpointError
+    from npattn.training.checkpoints import CheckpointError, save_tree
 
-    steps = dates.STEPS if options.steps is None else options.steps
+    experiment = EXPERIMENTS[options.experiment]()
+    steps = experiment.steps if options.steps is None else options.steps
     checkpoint = options.out.with_name(options.out.name + ".checkpoint")
     _require(options, steps, checkpoint)
     try:
-        result = dates.train(
+        result = experiment.train(
             options.seed, steps=steps, checkpoint=checkpoint, resume=options.resume, progress=True
         )
     except (CheckpointError, ValueError) as error:
         raise InputError(error) from error
-    share = dates.exact_match(result.params, dates.held_out_batch())
-    dates.save(options.out, result.params, {"seed": options.seed, "steps": steps})
+    metadata = {"seed": options.seed, "steps": steps, **experiment.metadata(result)}
+    save_tree(options.out, result.params, metadata)
     checkpoint.unlink(missing_ok=True)
-    print(f"{share:.1%} of 1000 dates of days not trained on are read right, every character")
+    print(experiment.verdict(result.params, options.seed))
     print(f"wrote {options.out}")
     return 0
 

@@ -1,6 +1,7 @@
 """Every figure of the README, drawn from what the package computes. `npattn figures` writes them.
 
 FIGURES maps the name of a file in figures/ to a function that returns the matplotlib Figure.
+Experiments are imported when their figure is drawn.
 """
 
 import numpy as np
@@ -29,4 +30,35 @@ def attention_anatomy():
     return anatomy(cache, dO)
 
 
-FIGURES = {"dates": dates, "anatomy": attention_anatomy}
+def adaptation():
+    """The cross-attention before and after the dates model learned Chinese."""
+    from npattn.experiments.adaptation import adaptation
+
+    return adaptation()
+
+
+def alignment():
+    """How two models reorder the words of a sentence that they translate."""
+    from npattn.experiments import translation
+
+    models = [translation.load(translation.TRANSFORMER), translation.load(translation.BAHDANAU)]
+    return translation.alignment_figure(models, "she often watches the old white house.")
+
+
+def translation_training():
+    """Loss and BLEU of both translation models, step by step."""
+    from npattn.experiments import translation
+
+    recipes = {"Transformer": translation.TRANSFORMER, "Bahdanau": translation.BAHDANAU}
+    return translation.training_figure(
+        {name: translation.shipped_curves(recipe) for name, recipe in recipes.items()}
+    )
+
+
+FIGURES = {
+    "dates": dates,
+    "anatomy": attention_anatomy,
+    "adaptation": adaptation,
+    "alignment": alignment,
+    "translation-training": translation_training,
+}

@@ -23,6 +23,7 @@ def house_style():
 
     Settings of matplotlib are as before once the block ends.
     """
+    import matplotlib.pyplot  # noqa: F401  imported inside, it would lose its interactive mode
     from matplotlib import style
 
     with style.context(str(STYLE_FILE)):
