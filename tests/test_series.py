@@ -13,6 +13,7 @@ from npattn.experiments.series import (
     last_value,
     least_squares,
     linear_forecast,
+    load,
     loss,
     loss_and_grads,
     loss_backward,
@@ -132,7 +133,7 @@ def test_the_figure_shows_one_panel_per_measure(trained):
     assert [ax.get_title() for ax in figure.axes] == list(MEASURES)
     assert all(len(ax.lines) == 5 for ax in figure.axes)
     part = flights().held_out
-    [index] = np.flatnonzero(part.first + 31 == np.datetime64("2013-06-28T14"))
+    [index] = np.flatnonzero(part.first + np.timedelta64(31, "h") == np.datetime64("2013-06-28T14"))
     drawn = figure.axes[1].lines[2].get_ydata()
     expected = forecast(trained.params, part.X[index : index + 1])[0, 1]
     assert_allclose(drawn, expected * flights().scale[1] + flights().mean[1], rtol=1e-6)
@@ -167,3 +168,9 @@ def test_an_hour_that_ends_no_held_out_window(now):
     params = init_time_series(CONFIG, np.random.default_rng(0), dtype=np.float32)
     with pytest.raises(ValueError, match=f"now='{now}' ends no held-out window"):
         forecast_figure(params, now)
+
+
+def test_the_shipped_model_beats_both_rivals_in_every_hour():
+    errors = results({0: load()})
+    rivals = [error for name, error in errors.items() if not name.startswith("Transformer")]
+    assert (errors["Transformer, seed 0"] < np.min(rivals, axis=0)).all()

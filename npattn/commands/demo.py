@@ -52,6 +52,8 @@ def run(options):
 
 
 def _draw(params, reading, path):
+    from matplotlib import pyplot
+
     from npattn.experiments.dates import cross_attention
     from npattn.plots import head_grid, save_figure
 
@@ -61,8 +63,9 @@ def _draw(params, reading, path):
     if len(source) > WIDE:  # one head below the other, so that every character has room
         weights, titles = weights.swapaxes(0, 1), dict(row_titles=heads, column_titles=[""])
     title = f"{reading.text}  →  {reading.answer}"
-    axes = head_grid(weights, answer, source, title=title, **titles)
-    save_figure(axes[0, 0].figure, path)
+    figure = head_grid(weights, answer, source, title=title, **titles)[0, 0].figure
+    save_figure(figure, path)
+    pyplot.close(figure)
 
 
 def _gradient_line(report):

@@ -20,6 +20,8 @@ def configure(parser):
 
 
 def run(options):
+    from matplotlib import pyplot
+
     from npattn.experiments.figures import FIGURES
     from npattn.plots import save_figure
 
@@ -33,4 +35,5 @@ def run(options):
         figure = FIGURES[name]()
         for suffix in (".png", ".svg"):
             print(save_figure(figure, options.out / f"{name}{suffix}"))
+        pyplot.close(figure)
     return 0

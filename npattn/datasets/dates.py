@@ -196,7 +196,7 @@ def _split():
     Weights saved years ago must still find their held-out days unseen, and across its versions
     NumPy keeps only the raw stream of a bit generator, not what a Generator draws from it.
     """
-    days = np.arange(_FIRST_DAY, _LAST_DAY + 1)
+    days = np.arange(_FIRST_DAY, _LAST_DAY + np.timedelta64(1, "D"))
     is_reserved = np.random.PCG64(0).random_raw(days.size) < 2**64 // 10
     training, reserved = days[~is_reserved], days[is_reserved]
     training.flags.writeable = reserved.flags.writeable = False  # shared by every caller

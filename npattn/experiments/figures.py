@@ -8,7 +8,8 @@ import numpy as np
 
 from npattn.kernels.attention import attention
 from npattn.kernels.masks import valid_lens_mask
-from npattn.plots import anatomy, head_grid
+from npattn.kernels.softmax import masked_softmax
+from npattn.plots import anatomy, head_grid, heatmap, house_style
 
 
 def dates():
@@ -28,6 +29,34 @@ def attention_anatomy():
     Q, K, V, dO = (rng.standard_normal(shape) for shape in ((4, 3), (6, 3), (6, 5), (4, 5)))
     _, cache = attention(Q, K, V, valid_lens_mask([[6, 4, 0, 2]], 6)[0])
     return anatomy(cache, dO)
+
+
+def padding():
+    """Three padded sentences under valid lengths, each with random scores of its own."""
+    from matplotlib.figure import Figure
+
+    sentences = [line.split() for line in ("i love you", "i can't go there", "of course")]
+    lens = np.array([len(words) for words in sentences])
+    mask = np.repeat(valid_lens_mask(lens, 4), 4, axis=1)
+    P = masked_softmax(np.random.default_rng(1).standard_normal((3, 4, 4)), mask)
+    with house_style():
+        figure = Figure(figsize=(10, 3.6), layout="constrained")
+        axes = figure.subplots(1, 3)
+        for b, words in enumerate(sentences):
+            words = words + ["<pad>"] * (4 - len(words))
+            title = f"valid length {lens[b]}"
+            heatmap(
+                P[b], words, words, mask=mask[b], ax=axes[b], title=title, vmax=1.0,
+                colorbar="weight" if b == 2 else False,
+            )
+    return figure
+
+
+def forecast():
+    """Delays of the next eight hours, by the shipped model and by its rivals."""
+    from npattn.experiments import series
+
+    return series.forecast_figure(series.load())
 
 
 def adaptation():
@@ -58,6 +87,8 @@ def translation_training():
 FIGURES = {
     "dates": dates,
     "anatomy": attention_anatomy,
+    "padding": padding,
+    "forecast": forecast,
     "adaptation": adaptation,
     "alignment": alignment,
     "translation-training": translation_training,

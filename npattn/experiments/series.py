@@ -10,6 +10,7 @@ part in that.
 """
 
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -24,13 +25,14 @@ from npattn.models.time_series import (
     time_series_transformer,
     time_series_transformer_backward,
 )
-from npattn.training import fit, linear_warmup_linear_decay
+from npattn.training import fit, linear_warmup_linear_decay, load_tree
 
 CONFIG = TimeSeriesConfig(
     (HOURS, len(FEATURES)), (len(MEASURES), HORIZON), width=24,
     num_heads=3, hidden=48, num_blocks=1, norm="pre", dropout=0.1,
 )
 STEPS, PEAK, BATCH = 1500, 2e-3, 64
+WEIGHTS = Path(__file__).with_name("series.npz")  # of seed 0
 RIDGE = 100.0
 
 
@@ -90,6 +92,15 @@ def train(seed=0, *, steps=STEPS, **options):
             ),
             **options,
         )
+
+
+def load(path=WEIGHTS):
+    """The parameters in `path`; the shipped ones unless another file is named.
+
+    Raises FileNotFoundError, or CheckpointError that names what does not fit.
+    """
+    like = init_time_series(CONFIG, np.random.default_rng(0), dtype=np.float32)
+    return load_tree(path, like)[0]
 
 
 def forecast(params, X):
@@ -206,7 +217,7 @@ def forecast_figure(params, now="2013-06-28T14"):
 
 def _window(windows, now):
     """X (32, 9) and Y (4, 8) of the window whose last hour is `now`."""
-    found = np.flatnonzero(windows.first + (HOURS - 1) == np.datetime64(now, "h"))
+    found = np.flatnonzero(windows.first + np.timedelta64(HOURS - 1, "h") == np.datetime64(now, "h"))
     if not found.size:
         raise ValueError(f"now={now!r} ends no held-out window, such as 2013-06-28T14 does")
     return windows.X[found[0]], windows.Y[found[0]]
