@@ -2,6 +2,9 @@
 
 import copy
 import functools
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy: small matrices, many workers
 
 import numpy as np
 import pytest
