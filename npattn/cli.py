@@ -11,7 +11,7 @@ from npattn import __version__
 from npattn.commands import InputError
 
 COMMANDS = (
-    "demo", "train", "adapt", "check", "crosscheck", "exercise", "bench", "figures",
+    "demo", "train", "adapt", "check", "crosscheck", "exercise", "heatmap", "bench", "figures",
 )
 
 

@@ -5,9 +5,9 @@ The style itself is one matplotlib style file, style.mplstyle, beside this modul
 
 import contextlib
 import io
-import os
-import uuid
 from pathlib import Path
+
+from npattn.plots.files import replace_file
 
 STYLE_FILE = Path(__file__).with_name("style.mplstyle")
 UNDATED = {  # what each format would otherwise write about the day and the program
@@ -55,10 +55,4 @@ def save_figure(figure, path):
     drawn = io.BytesIO()
     with house_style():
         figure.savefig(drawn, format=suffix[1:], metadata=UNDATED[suffix])
-    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        unfinished.write_bytes(drawn.getvalue())
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return path
+    return replace_file(path, drawn.getvalue())
