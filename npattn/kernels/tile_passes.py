@@ -16,16 +16,15 @@ slices; shape is how many heads, queries and keys make a tile; flat is a TiledCa
 leading axes are one. Rows are wild where scores may be large: NaN and inf are expected there.
 """
 
-import threading
-from functools import lru_cache
-from itertools import product
-
 import numpy as np
 
 from npattn.kernels.exp_range import exponential, to_base, units
 from npattn.kernels.online_softmax import raise_maximum
 from npattn.kernels.reach import silence
-from npattn.kernels.tiles import blocks, cache_bytes, keep_tile
+from npattn.kernels.scratch import Scratch
+from npattn.kernels.tiles import blocks, keep_tile
+
+_scratch = Scratch()
 
 
 def forward_pass(flat, shape, heads, rows, keys):
@@ -64,36 +63,40 @@ def backward_pass(dO, dL, grads, flat, shape, heads, rows, keys):
     """What a patch of the score matrix adds to dQ, dK and dV: the forward, undone in reverse."""
     Q, K, V, _, _, _, shifted, reach, _, dropout, seed, _ = flat
     dQ, dK, dV = grads
-    base = exponential(Q.dtype)
-    QT, GT = _query_columns(dO, dL, flat, heads, rows)
-    K1, V1 = _append_ones(K[heads, keys], 2), _append_ones(V[heads, keys], 1)
-    parts = [
-        (part, *(_alone(XT, _within(rows, part)) for XT in (QT, GT)), shifted[heads, part].any())
-        for part in blocks(rows.start, rows.stop, shape[1])
+    base, parts = exponential(Q.dtype), blocks(rows.start, rows.stop, shape[1])
+    tiles = [
+        (tile, part, allowed)
+        for part in parts
+        for tile, allowed in reach.tiles(heads, part, keys, shape[2])
     ]
-    for near, (part, qT, gT, wild) in product(blocks(keys.start, keys.stop, shape[2]), parts):
-        for tile, allowed in reach.tiles(heads, part, near, shape[2]):
-            j = _within(keys, tile)
-            # P = exp(S − L)
-            P = _scratch.product(0, K1[:, j], qT)
-            if wild:
-                to_base(P, shifted[heads, part], base)
-            base.exp(P, out=P)
-            silence(P, allowed, 0.0 if wild else None)
-            # Y = (P ⊙ keep) V
-            dS, A = _scratch.product(1, V1[:, j], gT), P
-            if seed is not None:
-                keep = keep_tile(dropout, seed, heads, part, tile)
-                np.copyto(dS, gT[:, -1:], where=~keep)
-                A = P * (keep * P.dtype.type(1.0 / (1.0 - dropout)))
-            dV[heads, tile] += _scratch.product(2, A, dO[heads, part])
-            # P = softmax(S)
-            dS *= P
-            if wild:
-                silence(dS, allowed, 0.0)
-            # S = Q Kᵀ · scale, of which the scale is in gT
-            dK[heads, tile] += _scratch.product(2, dS, Q[heads, part])
-            dQ[heads, part] += _scratch.product(2, dS.swapaxes(1, 2), K[heads, tile])
+    if not tiles:
+        return
+    XTs = _query_columns(dO, dL, flat, heads, rows)
+    columns = {part.start: [_alone(XT, _within(rows, part)) for XT in XTs] for part in parts}
+    K1, V1 = _append_ones(K[heads, keys], 2), _append_ones(V[heads, keys], 1)
+    # block of keys by block of keys, so that what belongs to one stays in the cache
+    for tile, part, allowed in sorted(tiles, key=lambda entry: entry[0].start):
+        (qT, gT), j, wild = columns[part.start], _within(keys, tile), shifted[heads, part].any()
+        # P = exp(S − L)
+        P = _scratch.product(0, K1[:, j], qT)
+        if wild:
+            to_base(P, shifted[heads, part], base)
+        base.exp(P, out=P)
+        silence(P, allowed, 0.0 if wild else None)
+        # Y = (P ⊙ keep) V
+        dS, A = _scratch.product(1, V1[:, j], gT), P
+        if seed is not None:
+            keep = keep_tile(dropout, seed, heads, part, tile)
+            np.copyto(dS, gT[:, -1:], where=~keep)
+            A = P * (keep * P.dtype.type(1.0 / (1.0 - dropout)))
+        dV[heads, tile] += _scratch.product(2, A, dO[heads, part])
+        # P = softmax(S)
+        dS *= P
+        if wild:
+            silence(dS, allowed, 0.0)
+        # S = Q Kᵀ · scale, of which the scale is in gT
+        dK[heads, tile] += _scratch.product(2, dS, Q[heads, part])
+        dQ[heads, part] += _scratch.product(2, dS.swapaxes(1, 2), K[heads, tile])
 
 
 def _query_columns(dO, dL, flat, heads, rows):
@@ -140,28 +143,3 @@ def _exact_sum(a, b):
     lost = (a - (total - part)) + (b - part)
     rounded = total.astype(a.dtype)
     return rounded, np.where(np.isfinite(rounded), total - rounded + lost, 0.0)
-
-
-class _Scratch(threading.local):
-    """Room for three products, to each thread its own: fresh memory for each tile costs time."""
-
-    def __init__(self):
-        size, line = cache_bytes() // 2, 64
-        rooms = [np.empty(size + line, np.uint8) for _ in range(3)]
-        begins = [-room.ctypes.data % line for room in rooms]
-        self.rooms = [room[i : i + size] for room, i in zip(rooms, begins, strict=True)]
-        self.place = lru_cache(maxsize=256)(self._place)
-
-    def product(self, room, A, B):
-        """A B, for A (n, i, j) and B (n, j, k), over what the last product left in that room."""
-        out = self.place(room, A.shape[0], A.shape[1], B.shape[2], A.dtype)
-        return np.matmul(A, B, out=out)
-
-    def _place(self, room, n, i, k, dtype):
-        """An array (n, i, k) in that room; None, that is fresh memory, if there is no place."""
-        size = n * i * k * dtype.itemsize
-        fits = size <= self.rooms[room].size
-        return self.rooms[room][:size].view(dtype).reshape(n, i, k) if fits else None
-
-
-_scratch = _Scratch()

@@ -38,7 +38,7 @@ from npattn.kernels.threads import run, thread_count
 from npattn.kernels.tile_passes import backward_pass, forward_pass
 from npattn.kernels.tiles import draw_seed, latin_rounds, row_round, tile_shape
 
-WORTH_THREADS = 2**18  # scores; with fewer, handing out the work takes longer than doing it
+WORTH_THREADS = 2**16  # scores; with fewer, handing out the work takes longer than doing it
 
 
 class TiledCache(NamedTuple):
@@ -131,7 +131,8 @@ def tiled_attention_backward(dO, cache, dL=None):
 def _on_tiles(work, flat, rounds):
     """The driver of both directions: has all patches of the score matrix worked on."""
     (N, Tq, _), Tk = flat.Q.shape, flat.K.shape[1]
-    shape = tile_shape(Tq, Tk, flat.Q.itemsize)
+    heads, *block = tile_shape(Tq, Tk, flat.Q.itemsize)
+    shape = (max(1, min(heads, N // 4)), *block)  # where heads share a tile, leave some for others
     threads = flat.threads if N * Tq * Tk >= WORTH_THREADS else 1
 
     def job(patch):
