@@ -1,14 +1,17 @@
-"""One forward and backward of multi-head attention, beside an equal torch.nn.MultiheadAttention.
+"""Multi-head attention, beside an equal torch.nn.MultiheadAttention.
 
 Float32, biases and the output projection on, gradients of all inputs and parameters, keys and
 values from one source. The sizes are those of the text's sections and what follows from them.
 """
 
+from functools import partial
+from statistics import geometric_mean
 from typing import NamedTuple
 
 import numpy as np
 
-from npattn.benchmarks.timing import compare
+from npattn.benchmarks.tables import beside, heading, times
+from npattn.benchmarks.timing import ratio
 from npattn.models.multihead import (
     init_multihead,
     multihead_attention,
@@ -33,9 +36,11 @@ SIZES = (
     Size(128, 32, 32, 256, 4),
     Size(8, 128, 128, 512, 8),
 )
+TITLE = "multi-head attention, forward and backward, float32; the ratio to torch"
+HEADER = heading("batch × queries × keys × width, heads", "npattn", "torch")
 
 
-def contenders(size, torch_bridge=None, seed=0):
+def contenders(size, bridge=None, seed=0):
     """The same work by npattn and, where the bridge is given, by torch: name → function."""
     rng = np.random.default_rng(seed)
     params = init_multihead(size.width, rng, dtype=np.float32)
@@ -46,24 +51,36 @@ def contenders(size, torch_bridge=None, seed=0):
 
     def ours():
         _, cache = multihead_attention(X, M, M, params, num_heads=size.heads)
-        return multihead_attention_backward(dY, cache)
+        return partial(multihead_attention_backward, dY, cache)
 
-    if torch_bridge is None:
+    if bridge is None:
         return {"npattn": ours}
-    module = torch_bridge.torch.nn.MultiheadAttention(size.width, size.heads, batch_first=True)
-    torch_bridge.export_module(params, module)
-    x, m = torch_bridge.to_torch((X, M), requires_grad=True)
-    dy = torch_bridge.to_torch(dY)
+    module = bridge.torch.nn.MultiheadAttention(size.width, size.heads, batch_first=True)
+    bridge.export_module(params, module)
+    x, m = bridge.to_torch((X, M), requires_grad=True)
+    dy = bridge.to_torch(dY)
+    wanted = (x, m, *module.parameters())
 
     def theirs():
-        for tensor in (x, m, *module.parameters()):
-            tensor.grad = None
-        module(x, m, m, need_weights=False)[0].backward(dy)
+        y, _ = module(x, m, m, need_weights=False)
+        return lambda: bridge.torch.autograd.grad(y, wanted, dy)
 
-    return {"torch": theirs, "npattn": ours}
+    return {"npattn": ours, "torch": theirs}
 
 
-def measure(torch_bridge=None, sizes=SIZES, **options):
-    """Each Size with its timings. `options` are those of `compare`."""
-    for size in sizes:
-        yield size, compare(contenders(size, torch_bridge), **options)
+def measure(setting):
+    """Yields a row for each size."""
+    for size in SIZES:
+        timings = setting.compare(contenders(size, setting.bridge))
+        yield {**size._asdict(), "timings": timings}
+
+
+def line(row):
+    sizes = Size(*(row[field] for field in Size._fields))
+    return beside(f"{times(sizes[:-1])}, {sizes.heads}", row["timings"])
+
+
+def summary(rows):
+    ratios = [ratio(*row["timings"].values()) for row in rows if "torch" in row["timings"]]
+    if ratios:
+        yield f"npattn over torch: geometric mean {geometric_mean(ratios):.2f}"

@@ -1,43 +1,79 @@
-"""Measure this package beside torch: one forward and backward, in turn, medians and ratios.
+"""Measure this package beside torch and JAX: in turn, the same threads for all, medians, ratios.
 
     npattn bench --quick
+    npattn bench --json FILE
+    npattn bench --only growth --json FILE
 
-A ratio below 1 means that npattn is faster. Both use as many threads as BLAS does. Without torch
-the times stand alone.
+A ratio to torch or JAX below 1 means that npattn is faster. Without them the other times stand
+alone. A full measurement takes about half an hour on two cores; --quick, under a minute, gives
+a rough idea. NPATTN_THREADS says how many threads to use, else as many as BLAS does. FILE is
+written after each row, so that nothing is lost if you stop.
 """
 
-HELP = "measure the speed beside torch"
+from importlib import import_module
+from pathlib import Path
+
+from npattn.commands import InputError
+
+HELP = "measure the speed beside torch and JAX"
+TABLES = ("blas", "attention", "multihead", "training", "threads", "limits", "growth")
+QUICKLY = {"quick": True, "rounds": 3, "pause": 0.1}
 
 
 def configure(parser):
-    parser.add_argument("--quick", action="store_true", help="three rounds instead of fifteen")
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer sizes, fewer rounds, shorter pauses"
+    )
+    parser.add_argument("--only", choices=TABLES, metavar="NAME", help=", ".join(TABLES))
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every timing there")
 
 
 def run(options):
-    from npattn.benchmarks import multihead
-    from npattn.kernels.threads import thread_count
+    from npattn.benchmarks import results
 
-    threads = thread_count()
-    bridge = _bridge(threads)
-    print(f"multi-head attention, forward and backward, float32, {threads} threads")
-    print(f"{'batch × queries × keys × width, heads':40}  {'npattn':>10}  {'torch':>10}  ratio")
-    rounds = 3 if options.quick else 15
-    for size, timings in multihead.measure(bridge, rounds=rounds):
-        name = f"{size.batch} × {size.queries} × {size.keys} × {size.width}, {size.heads}"
-        ours = timings["npattn"]
-        row = f"{name:40}  {ours.median * 1e3:7.3f} ms"
-        if bridge:
-            row += f"  {timings['torch'].median * 1e3:7.3f} ms  {ours.ratio:5.2f}"
-        print(row, flush=True)
+    _require(options.json)
+    setting = _setting(options.quick)
+    tables = {}
+    for name in [options.only] if options.only else TABLES:
+        table = import_module(f"npattn.benchmarks.{name}")
+        print(f"\n{table.TITLE}", *filter(None, [table.HEADER]), sep="\n")
+        tables[name] = []
+        for row in table.measure(setting):
+            tables[name].append(row)
+            print(table.line(row), flush=True)
+            if options.json:
+                results.save(options.json, setting, tables)
+        for text in table.summary(tables[name]):
+            print(text)
+    if options.json:
+        print(f"\nwrote {options.json}")
     return 0
 
 
-def _bridge(threads):
-    """torch_bridge with torch held to as many threads, or None where torch is not installed."""
-    try:
-        from npattn import torch_bridge
-    except ImportError as error:
-        print(f"no comparison: {error}")
-        return None
-    torch_bridge.torch.set_num_threads(threads)
-    return torch_bridge
+def _setting(quick):
+    """What all tables have in common, and a line about each that is missing."""
+    from npattn.benchmarks.machine import import_bridge, machine
+    from npattn.benchmarks.timing import Setting
+    from npattn.kernels.threads import thread_count
+
+    setting = Setting(thread_count(), import_bridge(), **(QUICKLY if quick else {}))
+    about = machine(setting.bridge)
+    names = [name for name in ("python", "numpy", "torch", "jax") if about[name]]
+    versions = ", ".join(f"{name} {about[name]}" for name in names)
+    print(f"{setting.threads} of {about['cores']} cores, {about['processor']}; {versions}")
+    if setting.bridge is None:
+        print('torch is not installed, nothing is compared with it: pip install "npattn[torch]"')
+    if about["jax"] is None:
+        print("jax is not installed, nothing is compared with it: pip install jax")
+    elif setting.threads < about["cores"]:
+        print("jax uses all cores, whatever the number of threads")
+    return setting
+
+
+def _require(path):
+    if path is None:
+        return
+    if path.suffix != ".json":
+        raise InputError(f"--json must end in .json, got {path}")
+    if not path.parent.is_dir():
+        raise InputError(f"--json {path}: the folder {path.parent} does not exist")

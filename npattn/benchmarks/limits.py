@@ -1,0 +1,98 @@
+"""The distance from the limit: what the matrix products and the exponentials alone would take.
+
+The same tiles as those of `tiled_attention`, the same products of the same sizes and as many
+exponentials, dealt out to as many threads, and nothing else: no sums, no masks, no shifts. The
+results mean nothing. Full attention, five products to a tile backward, two forward.
+"""
+
+import math
+from functools import partial
+from itertools import product
+from statistics import geometric_mean
+
+import numpy as np
+
+from npattn.benchmarks.attention import DTYPES, QUICK, SHAPES
+from npattn.benchmarks.contenders import attention_contenders, draw_inputs
+from npattn.benchmarks.tables import beside, heading, times
+from npattn.benchmarks.timing import ratio
+from npattn.kernels.exp_range import exponential
+from npattn.kernels.threads import run
+from npattn.kernels.tiles import blocks, tile_shape
+
+TITLE = "the limit, products and exponentials alone; the share of it that is reached"
+HEADER = heading("batch × heads × tokens × width", "limit", "tiled")
+
+
+def products_and_exponentials(inputs, threads):
+    """A contender: forward, which returns backward."""
+    Q, K, V, dO = (X.reshape(-1, *X.shape[-2:]) for X in inputs)
+    (N, T, D), base = Q.shape, exponential(Q.dtype)
+    heads, queries, keys = tile_shape(T, T, Q.itemsize)
+    factor = Q.dtype.type(1.0 / (math.sqrt(D) * base.ln))
+    parts = [(n, i) for n in blocks(0, N, heads) for i in blocks(0, T, queries)]
+    operands = [  # transposed before, as if it cost nothing
+        (n, Q[n, i], dO[n, i], *(np.ascontiguousarray(X[n, i].swapaxes(1, 2)) for X in (Q, dO)))
+        for n, i in parts
+    ]
+    for *_, QT, _ in operands:
+        QT *= factor
+
+    def forward_job(n, Qi, dOi, QT, gT):
+        rooms = _rooms(heads, queries, keys, D, Q.dtype)
+        for j in blocks(0, T, keys):
+            S = _product(rooms[0], K[n, j], QT)
+            base.exp(S, out=S)
+            _product(rooms[2], S.swapaxes(1, 2), V[n, j])
+
+    def backward_job(n, Qi, dOi, QT, gT):
+        rooms = _rooms(heads, queries, keys, D, Q.dtype)
+        for j in blocks(0, T, keys):
+            S = _product(rooms[0], K[n, j], QT)
+            base.exp(S, out=S)
+            dS = _product(rooms[1], V[n, j], gT)
+            _product(rooms[2], S, dOi)
+            _product(rooms[2], dS, Qi)
+            _product(rooms[2], dS.swapaxes(1, 2), K[n, j])
+
+    def on_all(job):
+        run([[partial(job, *operand) for operand in operands]], threads)
+
+    def forward():
+        on_all(forward_job)
+        return partial(on_all, backward_job)
+
+    return forward
+
+
+def measure(setting):
+    """Yields a row for each shape and precision."""
+    for shape, dtype in product(QUICK if setting.quick else SHAPES, DTYPES):
+        inputs = draw_inputs(shape, dtype)
+        contenders = {
+            "limit": products_and_exponentials(inputs, setting.threads),
+            **attention_contenders(inputs, setting, names=["tiled_attention"]),
+        }
+        yield {"shape": list(shape), "dtype": dtype, "timings": setting.compare(contenders)}
+
+
+def line(row):
+    return beside(f"{times(row['shape'])} {row['dtype']}", row["timings"])
+
+
+def summary(rows):
+    shares = [ratio(*row["timings"].values()) for row in rows if row["shape"][-2] >= 1024]
+    if shares:
+        mean, worst = geometric_mean(shares), min(shares)
+        yield f"share from 1,024 tokens on: geometric mean {mean:.2f}, worst {worst:.2f}"
+
+
+def _rooms(heads, queries, keys, D, dtype):
+    """Room for two tiles, and for one result as wide as a head."""
+    sizes = heads * keys * queries, heads * keys * queries, heads * max(keys, queries) * D
+    return [np.empty(size, dtype) for size in sizes]
+
+
+def _product(room, A, B):
+    shape = (*A.shape[:2], B.shape[2])
+    return np.matmul(A, B, out=room[: math.prod(shape)].reshape(shape))
