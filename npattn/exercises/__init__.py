@@ -1,0 +1,100 @@
+r"""Exercises that check themselves and name the mistake.
+
+    from npattn.exercises import check, hint, solution, statement
+
+    statement("softmax-backward")          what to do, with shapes
+    check("softmax-backward", function)    right, or wrong: where, and most likely why
+    hint("softmax-backward", 2)            the second of three
+    solution("softmax-backward")           the derivation, and a solution
+
+The same in files: `npattn exercise`. Grading is independent of this package's own backwards: the
+truth is the complex step through the forward, or a specification written in loops. A diagnosis is
+given only where the numbers are exactly, in every case, those of a known mistake.
+
+How to add an exercise
+----------------------
+Write one module in `tasks/`; its file name is the name of the exercise and of the function to
+write. Nothing else needs to know of it: the list and the tests find it. From top to bottom:
+
+docstring       first line `d2l 11.3.2, level 2: Title`, or `beyond d2l, level 5: Title`, with
+                levels from 1, first steps, to 5, research. Then the statement, in Markdown with
+                TeX, and an indented table of names and shapes.
+ANSWER          {"dQ": "query dim", "dV": "key dim"}: what is returned, in this order, and words
+                for its last axes; axes in front of these are called batch.
+FORWARD         where gradients are asked for: the forward of which "dQ" is the gradient for its
+                argument Q. It returns Y, and the learner's function gets (dY, Y); or (Y, cache),
+                and it gets (dY, cache). It must take complex numbers.
+GIVEN           what the learner's file quotes, the forward last; (FORWARD,) unless given. Quoted
+                code may use imports, but no other name of its module.
+the reference   a function named like the module: the solution as it is shown in the end. Its
+                signature, its docstring and a first line `Q, K, V, P = cache` become the stub.
+specification   where values are asked for: the same by loops, from the definition. It is the
+                truth then. Beside a gradient it is optional and is shown with the solution.
+cases(rng)      {what is special: arguments of the forward}, or of the function where values are
+                asked for. The first is small enough to redo by hand. Every axis has another
+                length; somewhere there is a dead row, a batch, one array as q, k and v, and a
+                square, in which a missing transpose runs. Other precisions and layouts of
+                memory come by themselves.
+HINTS           three, each saying more.
+DERIVATION      Markdown with TeX, its steps marked **1.**, **2.**, …
+mistaken        (made, *arguments): the reference's steps, with the mistakes whose ids are in the
+                set `made`. Any two may be made together; one that can only raise may raise.
+MISTAKES        {id: (step of the derivation, what was probably done and why it is wrong)}. Two
+                mistakes that give the same numbers are one.
+
+An overall sign, a constant factor, a transpose, or two arrays exchanged need no entry: where
+nothing in the catalogue fits, facts.py states such things.
+"""
+
+
+def check(name, function, seed=0):
+    """The `Verdict` on `function` as a solution of the exercise `name`.
+
+    name      such as "softmax-backward"
+    function  as the statement asks for; it is called with read-only arrays
+    seed      of the cases; the same seed gives the same verdict
+
+    Raises UnknownExercise, a LookupError, if there is none of that name; TypeError if `function`
+    cannot be called.
+    """
+    from npattn.exercises.grading import grade
+    from npattn.exercises.registry import load
+
+    if not callable(function):
+        raise TypeError(f"function must be a function, got {type(function).__name__}")
+    return grade(load(name), function, seed)
+
+
+def statement(name):
+    """What the exercise asks for, in Markdown, with the forward and the stub."""
+    from npattn.exercises.files import statement_text
+    from npattn.exercises.registry import load
+
+    return Markdown(statement_text(load(name)))
+
+
+def hint(name, number=1):
+    """One of the three hints of an exercise, in Markdown. Raises ValueError for another number."""
+    from npattn.exercises.registry import load
+
+    hints = load(name).hints
+    if number not in range(1, len(hints) + 1):
+        raise ValueError(f"number must be in 1 … {len(hints)}, got {number!r}")
+    return Markdown(hints[number - 1])
+
+
+def solution(name):
+    """The derivation and a solution, in Markdown."""
+    from npattn.exercises.files import solution_text
+    from npattn.exercises.registry import load
+
+    return Markdown(solution_text(load(name)))
+
+
+class Markdown(str):
+    """A text that a notebook renders, formulas included, and that prints as it is."""
+
+    def _repr_markdown_(self):
+        return str(self)
+
+    __repr__ = str.__str__

@@ -1,0 +1,104 @@
+"""From a function to a verdict: every trial, the first failure, and what probably caused it."""
+
+import numpy as np
+
+from npattn.checking.leaf import tolerances
+from npattn.checking.report import Entry
+from npattn.exercises.answers import Trouble, call
+from npattn.exercises.diagnosis import diagnose
+from npattn.exercises.trials import PLAIN, SINGLE, STRIDED, quiet, trials
+from npattn.exercises.verdict import Answer, Failure, Verdict
+
+RTOL = 1e-11  # relative to what is added up to make an entry; adding in another order costs less
+
+
+def grade(exercise, function, seed=0):
+    """The `Verdict` on `function` as a solution of `exercise`. The same seed, the same verdict."""
+    with quiet():
+        return _grade(exercise, function, seed)
+
+
+def _grade(exercise, function, seed):
+    numbers, count, fault, notes = 0, 0, 0.0, ()
+    for dress in (PLAIN, SINGLE, STRIDED):
+        given = trials(exercise, seed, dress)
+        outcomes = [call(function, trial, exercise.answer) for trial in given]
+        judged = [_judge(exercise, *pair) for pair in zip(given, outcomes, strict=True)]
+        if not all(map(_right, judged)):
+            return _wrong(exercise, seed, dress, outcomes, judged)
+        answers = [answer for answers in judged for answer in answers]
+        count, numbers = count + len(given), numbers + sum(answer.got.size for answer in answers)
+        if dress == PLAIN:
+            fault = max(answer.fault for answer in answers)
+        if dress in (PLAIN, SINGLE):
+            notes += _precision_notes(dress, judged[-1])
+    truth = "complex step on the forward" if exercise.forward else "the specification"
+    return Verdict(
+        exercise.name, True, numbers=numbers, cases=count, fault=fault, truth=truth, notes=notes
+    )
+
+
+def _wrong(exercise, seed, dress, outcomes, judged):
+    if all(isinstance(outcome, Trouble) and outcome.unwritten for outcome in outcomes):
+        return Verdict(exercise.name, False, trouble=outcomes[0].words)
+    failed = [i for i, answers in enumerate(judged) if not _right(answers)]
+    first, given = failed[0], trials(exercise, seed, dress)
+    inputs = tuple(given[first].inputs(exercise.reference))
+    return Verdict(
+        exercise.name, False,
+        failure=Failure(
+            given[first].words, first + 1, len(given), len(failed), inputs, judged[first]
+        ),
+        diagnosis=diagnose(exercise, seed, outcomes) if dress == PLAIN else None,
+        mistakes=exercise.mistakes,
+        notes=() if dress == PLAIN else ("With contiguous float64 arrays every case is right.",),
+    )
+
+
+def _judge(exercise, trial, outcome):
+    """One `Answer` for each array of an outcome; a Trouble is handed on."""
+    if isinstance(outcome, Trouble):
+        return outcome
+    triples = zip(exercise.answer.items(), outcome, trial.truths, strict=True)
+    return tuple(_compare(name, words, got, truth, trial) for (name, words), got, truth in triples)
+
+
+def _right(answers):
+    return not isinstance(answers, Trouble) and not any(answer.complaint for answer in answers)
+
+
+def _compare(name, words, got, truth, trial):
+    want = truth.value
+    if got.shape != want.shape:
+        complaint = f"{name} has shape {got.shape}, should have {want.shape}"
+        return Answer(name, want, got, None, complaint, np.inf)
+    eps = max(trial.eps, np.finfo(got.dtype).eps if got.dtype.kind == "f" else 0.0)
+    tolerance = tolerances(truth.found, RTOL, eps).reshape(want.shape)
+    error = np.abs(got.astype(np.float64) - want)
+    wrong = ~((error <= tolerance) | (got == want))
+    fault = float(tolerance.max(initial=0.0))
+    if not wrong.any():
+        return Answer(name, want, got, wrong, "", fault)
+    flat = int(np.argmax(np.where(wrong, np.nan_to_num(error, nan=np.inf), -1.0)))
+    index = tuple(int(i) for i in np.unravel_index(flat, want.shape))
+    worst = Entry(entry_name(name, index, words), index, float(got[index]), float(want[index]), 0.0)
+    more = f"; {wrong.sum()} of {wrong.size} entries are wrong" if wrong.size > 1 else ""
+    return Answer(name, want, got, wrong, str(worst) + more, fault)
+
+
+def entry_name(name, index, words):
+    """dQ[batch 0, query 2, dim 1]: `words` name the last axes, those before them are batch axes."""
+    if not index:
+        return name
+    labels = ["batch"] * (len(index) - len(words.split())) + words.split()[-len(index):]
+    return f"{name}[{', '.join(f'{label} {i}' for label, i in zip(labels, index, strict=True))}]"
+
+
+def _precision_notes(dress, answers):
+    """A solution may change the precision of its inputs, but should know it."""
+    cause = " np.sqrt(n) of an integer can do that, math.sqrt(n) cannot." * (dress == SINGLE)
+    return tuple(
+        f"{answer.name} comes out as {answer.got.dtype} where {dress} goes in.{cause}"
+        for answer in answers
+        if answer.want.dtype.kind == "f" and answer.got.dtype != np.dtype(dress)
+    )

@@ -1,0 +1,55 @@
+"""How far a learner is: one small file in the learner's folder, made to be read.
+
+    {"softmax": {"solved": true, "checks": 2, "hints": 1}, ...}
+"""
+
+import json
+import os
+import uuid
+from pathlib import Path
+
+FILE = "npattn-exercises.json"
+
+
+class ProgressError(ValueError):
+    """The file is there, but it is no progress."""
+
+
+def read_progress(folder):
+    """{name: {"solved": bool, "checks": int, "hints": int}}, {} where there is no file.
+
+    Raises ProgressError if the file holds anything else.
+    """
+    path = Path(folder, FILE)
+    if not path.exists():
+        return {}
+    try:
+        progress = json.loads(path.read_text(encoding="utf-8"))
+        return {name: {**_fresh(), **record} for name, record in progress.items()}
+    except (ValueError, AttributeError, TypeError) as error:
+        raise ProgressError(f"{path} cannot be read ({error}); mend it or remove it") from error
+
+
+def of(progress, name):
+    """The record of one exercise."""
+    return progress.get(name, _fresh())
+
+
+def note(folder, name, **changes):
+    """Change the record of one exercise, and write the file in one step.
+
+    changes  solved=True, checks=3, …
+    """
+    progress = read_progress(folder)
+    progress[name] = {**of(progress, name), **changes}
+    lines = [f"  {json.dumps(name)}: {json.dumps(record)}" for name, record in progress.items()]
+    unfinished = Path(folder, f".{FILE}.{uuid.uuid4().hex}")
+    try:
+        unfinished.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+        os.replace(unfinished, Path(folder, FILE))
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _fresh():
+    return {"solved": False, "checks": 0, "hints": 0}

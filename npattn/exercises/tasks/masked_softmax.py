@@ -1,0 +1,167 @@
+r"""d2l 11.3.2, level 2: Softmax behind a mask
+
+A query may attend to some keys and not to others (padding, or the future). Its weights are the
+softmax over the keys it may attend to, and exactly 0 for all others:
+
+$$ p_j = \frac{m_j\, e^{s_j}}{\sum_k m_k\, e^{s_k}} ,
+   \qquad m_j = 1 \text{ where allowed, else } 0 . $$
+
+    S      (..., Tq, Tk)   scores
+    mask   (..., Tq, Tk)   bool, True where the query may attend to the key
+    P      (..., Tq, Tk)   weights
+
+A forbidden score may be anything, also inf or NaN, without any effect. A query that may attend to
+nothing gets weights 0. Scores may be large.
+"""
+
+import math
+
+import numpy as np
+
+from npattn.exercises.drawing import draw, draw_mask
+
+ANSWER = {"P": "query key"}
+
+
+def masked_softmax(S, mask):
+    """The weights of the allowed keys, along the last axis.
+
+    S     (..., Tq, Tk)  real scores of any size
+    mask  (..., Tq, Tk)  bool, True = may attend
+
+    Returns P, shaped like S: 0 where forbidden.
+    """
+    S = np.where(mask, S, -np.inf)
+    top = S.max(axis=-1, keepdims=True)
+    E = np.exp(S - np.where(top == -np.inf, 0.0, top).astype(S.dtype))
+    Z = E.sum(axis=-1, keepdims=True)
+    return E / np.where(Z == 0.0, 1.0, Z).astype(S.dtype)
+
+
+def specification(S, mask):
+    """Query by query, over the allowed keys only."""
+    P = np.zeros_like(S)
+    for query in np.ndindex(S.shape[:-1]):
+        allowed = [j for j in range(S.shape[-1]) if mask[query][j]]
+        if allowed:
+            top = max(S[query][j] for j in allowed)
+            total = sum(math.exp(S[query][j] - top) for j in allowed)
+            for j in allowed:
+                P[query][j] = math.exp(S[query][j] - top) / total
+    return P
+
+
+def cases(rng):
+    one = np.array([[True, True, False]])
+    stray = draw(rng, 3, 4)
+    stray[:, -1] = np.nan, np.inf, -np.inf
+    kept = draw_mask(rng, 3, 4)
+    kept[:, -1] = False
+    return {
+        "one query, the last key forbidden": (draw(rng, 1, 3), one),
+        "a query that may attend to nothing": (draw(rng, 3, 4), draw_mask(rng, 3, 4)),
+        "scores near 1000": (draw(rng, 2, 3) + 1000.0, rng.permuted(one.repeat(2, 0), axis=-1)),
+        "forbidden scores that are NaN and inf": (stray, kept),
+        "forbidden scores far above the rest": (
+            draw(rng, 3, 4) + np.array([0.0, 0.0, 0.0, 900.0]), kept,
+        ),
+        "every axis of another length": (draw(rng, 2, 3, 4, 5), draw_mask(rng, 2, 3, 4, 5)),
+    }
+
+
+HINTS = (
+    "A forbidden key must drop out of the sum as well, so the mask has to be applied before the "
+    "softmax, to the scores.",
+    "exp(−inf) is exactly 0, so write −inf over the forbidden scores: `np.where(mask, S, "
+    "-np.inf)`. What is the largest score of a row that allows nothing, and what is −inf − (−inf)?",
+    "Subtract the row's maximum, but 0 where that is −inf; divide by the row's sum, but by 1 where "
+    "that is 0.",
+)
+
+DERIVATION = r"""
+**1.** A forbidden key shall have weight 0 and no part in the sum. $e^{-\infty} = 0$, so give it the
+score $-\infty$ and use the ordinary softmax. Writing over the score, not adding to it or
+multiplying it, also removes NaN and inf. A large negative number is no substitute: a row of nothing
+but such numbers has the same weight for each forbidden key.
+
+**2.** Subtract the largest allowed score, so that no exponential exceeds 1.
+
+**3.** A row that allows nothing has the maximum $-\infty$, and $-\infty - (-\infty)$ is NaN. There,
+subtract 0: all exponentials are 0, and so is their sum. Divide by 1 in place of that 0: the weights
+are 0.
+"""
+
+
+def mistaken(made, S, mask):
+    if "polarity" in made:
+        mask = ~mask
+    axis = -2 if "wrong axis" in made else -1
+    masked = np.where(mask, S, -1e9 if "large number" in made else -np.inf)
+    if "scores times mask" in made:
+        masked = S * mask
+    if "mask after" in made:
+        masked = S
+    if "bias added" in made:
+        masked = S + np.where(mask, 0.0, -np.inf)
+    top = masked.max(axis=axis, keepdims=True)
+    top = top if "dead row" in made else np.where(top == -np.inf, 0.0, top)
+    E = np.exp(masked - (0.0 if "no shift" in made else top))
+    Z = E.sum(axis=axis, keepdims=True)
+    P = E / np.where((Z == 0.0) & ("dead row" not in made), 1.0, Z)
+    if "made up afterwards" in made:
+        P = np.exp(S - S.max(axis=axis, keepdims=True))
+        P = P / P.sum(axis=axis, keepdims=True) * mask
+        Z = P.sum(axis=axis, keepdims=True)
+        return P / np.where((Z == 0.0) & ("dead row" not in made), 1.0, Z)
+    if "mask after" in made:
+        return np.where(mask, P, 0.0)
+    if "mask at the end" in made:
+        P = np.where(mask, np.exp(S - S.max(axis=axis, keepdims=True)), 0.0)
+        return P / np.maximum(P.sum(axis=axis, keepdims=True), 1e-300)
+    return P
+
+
+MISTAKES = {
+    "polarity": (
+        1, "The mask was read the other way round: here True means that a query may attend.",
+    ),
+    "mask after": (
+        1,
+        "The mask was applied after the softmax. The forbidden keys then still take part in the "
+        "sum, and the weights that are left do not add up to 1.",
+    ),
+    "mask at the end": (
+        2,
+        "The mask was applied to the exponentials, after a shift by the largest score of all keys. "
+        "A forbidden score that is NaN, inf or much larger than the others then spoils the row.",
+    ),
+    "made up afterwards": (
+        2,
+        "A softmax over all keys was multiplied by the mask and divided by what was left. A "
+        "forbidden score that is NaN or inf spoils the row: 0 times NaN is NaN.",
+    ),
+    "scores times mask": (
+        1, "Forbidden scores were multiplied by 0. A score of 0 is a score like any other: e⁰ = 1.",
+    ),
+    "bias added": (
+        1,
+        "−inf was added to the forbidden scores. Where such a score is NaN or inf the sum is NaN; "
+        "write −inf over it: `np.where(mask, S, -np.inf)`.",
+    ),
+    "large number": (
+        1,
+        "A large negative number stands for −inf. Where a query may attend to nothing, all its "
+        "scores are then equal, and it attends to everything alike.",
+    ),
+    "dead row": (
+        3,
+        "A query that may attend to nothing gets NaN, from −inf − (−inf) or from 0/0. It needs "
+        "weights 0.",
+    ),
+    "no shift": (
+        2, "The scores go into exp without their maximum subtracted, and large ones overflow.",
+    ),
+    "wrong axis": (
+        3, "The softmax runs over the queries (axis −2); it belongs to the keys (axis −1).",
+    ),
+}

@@ -1,0 +1,179 @@
+r"""d2l 11.5.4, level 2: The weights of each head
+
+To see what each head attends to, compute its weights. Queries and keys are projected once and cut
+into $H$ heads; head $h$ has the columns $hD$ to $(h+1)D - 1$, where $D$ is the width of one head:
+
+$$ Q = X W_q, \quad K = X W_k, \qquad P_h = \operatorname{softmax}\bigl( Q_h K_h^\top / \sqrt D
+   \bigr) . $$
+
+Exercise 1 of d2l 11.5 (Chinese edition: 10.5) asks for pictures of them.
+
+    X      (B, T, Dx)     inputs
+    Wq     (Dx, H·D)      weights of the queries
+    Wk     (Dx, H·D)      weights of the keys
+    H      number         of heads
+    mask   (T, T)         or None; True where a query may attend
+    P      (B, H, T, T)   weights; a query that may attend to nothing has 0
+"""
+
+import math
+
+import numpy as np
+
+from npattn.exercises.drawing import draw, draw_mask
+from npattn.exercises.given import masked_softmax
+
+ANSWER = {"P": "head query key"}
+
+
+def per_head_weights(X, Wq, Wk, H, mask):
+    """What each head attends to.
+
+    X       (B, T, Dx)      inputs
+    Wq, Wk  (Dx, H·D)       weights of queries and keys
+    H       number          of heads
+    mask    (T, T) or None  True where a query may attend
+
+    Returns P (B, H, T, T).
+    """
+    B, T, _ = X.shape
+    Q, K = ((X @ W).reshape(B, T, H, -1).swapaxes(1, 2) for W in (Wq, Wk))
+    return masked_softmax(Q @ K.swapaxes(-1, -2) / math.sqrt(Q.shape[-1]), mask)
+
+
+def specification(X, Wq, Wk, H, mask):
+    """Head by head, query by query, with the columns of that head cut out."""
+    (B, T, _), D = X.shape, Wq.shape[1] // H
+    P = np.zeros((B, H, T, T))
+    for b, h, i in np.ndindex(B, H, T):
+        columns = slice(h * D, (h + 1) * D)
+        q = X[b, i] @ Wq[:, columns]
+        allowed = [j for j in range(T) if mask is None or mask[i, j]]
+        scores = [q @ (X[b, j] @ Wk[:, columns]) / math.sqrt(D) for j in allowed]
+        powers = [math.exp(s - max(scores)) for s in scores]
+        for j, power in zip(allowed, powers, strict=True):
+            P[b, h, i, j] = power / sum(powers)
+    return P
+
+
+def cases(rng):
+    def inputs(B, T, Dx, H, D, mask=None):
+        return draw(rng, B, T, Dx), draw(rng, Dx, H * D), draw(rng, Dx, H * D), H, mask
+
+    return {
+        "two positions, two heads of one number": inputs(1, 2, 1, 2, 1),
+        "every length different": inputs(2, 5, 4, 3, 2),
+        "a query that may attend to nothing": inputs(2, 4, 3, 2, 3, draw_mask(rng, 4, 4)),
+        "as many heads as positions": inputs(1, 3, 2, 3, 3),
+        "everything of one length": inputs(2, 2, 2, 2, 2),
+        "one head": inputs(1, 3, 2, 1, 4),
+    }
+
+
+HINTS = (
+    "The columns of one head lie side by side. Which reshape makes an axis of heads out of the "
+    "last axis without moving a number?",
+    "(B, T, H·D) → (B, T, H, D) by reshape; then exchange the axes of positions and heads, so that "
+    "the product runs over positions in each head.",
+    "Q = (X @ Wq).reshape(B, T, H, D).swapaxes(1, 2), K likewise; "
+    "P = softmax(Q @ K.swapaxes(-1, -2)/√D), with −inf where the mask is False.",
+)
+
+DERIVATION = r"""
+**1.** Queries and keys are $X W_q$ and $X W_k$, (B, T, H·D).
+
+**2.** Head $h$ has the columns $hD \dots (h+1)D - 1$, so the last axis is cut into $(H, D)$, heads
+first. Only then are heads and positions exchanged, to (B, H, T, D). A reshape straight to
+(B, H, T, D) would put *positions* apart: the numbers of the first $T/H$ positions would become the
+first head.
+
+**3.** Each head has scores of its own, divided by the square root of *its* width $D$:
+$S_h = Q_h K_h^\top / \sqrt D$.
+
+**4.** The mask holds for all heads and comes before the softmax, which runs over the keys: each row
+of each head sums to 1. Heads are not averaged; what one head does is lost in the mean.
+"""
+
+
+def mistaken(made, X, Wq, Wk, H, mask):
+    B, T, _ = X.shape
+
+    def split(Y):
+        if "split without transpose" in made:
+            return Y.reshape(B, H, T, -1)
+        if "heads interleaved" in made:
+            return Y.reshape(B, T, -1, H).transpose(0, 3, 1, 2)
+        return Y.reshape(B, T, H, -1).swapaxes(1, 2)
+
+    Q, K = split(X @ Wq), split(X @ (Wq if "queries as keys" in made else Wk))
+    if "X not projected" in made:
+        Q = K = split(X)
+    D = Wq.shape[1] if "scale of the whole width" in made else Q.shape[-1]
+    if "scale of the inputs" in made:
+        D = X.shape[-1]
+    S = Q @ K.swapaxes(-1, -2) / (1.0 if "scale left out" in made else math.sqrt(D))
+    if "keys by queries" in made:
+        S = S.swapaxes(-1, -2)
+    if "heads added" in made:
+        S = np.broadcast_to(S.mean(axis=1, keepdims=True), S.shape)
+    if "mask ignored" in made:
+        mask = None
+    if "polarity" in made and mask is not None:
+        mask = ~mask
+    if "mask after the softmax" in made:
+        P = masked_softmax(S) * (True if mask is None else mask)
+    elif "finite mask" in made:
+        P = masked_softmax(S if mask is None else np.where(mask, S, S.dtype.type(-1e9)))
+    elif "over the queries" in made:
+        square = None if mask is None else mask.T
+        P = masked_softmax(S.swapaxes(-1, -2), square).swapaxes(-1, -2)
+    else:
+        P = masked_softmax(S, mask)
+    if "mean of the heads" in made:
+        return P.mean(axis=1)
+    if "heads first" in made:
+        return P.swapaxes(0, 1)
+    return P.reshape(B * H, T, T) if "heads in the batch" in made else P
+
+
+MISTAKES = {
+    "X not projected": (1, "The inputs were cut into heads without the weights Wq and Wk."),
+    "queries as keys": (1, "The keys were made with Wq; they are X Wk."),
+    "split without transpose": (
+        2,
+        "The last axis was reshaped straight to (B, H, T, D): that cuts the positions apart, not "
+        "the columns. Reshape to (B, T, H, D), then exchange T and H.",
+    ),
+    "heads interleaved": (
+        2,
+        "The last axis was cut as (D, H), so that head h has every H-th column; it has D columns "
+        "side by side: cut it as (H, D).",
+    ),
+    "scale left out": (3, "The factor 1/√D is missing in the scores."),
+    "scale of the whole width": (
+        3, "The scale is 1/√(H·D), by the whole width; it is the width of one head that counts.",
+    ),
+    "scale of the inputs": (
+        3, "The scale is 1/√Dx, by the width of the inputs; it should be 1/√D.",
+    ),
+    "keys by queries": (
+        3, "The scores were made as K Qᵀ: rows are keys, where rows should be queries.",
+    ),
+    "heads added": (
+        4, "The heads' scores were averaged before the softmax; each head has its own.",
+    ),
+    "mask ignored": (4, "The mask was not used."),
+    "polarity": (4, "The mask was taken the other way round: True means may attend."),
+    "mask after the softmax": (
+        4, "The mask was applied after the softmax: the weights that are left do not sum to 1.",
+    ),
+    "finite mask": (
+        4,
+        "A large negative number stands in for −∞: a query that may attend to nothing gets uniform "
+        "weights; they should be 0.",
+    ),
+    "over the queries": (4, "The softmax runs over the queries; each query's weights sum to 1."),
+    "mean of the heads": (4, "The heads were averaged; the weights of each were asked for."),
+    "heads first": (2, "The result is (H, B, T, T): batch and heads have changed places."),
+    "heads in the batch": (2, "Batch and heads were left in one axis, B·H; give each its own."),
+}

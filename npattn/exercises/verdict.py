@@ -1,0 +1,214 @@
+"""What the grader says: as text, and as HTML with a map of where the error sits."""
+
+import html
+import textwrap
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from npattn.exercises.answers import Trouble
+from npattn.exercises.diagnosis import Diagnosis
+
+MOST = 80    # entries of an array that are printed in full
+WIDTH = 100  # characters
+
+
+class Answer(NamedTuple):
+    """One array of an answer beside the truth."""
+
+    name: str
+    want: np.ndarray
+    got: np.ndarray
+    wrong: np.ndarray | None  # None where the shape is wrong
+    complaint: str            # "" if all is right
+    fault: float              # an error greater than this, in one entry, would be reported
+
+
+class Failure(NamedTuple):
+    """The first case that went wrong."""
+
+    words: str
+    number: int
+    total: int
+    failed: int      # how many cases went wrong
+    inputs: tuple    # ((name, value), ...)
+    outcome: object  # a tuple of `Answer`, or a Trouble
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """The outcome of a check: print it, or let a notebook show it."""
+
+    name: str
+    ok: bool
+    truth: str = ""               # what the answer was compared with
+    numbers: int = 0
+    cases: int = 0
+    fault: float = np.inf         # an error greater than this, in any entry, would have shown
+    trouble: str = ""             # why there is nothing to judge
+    failure: Failure | None = None
+    diagnosis: Diagnosis | None = None
+    mistakes: dict | None = None  # of the exercise: {id: Mistake}
+    notes: tuple = ()
+
+    @property
+    def likely(self):
+        """The ids of the mistakes that most likely were made; () where that is not known."""
+        return self.diagnosis.likely if self.diagnosis else ()
+
+    @property
+    def explanations(self):
+        """{"dQ": (("scale left out",), ...)}: sets of mistakes, each of which explains that array.
+
+        The key is "" where they explain the whole answer.
+        """
+        return dict(self.diagnosis.explanations) if self.diagnosis else {}
+
+    def __str__(self):
+        blocks = [wrap(self.headline())]
+        if self.failure:
+            blocks.append("\n".join(_failure_lines(self.failure)))
+        return "\n\n".join([*blocks, *map(wrap, self.paragraphs())])
+
+    __repr__ = __str__
+
+    def _repr_html_(self):
+        colour = "#1a7f37" if self.ok else "#b35900"
+        parts = [f'<p><b style="color:{colour}">{html.escape(self.headline())}</b></p>']
+        if self.failure:
+            parts += _failure_html(self.failure)
+        parts += [
+            "<p>" + html.escape(paragraph).replace("\n", "<br>") + "</p>"
+            for paragraph in self.paragraphs()
+        ]
+        return '<div style="max-width:60em">' + "".join(parts) + "</div>"
+
+    def headline(self):
+        """One line: right and how surely, or not and since when."""
+        if self.ok:
+            return (
+                f"{self.name}: right. {self.numbers} numbers in {self.cases} cases agree with "
+                f"{self.truth}; an error of {self.fault:.0e} in any one would have shown."
+            )
+        if self.failure is None:
+            return f"{self.name}: {self.trouble}."
+        return f"{self.name}: not yet. {self.failure.failed} of {self.failure.total} cases fail."
+
+    def paragraphs(self):
+        """What the numbers tell, most telling first."""
+        found = []
+        if self.diagnosis:
+            found = [_explained(part, self) for part in self.diagnosis.explanations]
+            if self.diagnosis.facts:
+                unsure = "No known mistake gives these numbers. What they show: "
+                found.append(unsure * (not found) + " ".join(self.diagnosis.facts))
+        return [*found, *self.notes]
+
+
+def wrap(text, indent=""):
+    """The text in lines of bearable length; its own line breaks remain."""
+    def fill(line):
+        deeper = indent + "    " * line.startswith("  ")
+        return textwrap.fill(
+            line, WIDTH, initial_indent=indent, subsequent_indent=deeper,
+            break_long_words=False, break_on_hyphens=False,
+        )
+
+    return "\n".join(map(fill, text.splitlines()))
+
+
+def _explained(explanation, verdict):
+    """One explanation in words, with how surely it is the right one."""
+    scope, sets = explanation
+    start = f"In {scope}, most likely" if scope else "Most likely"
+    texts = [" And: ".join(_words(verdict.mistakes[key]) for key in made) for made in sets]
+    if len(texts) > 1:
+        head = f"{start} one of these, which give the same numbers:"
+        return "\n".join([head, *(f"  - {text}" for text in texts)])
+    these, others = (
+        ("these two mistakes together give", "no single known mistake gives them, and no other two")
+        if len(sets[0]) > 1 else
+        ("this mistake gives", "no other single known mistake gives them")
+    )
+    compared, total = verdict.diagnosis.compared, verdict.failure.total
+    ran = f"the {compared} of {total} cases that ran"
+    cases = f"all {total} cases" if compared == total else ran
+    found = f"Your numbers are exactly those that {these}, in {cases}; {others}."
+    return f"{start}: {texts[0]}\n{found}"
+
+
+def _words(mistake):
+    return f"{mistake.words} (Step {mistake.step} of the derivation.)"
+
+
+# ---- the first case that fails ----
+
+
+def _failure_lines(failure):
+    lines = [f"Case {failure.number} of {failure.total}, {failure.words}:"]
+    lines += [_labelled(name, value) for name, value in failure.inputs]
+    if isinstance(failure.outcome, Trouble):
+        return [*lines, wrap(failure.outcome.words, "  ")]
+    for answer in failure.outcome:
+        if answer.complaint:
+            lines.append(_labelled(f"{answer.name} should be", answer.want))
+            lines.append(_labelled(f"{answer.name} is", answer.got))
+            lines.append(f"  {answer.complaint}")
+    return lines
+
+
+def _labelled(name, value):
+    head = f"  {name} = " if " " not in name else f"  {name} "
+    return head + _array_text(value).replace("\n", "\n" + " " * len(head))
+
+
+def _array_text(value):
+    if not isinstance(value, np.ndarray):
+        return f"{value:.6g}" if isinstance(value, (float, np.floating)) else str(value)
+    text = np.array2string(
+        value, precision=5, suppress_small=True, threshold=MOST, max_line_width=78, edgeitems=2
+    )
+    return text if value.size <= MOST else f"{value.shape} {value.dtype}\n{text}"
+
+
+def _failure_html(failure):
+    inputs = "\n".join(_labelled(name, value)[2:] for name, value in failure.inputs)
+    parts = [
+        f"<p>Case {failure.number} of {failure.total}, {html.escape(failure.words)}:</p>",
+        f"<pre>{html.escape(inputs)}</pre>",
+    ]
+    if isinstance(failure.outcome, Trouble):
+        return [*parts, f"<p>{html.escape(failure.outcome.words)}</p>"]
+    for answer in failure.outcome:
+        if answer.complaint:
+            parts.append(f"<p>{html.escape(answer.complaint)}</p>")
+            parts.append(_map(answer))
+    return parts
+
+
+def _map(answer):
+    """The worst matrix of an array as a table: what came, darker where it is further off."""
+    if answer.wrong is None:
+        return f"<pre>{html.escape(_array_text(answer.got))}</pre>"
+    with np.errstate(invalid="ignore"):
+        error = np.where(answer.wrong, np.abs(answer.got * 1.0 - answer.want), 0.0)
+    error = np.nan_to_num(error, nan=np.inf)
+    page = np.unravel_index(np.argmax(error), error.shape)[:-2]
+    got, want, error = (np.atleast_2d(X[page] * 1.0) for X in (answer.got, answer.want, error))
+    finite = error[np.isfinite(error)].max(initial=0.0)
+    share = np.where(np.isfinite(error), error / (finite or 1.0), 1.0)
+    rows = "".join(
+        "<tr>" + "".join(_cell(*cell) for cell in zip(*row, strict=True)) + "</tr>"
+        for row in zip(got, want, share, strict=True)
+    )
+    where = f"[{', '.join(map(str, page))}]" if page else ""
+    caption = f"{answer.name}{where} as it came, what it should be below; darker is further off"
+    return f"<table><caption>{html.escape(caption)}</caption>{rows}</table>"
+
+
+def _cell(got, want, share):
+    """One entry: its value, and where it is wrong the right one in small letters."""
+    right = f"<br><small>{want:.4g}</small>" if share else ""
+    style = f"background:rgba(214,96,77,{0.15 + 0.75 * share:.2f});" if share else ""
+    return f'<td style="{style}text-align:right;padding:2px 8px">{got:.4g}{right}</td>'

@@ -1,0 +1,403 @@
+"""The grader on functions written here: what it finds, what it says, and what it leaves unsaid."""
+
+import dataclasses
+import pickle
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from npattn.exercises import check, hint, solution, statement
+from npattn.exercises.grading import grade
+from npattn.exercises.registry import UnknownExercise, headings, load, section_title
+from npattn.exercises.trials import PLAIN, SINGLE, STRIDED, quiet, trials
+
+
+def right(dP, P):
+    return P * (dP - (dP * P).sum(axis=-1, keepdims=True))
+
+
+def said(function, name="softmax-backward", seed=0):
+    """The verdict on a wrong function as one line of text."""
+    verdict = check(name, function, seed)
+    assert not verdict.ok
+    return re.sub(r"\s+", " ", str(verdict))
+
+
+# ---- right in any style ----
+
+
+def test_loops_einsum_and_single_precision_are_right():
+    def loops(dP, P):
+        dS = np.zeros_like(P)
+        for row in np.ndindex(P.shape[:-1]):
+            for k in range(P.shape[-1]):
+                for j in range(P.shape[-1]):
+                    dS[row][k] += dP[row][j] * P[row][j] * ((j == k) - P[row][k])
+        return dS
+
+    def sums(dP, P):
+        return P * dP - np.einsum("...j,...j,...k->...k", dP, P, P)
+
+    for function in (loops, sums):
+        verdict = check("softmax-backward", function)
+        assert verdict.ok and not verdict.notes
+    single = check("softmax-backward", lambda dP, P: right(*map(np.float32, (dP, P))))
+    assert single.ok
+    assert single.notes == ("dS comes out as float32 where float64 goes in.",)
+    assert single.fault < 1e-4
+    [note] = check("softmax-backward", lambda dP, P: np.float64(right(dP, P))).notes
+    assert note.startswith("dS comes out as float64 where float32 goes in.")
+    assert "math.sqrt(n)" in note
+
+
+def test_a_right_answer_says_how_surely():
+    text = check("softmax-backward", right).headline()
+    assert re.match(r"softmax-backward: right\. \d+ numbers in 15 cases agree with complex", text)
+    fault = float(re.search(r"an error of (\S+) in", text)[1])
+
+    def off(dP, P):
+        dS = right(dP, P)
+        dS[..., -1] += 2 * fault * (P[..., -1] > 0)
+        return dS
+
+    assert not check("softmax-backward", off).ok
+
+
+def test_a_list_of_gradients_is_as_good_as_a_tuple():
+    reference = load("attention-backward").reference
+    assert check("attention-backward", lambda dO, cache: list(reference(dO, cache))).ok
+
+
+def test_the_same_seed_gives_the_same_verdict_and_another_seed_other_numbers():
+    texts = [str(check("softmax-backward", lambda dP, P: dP, seed)) for seed in (3, 3, 4)]
+    assert texts[0] == texts[1] != texts[2]
+
+
+# ---- trouble in the learner's code ----
+
+
+def writes(dP, P):
+    P *= dP
+    return P
+
+
+def fails(dP, P):
+    return dP @ np.ones(77)
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (writes, r"it writes to one of its arguments, line \d+: `P \*= dP`"),
+        (fails, r"ValueError, line \d+: `return dP @ np.ones\(77\)`: matmul: .* 77"),
+        (lambda dP, P: None, "it returned None: is the `return` missing?"),
+        (lambda dP, P: (dP, P), "dS is a tuple, should be an array"),
+        (lambda dP, P: dP.tolist(), "dS is a list, should be an array"),
+        (lambda dP, P: right(dP, P) + 0j, "dS is complex128, should be float32 or float64"),
+        (lambda dP, P: np.float16(right(dP, P)), "dS is float16, should be float32 or float64"),
+        (lambda dP, P: right(dP, P)[..., None], r"dS has shape \(3, 1\), should have \(3,\)"),
+        (lambda dP: dP, r"TypeError: .* takes 1 positional argument but 2 were given"),
+    ],
+)
+def test_trouble_is_told_as_such(function, words):
+    assert re.search(words, said(function))
+
+
+def test_the_number_of_gradients_is_told():
+    text = said(lambda dO, cache: dO, "attention-backward")
+    assert "it returned float64 of shape (1, 1), should be 3: dQ, dK, dV" in text
+
+
+def test_an_unwritten_function_is_no_wrong_one():
+    def todo(dP, P):
+        raise NotImplementedError
+
+    assert re.fullmatch(
+        r"softmax-backward: nothing is written yet, line \d+: `raise NotImplementedError`\.",
+        str(check("softmax-backward", todo)),
+    )
+
+
+def test_what_goes_wrong_in_one_dress_only_is_said():
+    def no_single(dP, P):
+        return right(dP, P) * (2 if P.dtype == np.float32 else 1)
+
+    def no_strides(dP, P):
+        return right(dP, P) if P.flags.c_contiguous else 0 * P
+
+    for function, dress in ((no_single, "float32"), (no_strides, "not contiguous")):
+        text = said(function)
+        assert f"three scores; {dress}:" in text
+        assert "With contiguous float64 arrays every case is right." in text
+        assert "Most likely" not in text
+
+
+def test_a_function_is_required():
+    with pytest.raises(TypeError, match="function must be a function, got ndarray"):
+        check("softmax", np.ones(3))
+
+
+def test_an_unknown_name_suggests_the_nearest():
+    with pytest.raises(UnknownExercise, match="no exercise 'softmx'; did you mean softmax"):
+        check("softmx", right)
+
+
+# ---- diagnoses ----
+
+
+def test_a_mistake_is_named_with_its_step_and_how_surely():
+    text = said(lambda dP, P: P * dP)
+    assert "Most likely: Only the numerator was differentiated." in text
+    assert "(Step 1 of the derivation.)" in text
+    assert "in all 5 cases; no other single known mistake gives them." in text
+
+
+def test_two_mistakes_at_once_are_named():
+    verdict = check("softmax-backward", lambda dP, P: P * (dP + dP.sum(-1, keepdims=True)))
+    assert verdict.likely == ("plus", "plain sum")
+    text = re.sub(r"\s+", " ", str(verdict))
+    assert "those that these two mistakes together give, in all 5 cases" in text
+    assert "no single known mistake gives them, and no other two." in text
+
+
+def test_a_mistake_that_runs_on_squares_only_is_named():
+    def untransposed(dO, cache):
+        Q, K, V, P = cache
+        dP = dO @ V.swapaxes(-1, -2)
+        return P * (dP - (dP * P).sum(-1, keepdims=True)) @ Q / np.sqrt(Q.shape[-1])
+
+    text = said(untransposed, "attention-dk")
+    assert "Most likely: dS was not transposed" in text
+    assert "in the 1 of 5 cases that ran" in text
+
+
+def test_a_mistake_that_raises_another_exception_is_not_that_mistake():
+    def untransposed(dO, cache):
+        Q, K, V, P = cache
+        if Q.shape != K.shape:
+            raise LookupError("not made for this")
+        dP = dO @ V.swapaxes(-1, -2)
+        return P * (dP - (dP * P).sum(-1, keepdims=True)) @ Q / np.sqrt(Q.shape[-1])
+
+    verdict = check("attention-dk", untransposed)
+    assert not verdict.ok and verdict.explanations == {}
+
+
+def test_each_array_gets_its_own_diagnosis_where_the_whole_has_none():
+    def two_wrong(dO, cache):
+        dQ, dK, dV = load("attention-backward").reference(dO, cache)
+        return dQ * np.sqrt(cache.Q.shape[-1]), dK, dV + 1.0
+
+    verdict = check("attention-backward", two_wrong)
+    assert verdict.likely == ()
+    assert list(verdict.explanations) == ["dQ"]
+    text = re.sub(r"\s+", " ", str(verdict))
+    assert "In dQ, most likely one of these" in text
+    assert "A constant is added to dV, and nothing else is wrong." in text
+    assert "In dK" not in text
+
+
+def test_ambiguity_is_admitted():
+    def untransposed(dO, cache):
+        dQ, dK, dV = load("attention-backward").reference(dO, cache)
+        return dQ * np.sqrt(cache.Q.shape[-1]), dK, 2 * dV
+
+    explanations = check("attention-backward", untransposed).explanations
+    assert explanations.keys() == {"dQ"}
+    assert set(explanations["dQ"]) == {("scale left out",), ("dQ not scaled",)}
+
+
+def test_lost_digits_are_no_mistake():
+    text = said(lambda dP, P: right(dP, P) * (1 + 1e-10))
+    assert "The formula is right, but digits get lost on the way." in text
+
+
+def test_a_function_that_is_right_where_it_runs_is_not_explained():
+    def matrices_only(dP, P):
+        return P * (dP - np.einsum("ij,ij->i", dP, P)[:, None])
+
+    verdict = check("softmax-backward", matrices_only)
+    assert not verdict.ok and verdict.explanations == {}
+    assert verdict.diagnosis.facts == ("dS is right in every case that ran.",)
+
+
+# ---- facts, where there is no diagnosis ----
+
+S = "softmax-backward"
+
+
+def masked_only(dP, P):
+    return right(dP, P) + (P == 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "function", "words"),
+    [
+        (S, lambda dP, P: -right(dP, P), "dS has the wrong sign, and nothing else"),
+        (S, lambda dP, P: 0 * P, "dS is all zeros"),
+        (S, lambda dP, P: 1.5 * right(dP, P), "Every entry of dS is 1.5 times what it should be"),
+        (S, lambda dP, P: right(dP, P) / P.shape[-1] ** 0.5,
+         "Every entry of dS is 1/√n times what it should be; n is the length of axis -1 of dP"),
+        (S, lambda dP, P: right(dP, P) * (1 + dP.size**3),
+         "In each case all entries of dS are wrong by one factor: 28, "),
+        (S, lambda dP, P: right(dP, P)[..., ::-1], "dS holds the right numbers in the wrong place"),
+        (S, lambda dP, P: right(dP, P) + dP.sum(-1, keepdims=True),
+         "A constant is added to each row of dS"),
+        (S, masked_only, r"dS is wrong only where the mask forbids\..* right in 4 of 5 cases"),
+        (S, lambda dP, P: right(dP, P) + ~P.any(-1, keepdims=True) * dP,
+         "dS is wrong only for queries that may attend to nothing"),
+        (S, lambda dP, P: right(dP, P) / (P > 0),
+         "NaN or inf where it should not; everything else is right"),
+        (S, lambda dP, P: right(dP, P) * (np.arange(P.shape[-1]) != 1),
+         "In the largest case that fails, only key 1 of dS is wrong"),
+        (S, lambda dP, P: right(dP, P) ** 3, r"\d+ of 30 entries of dS are wrong, by many"),
+        ("attention-dk", lambda dO, c: load("attention-dk").reference(dO, c).swapaxes(-1, -2),
+         "dK is the transpose of what it should be"),
+        ("attention-backward", lambda dO, c: load("attention-backward").reference(dO, c)[::-1],
+         "dQ is what dV should be. dV is what dQ should be"),
+        ("split-heads", lambda X, H: load("split-heads").reference(X, H)[..., ::-1, :, :],
+         "Y holds the right numbers in the wrong places"),
+    ],
+)
+def test_facts_are_stated_and_no_cause_is_guessed(name, function, words):
+    text = said(function, name)
+    assert "Most likely" not in text and "most likely" not in text
+    assert "No known mistake gives these numbers" in text
+    assert re.search(words, text), text
+
+
+def test_no_explanation_gives_other_numbers_than_those_found():
+    """Whatever is called likely reproduces the answer; random answers are never explained."""
+    rng = np.random.default_rng(7)
+    for seed in range(20):
+        weights = rng.standard_normal(3)
+
+        def random(dP, P, weights=weights):
+            a, b, c = weights
+            return a * P * dP + b * P + c * P * P
+
+        verdict = check("softmax-backward", random, seed)
+        assert not verdict.ok and verdict.explanations == {}
+
+
+def test_a_boolean_answer_is_judged_described_and_drawn_too():
+    def later(S):
+        return np.arange(S.shape[-1]) > np.arange(S.shape[-2])[:, None]
+
+    def mistaken(made, S):
+        return later(S)
+
+    exercise = dataclasses.replace(
+        load("masked-softmax"), answer={"M": "query key"}, reference=later, specification=later,
+        cases=lambda rng: {"wide": (rng.random((2, 3)),), "square": (rng.random((3, 3)),)},
+        mistaken=mistaken, mistakes={},
+    )
+    assert grade(exercise, later).ok
+    verdict = grade(exercise, lambda S: ~later(S))
+    assert verdict.diagnosis.facts == (
+        "M is 1 where it should be 0, and 0 where it should be 1, everywhere.",
+    )
+    assert Tags(verdict._repr_html_()).open == []
+    assert "M is float64, should be bool" in str(grade(exercise, lambda S: later(S) * 1.0))
+
+
+# ---- what a function is called with ----
+
+
+def test_one_array_stays_one_array_read_only_in_every_dress():
+    exercise = load("attention-backward")
+    for dress in (PLAIN, SINGLE, STRIDED):
+        with quiet():
+            given = trials(exercise, 0, dress)
+        [shared] = [trial for trial in given if "one array as" in trial.words]
+        dO, cache = shared.args
+        assert cache.Q is cache.K is cache.V
+        arrays = [X for trial in given for _, X in trial.inputs(exercise.reference)]
+        assert not any(X.flags.writeable for X in arrays)
+        dtype = np.float32 if dress == SINGLE else np.float64
+        assert {X.dtype for X in arrays} == {np.dtype(dtype)}
+        assert any(not X.flags.c_contiguous for X in arrays) == (dress == STRIDED)
+
+
+def test_masks_have_dead_rows_and_shapes_differ():
+    exercise = load("softmax-backward")
+    with quiet():
+        given = trials(exercise, 0)
+    assert any((trial.args[1].sum(-1) == 0).any() for trial in given)
+    assert len({trial.args[1].shape for trial in given}) == len(given)
+
+
+# ---- how it looks ----
+
+
+class Tags(HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.seen = [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.seen.append((tag, dict(attrs)))
+        if tag != "br":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_html_is_well_formed_and_maps_the_error():
+    def one_off(dP, P):
+        dS = right(dP, P)
+        dS[..., 0] += 1.0
+        return dS
+
+    tags = Tags(check("softmax-backward", one_off)._repr_html_())
+    assert tags.open == []
+    cells = [attrs["style"] for tag, attrs in tags.seen if tag == "td"]
+    assert ["background" in style for style in cells] == [True, False, False]
+    for function in (right, fails, lambda dP, P: "<b>", lambda dP, P: dP * np.nan):
+        assert Tags(check("softmax-backward", function)._repr_html_()).open == []
+
+
+def test_lines_are_of_bearable_length_and_a_verdict_can_be_pickled():
+    for function in (lambda dP, P: P * dP, writes, right):
+        verdict = check("softmax-backward", function)
+        assert max(map(len, str(verdict).splitlines())) <= 100
+        assert str(pickle.loads(pickle.dumps(verdict))) == str(verdict) == repr(verdict)
+
+
+def test_statement_hints_and_solution_are_markdown():
+    text = statement("attention-dk")._repr_markdown_()
+    assert "### The gradient of the keys" in text and "P    (..., Tq, Tk)   weights" in text
+    assert "def attention(Q, K, V, mask=None):" in text and "raise NotImplementedError" in text
+    assert [hint("softmax", number)[:4] for number in (1, 2, 3)] == ["Addi", "Subt", "E = "]
+    with pytest.raises(ValueError, match="number must be in 1 … 3, got 4"):
+        hint("softmax", 4)
+    text = repr(solution("softmax"))
+    assert "**1.**" in text and "return E / E.sum" in text and "in loops" in text
+
+
+def test_importing_the_package_imports_no_solution():
+    code = (
+        "import sys, npattn.exercises; from npattn.exercises.registry import headings; headings();"
+        "print([name for name in sys.modules if '.tasks.' in name])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "[]\n"
+
+
+def test_the_list_goes_by_section_and_from_easy_to_hard():
+    levels = {}
+    for heading in headings().values():
+        levels.setdefault(".".join(heading.section.split(".")[:2]), []).append(heading.level)
+    assert all(found == sorted(found) for found in levels.values())
+    assert sorted(levels, key=lambda section: section.startswith("beyond")) == list(levels)
+
+
+def test_every_section_has_a_title():
+    sections = {section_title(heading) for heading in headings().values()}
+    assert all(re.fullmatch(r"d2l \d+\.\d+ \S.+|beyond d2l", section) for section in sections)
