@@ -8,7 +8,7 @@ from npattn.kernels.pooling import (
     KERNELS,
     boxcar,
     constant,
-    epanechikov,
+    epanechnikov,
     gaussian,
     gaussian_pooling,
     gaussian_pooling_backward,
@@ -33,7 +33,7 @@ def test_kernels_by_hand():
     assert_array_equal(boxcar(u), [0, 1, 1, 1, 1, 1, 0])
     assert_array_equal(constant(u), np.ones(7))
     assert_array_equal(triangular(u), [0, 0, 0.5, 1, 0.5, 0, 0])
-    assert_array_equal(epanechikov(u), [0, 0, 0.75, 1, 0.75, 0, 0])
+    assert_array_equal(epanechnikov(u), [0, 0, 0.75, 1, 0.75, 0, 0])
 
 
 def test_weights_by_hand():
@@ -42,7 +42,7 @@ def test_weights_by_hand():
     V = np.array([[4.0], [8.0], [12.0], [400.0]])
     shares = {
         "boxcar": [1, 1, 1, 0], "constant": [1, 1, 1, 1], "triangular": [2, 1, 0, 0],
-        "epanechikov": [4, 3, 0, 0], "gaussian": np.exp([0, -0.125, -0.5, -2]),
+        "epanechnikov": [4, 3, 0, 0], "gaussian": np.exp([0, -0.125, -0.5, -2]),
     }
     for name, share in shares.items():
         O, P = nadaraya_watson(Q, K, V, KERNELS[name])

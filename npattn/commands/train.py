@@ -9,6 +9,7 @@ steps: --resume goes on from it, and it is removed when FILE is complete. Experi
     translation  a Transformer that translates English phrases into French
     bahdanau     the same by a recurrent network with additive attention
     series       a Transformer that forecasts the delays of New York's flights
+    digits       a vision Transformer that reads handwritten digits (needs scikit-learn)
 """
 
 from functools import partial
@@ -63,11 +64,26 @@ def _series():
     return Experiment(series.train, series.STEPS, lambda result: {}, verdict)
 
 
+def _digits():
+    from npattn.experiments import digits
+
+    try:
+        digits.digits()
+    except ImportError as error:
+        raise InputError(error) from error
+
+    def verdict(params, seed):
+        return f"{digits.accuracy(params):.1%} of {digits.HELD_OUT} held-out digits are read right"
+
+    return Experiment(digits.train, digits.STEPS, lambda result: {}, verdict)
+
+
 EXPERIMENTS = {
     "dates": _dates,
     "translation": partial(_translation, "TRANSFORMER"),
     "bahdanau": partial(_translation, "BAHDANAU"),
     "series": _series,
+    "digits": _digits,
 }
 
 

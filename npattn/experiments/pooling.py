@@ -12,6 +12,7 @@ scipy.optimize.
 Source: d2l 11.2 (Chinese edition 10.2); Nadaraya 1964; Watson 1964.
 """
 
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -123,7 +124,8 @@ def descend(w, points, *, rate=RATE, epochs=EPOCHS):
 def best_width(points, start=1.0):
     """The w of least leave-one-out loss that L-BFGS-B finds from `start`, with our gradient.
 
-    Returns w and the loss there, two floats.
+    Returns w and the loss there, two floats. Where a kernel reaches across all the points, a
+    wider one may be better than a slightly narrower one: a start near 0 may well end at 0.
     Raises ValueError if start is not positive: the loss is even in w, so its slope at 0 is 0.
     """
     from scipy.optimize import minimize
@@ -162,11 +164,11 @@ def overshoot(seeds):
 
 def kernels_figure():
     """The kernels, one panel each, over −2.5 … 2.5. Returns a matplotlib Figure."""
-    u = np.arange(-2.5, 2.51, 0.05)
-    figure, axes = _row(len(KERNELS), (9.0, 1.9), sharey=True)
-    for ax, (name, kernel) in zip(axes, KERNELS.items(), strict=True):
-        ax.plot(u, kernel(u))
-        ax.set(title=name, xlabel="distance", ylim=(-0.05, 1.1))
+    u = np.arange(-250, 251) / 100.0
+    with _row(len(KERNELS), (9.0, 1.8), sharey=True) as (figure, axes):
+        for ax, (name, kernel) in zip(axes, KERNELS.items(), strict=True):
+            ax.plot(u, kernel(u))
+            ax.set(title=name, xlabel="distance", ylim=(-0.05, 1.1))
     return figure
 
 
@@ -177,30 +179,31 @@ def fits_figure(points, predictions):
 
     Returns a matplotlib Figure.
     """
-    figure, axes = _row(len(predictions), (9.0, 2.4), sharey=True)
-    for ax, (title, values) in zip(axes, predictions.items(), strict=True):
-        ax.plot(points.x, points.y, "o", color="0.6", ms=2.5, label="known points")
-        ax.plot(points.grid, points.truth, "--", color="0.3", lw=1.0, label="the curve behind")
-        ax.plot(points.grid, values, label="prediction")
-        ax.set(title=title, xlabel="x")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    with _row(len(predictions), (9.0, 2.4), sharey=True) as (figure, axes):
+        for ax, (title, values) in zip(axes, predictions.items(), strict=True):
+            ax.plot(points.x, points.y, "o", color="0.6", ms=2.5, label="known points")
+            ax.plot(points.grid, points.truth, "--", color="0.3", lw=1.0, label="the curve behind")
+            ax.plot(points.grid, values, label="prediction")
+            ax.set(title=title, xlabel="x")
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
 
-def weights_figure(points, weights):
+def weights_figure(points, weights, *, vmax=None):
     """A heatmap for each of the weights, all on one scale: a row for each place of prediction.
 
     weights  {title: (m, n)}
+    vmax     the weight that is darkest; None means the greatest of all
 
-    Returns a matplotlib Figure.
+    Returns a matplotlib Figure, which is pyplot's.
     """
     from npattn.plots import head_grid
 
+    places, known = ([f"{x:.1f}" for x in array] for array in (points.grid, points.x))
     axes = head_grid(
-        np.stack([*weights.values()]), [f"{x:.1f}" for x in points.grid],
-        [f"{x:.1f}" for x in points.x], column_titles=[*weights],
+        np.stack([*weights.values()]), places, known, column_titles=[*weights], vmax=vmax
     )
-    for ax in axes.ravel():
+    for ax in axes[0]:
         ax.set_xlabel("known x")
     axes[0, 0].set_ylabel("predicted at x")
     return axes[0, 0].figure
@@ -214,29 +217,31 @@ def width_figure(points, path, best):
 
     Returns a matplotlib Figure.
     """
-    reach = 1.1 * max(*np.abs(path), best)
-    w = np.linspace(0.05, reach, 300)
-    figure, (left, right) = _row(2, (8.0, 2.6))
-    for label, leave, style in (("leave one out", True, "-"), ("in sample", False, ":")):
-        left.plot(w, [slope(one, points, leave_one_out=leave)[0] for one in w], style, label=label)
-    left.plot(best, slope(best, points)[0], "*", ms=10, label="scipy.optimize")
-    left.plot(abs(path[-1]), slope(path[-1], points)[0], "s", label="the text's five steps")
-    left.set(xlabel="w, one over the width", ylabel="mean squared error", ylim=(0.0, None))
-    left.legend()
-    right.plot(np.arange(len(path)), np.abs(path), "s-", label="the text's five steps")
-    right.axhline(best, ls="--", color="0.3", lw=1.0, label="best")
-    right.set(xlabel="step", ylabel="|w|")
-    right.legend()
+    w = np.linspace(0.05, 1.1 * max(*np.abs(path), best), 300)
+    with _row(2, (8.0, 2.6)) as (figure, (left, right)):
+        for label, leave, style in (("leave one out", True, "-"), ("in sample", False, ":")):
+            losses = [slope(one, points, leave_one_out=leave)[0] for one in w]
+            left.plot(w, losses, style, label=label)
+        left.plot(best, slope(best, points)[0], "*", ms=10, label="scipy.optimize")
+        left.plot(abs(path[-1]), slope(path[-1], points)[0], "s", label="the text's five steps")
+        left.set(xlabel="w, one over the width", ylabel="mean squared error", ylim=(0.0, None))
+        left.legend()
+        right.plot(
+            np.arange(len(path)), np.abs(path), "s-", color="#cc79a7", label="the text's five steps"
+        )
+        right.axhline(best, ls="--", color="#009e73", lw=1.0, label="scipy.optimize")
+        right.set(xlabel="step", ylabel="|w|", ylim=(0.0, None))
+        right.legend(loc="center right")
     return figure
 
 
+@contextmanager
 def _row(count, size, **options):
-    """A figure with a row of panels, in the house style."""
+    """A figure and its row of panels, to be drawn in the house style."""
     from matplotlib.figure import Figure
 
     from npattn.plots import house_style
 
     with house_style():
         figure = Figure(figsize=size, layout="constrained")
-        axes = figure.subplots(1, count, **options)
-    return figure, axes
+        yield figure, figure.subplots(1, count, **options)

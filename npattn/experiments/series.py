@@ -217,7 +217,8 @@ def forecast_figure(params, now="2013-06-28T14"):
 
 def _window(windows, now):
     """X (32, 9) and Y (4, 8) of the window whose last hour is `now`."""
-    found = np.flatnonzero(windows.first + np.timedelta64(HOURS - 1, "h") == np.datetime64(now, "h"))
+    last = windows.first + np.timedelta64(HOURS - 1, "h")
+    found = np.flatnonzero(last == np.datetime64(now, "h"))
     if not found.size:
         raise ValueError(f"now={now!r} ends no held-out window, such as 2013-06-28T14 does")
     return windows.X[found[0]], windows.Y[found[0]]

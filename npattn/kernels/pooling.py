@@ -4,15 +4,15 @@
     P_ij = κ(u_ij) / Σ_l κ(u_il)                 weights     (..., Tq, Tk)
     O = P V                                      output      (..., Tq, Dv)
 
-κ is a kernel: `gaussian`, `boxcar`, `constant`, `triangular`, `epanechikov`. Factors such as
-1/√2π cancel in P, so each has κ(0) = 1. The kernel that d2l calls Epanechikov is the triangular.
+κ is a kernel: `gaussian`, `boxcar`, `constant`, `triangular`, `epanechnikov`. Factors such as
+1/√2π cancel in P, so each has κ(0) = 1. The kernel that d2l calls "Epanechikov" is the triangular.
 With the Gaussian P is a softmax, P = softmax(−u²/2), and its width can be learned:
 
     S_ij = −‖w ⊙ (q_i − k_j)‖² / 2,   P = softmax(S)          w (D,) or (1,), one over the width
 
 `...` stands for any leading axes, the same on queries Q (..., Tq, D), keys K (..., Tk, D) and
 values V (..., Tk, Dv). The numbers of a curve are queries with D = 1: x[:, None].
-Source: Nadaraya 1964; Watson 1964; Epanechikov 1969; d2l 11.2 (Chinese edition 10.2).
+Source: Nadaraya 1964; Watson 1964; Epanechnikov 1969; d2l 11.2 (Chinese edition 10.2).
 """
 
 from typing import NamedTuple
@@ -51,12 +51,12 @@ def triangular(u):
     return np.maximum(1.0 - np.abs(u), 0.0)
 
 
-def epanechikov(u):
+def epanechnikov(u):
     """1 − u² within a distance of 1, else 0: the kernel of least mean square error."""
     return np.maximum(1.0 - u * u, 0.0)
 
 
-KERNELS = {f.__name__: f for f in (gaussian, boxcar, constant, triangular, epanechikov)}
+KERNELS = {f.__name__: f for f in (gaussian, boxcar, constant, triangular, epanechnikov)}
 
 
 def leave_one_out_mask(T):
