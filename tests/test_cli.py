@@ -18,7 +18,8 @@ def test_demo_reads_dates_draws_a_figure_each_and_checks_its_gradient(tmp_path, 
     first, second, gradient = capsys.readouterr().out.splitlines()
     assert first.startswith("2021-03-03  p = 0.99")
     assert second.startswith("2021-03-05  p = 0.99")
-    assert re.search(r"gradient right by complex step, 89,614 .* worst entry dparams\.\w", gradient)
+    pattern = r"gradient on '2021年3月5日' right by complex step, 89,614 .* dparams\.\w"
+    assert re.search(pattern, gradient)
     figures = sorted((tmp_path / "new").iterdir())
     assert [path.name for path in figures] == ["1-2021-03-03.png", "2-2021-03-05.png"]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in figures)

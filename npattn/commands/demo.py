@@ -4,8 +4,8 @@
 
 Prints the ISO form of each text with its probability and draws the cross-attention of every head:
 which characters of the text each character of the answer was read from. The last line holds the
-model's own gradient on these very texts against complex step. Texts in English or Chinese; a date
-in digits alone is read year first, as in 2021/3/5.
+model's own gradient on the last of these very texts against complex step. Texts in English or
+Chinese; a date in digits alone is read year first, as in 2021/3/5.
 """
 
 from pathlib import Path
@@ -47,7 +47,7 @@ def run(options):
         _draw(params, reading, path)
         doubt = "  (unsure: is this a date?)" if reading.probability < 0.5 else ""
         print(f"{reading.answer}  p = {reading.probability:.4f}  {reading.text}  → {path}{doubt}")
-    print(_gradient_line(dates.check_gradient(params, readings)))
+    print(_gradient_line(reading.text, dates.check_gradient(params, [reading])))
     return 0
 
 
@@ -68,11 +68,11 @@ def _draw(params, reading, path):
     pyplot.close(figure)
 
 
-def _gradient_line(report):
+def _gradient_line(text, report):
     worst = report.worst
     verdict = "right" if report.ok else "WRONG"
     return (
-        f"gradient {verdict} by {report.method}, {report.total:,} parameters: worst entry "
-        f"{worst.where}, relative error {worst.error:.0e}; "
+        f"gradient on {text!r} {verdict} by {report.method}, {report.total:,} parameters: "
+        f"worst entry {worst.where}, relative error {worst.error:.0e}; "
         f"a fault of {report.smallest_fault:.0e} in one entry would have shown"
     )

@@ -33,13 +33,14 @@ class AttendCache(NamedTuple):
     mask: np.ndarray | None  # as given; for drawings, since P = 0 may also be underflow
 
 
-def attend(S, V, mask=None, *, dropout=0.0, rng=None):
+def attend(S, V, mask=None, *, dropout=0.0, rng=None, out=None):
     """Each query returns an average of the values, weighted by the softmax of its scores.
 
     S        (..., Tq, Tk)  scores, natural-log units
     V        (..., Tk, Dv)  values
     mask     bool, broadcastable to S; True means "may attend"
     dropout  share of the weights that is dropped while rng, a Generator, is given
+    out      where to put the weights; S itself will do, if nobody needs the scores any more
 
     Returns O (..., Tq, Dv) and the cache. A query that may attend to nothing gets 0.
     A score or value behind the mask cannot reach the output, not even as NaN or inf.
@@ -49,7 +50,7 @@ def attend(S, V, mask=None, *, dropout=0.0, rng=None):
     require_floats(S=S, V=V)
     if min(S.ndim, V.ndim) < 2 or (*S.shape[:-2], S.shape[-1]) != V.shape[:-1]:
         raise ValueError(f"S {S.shape} and V {V.shape} must be (..., Tq, Tk) and (..., Tk, Dv)")
-    P = masked_softmax(S, mask)
+    P = masked_softmax(S, mask, out=out)
     keep = draw_keep(P, dropout, rng)
     A = P if keep is None else P * keep
     return weighted_sum(A, V), AttendCache(V, P, keep, mask)
@@ -68,4 +69,4 @@ def attend_backward(dO, cache):
     # A = P ⊙ keep
     dP = dA if keep is None else dA * keep
     # P = softmax(S)
-    return softmax_backward(dP, P), dV
+    return softmax_backward(dP, P, out=None if np.iscomplexobj(P) else dP), dV

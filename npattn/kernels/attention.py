@@ -53,7 +53,7 @@ def attention(Q, K, V, mask=None, *, scale=None, dropout=0.0, rng=None):
     scale = 1.0 / math.sqrt(Q.shape[-1]) if scale is None else float(scale)
     with np.errstate(invalid="ignore", over="ignore"):  # a masked key may hold anything
         S = Q @ K.swapaxes(-1, -2) * scale
-    O, attended = attend(S, V, mask, dropout=dropout, rng=rng)
+    O, attended = attend(S, V, mask, dropout=dropout, rng=rng, out=S)
     return O, AttentionCache(Q, K, V, attended.P, attended.keep, scale, mask)
 
 

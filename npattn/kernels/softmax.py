@@ -27,11 +27,12 @@ def softmax(S):
     return masked_softmax(S)
 
 
-def masked_softmax(S, mask=None):
+def masked_softmax(S, mask=None, *, out=None):
     """Softmax over the last axis, restricted to the keys that `mask` allows.
 
     S     (..., Tq, Tk)  real scores, natural-log units
     mask  bool, broadcastable to S; True means "may attend". None allows all.
+    out   where to put P; S itself will do, if nobody needs the scores any more
 
     Returns P, shaped like S: a row sums to 1, a disallowed entry is exactly 0,
     and a row that allows no key is all zeros, not NaN.
@@ -40,20 +41,22 @@ def masked_softmax(S, mask=None):
     require_floats(S=S)
     if mask is not None:
         S = np.where(require_mask(mask, S.shape, "the scores S"), S, -np.inf)
-    E = S - _finite_top(S)
+    E = np.subtract(S, _finite_top(S), out=out)
     np.exp(E, out=E)
     Z = E.sum(axis=-1, keepdims=True)
     E /= np.where(Z == 0.0, 1.0, Z)  # Z is 0 in an empty row only
     return E
 
 
-def softmax_backward(dP, P):
+def softmax_backward(dP, P, *, out=None):
     """dS from dP. The output P is all that is needed, not S and not the mask.
+
+    out  where to put dS; dP itself will do, if nobody needs it any more
 
     ∂P_j/∂S_k = P_j (δ_jk − P_k), so  dS = P ⊙ (dP − Σ_j dP_j P_j).
     P is 0 where masked, hence so is dS.
     """
-    dS = dP * P
+    dS = np.multiply(dP, P, out=out)
     dS -= P * dS.sum(axis=-1, keepdims=True)
     return dS
 
