@@ -417,7 +417,7 @@ def test_numbers_that_json_lacks_are_null_and_a_crash_leaves_the_old_file(tmp_pa
     def crash(source, target):
         raise OSError("disk full")
 
-    monkeypatch.setattr(tables.os, "replace", crash)
+    monkeypatch.setattr("os.replace", crash)
     with pytest.raises(OSError, match="disk full"):
         tables.write_json(file, {"rows": []})
     assert json.loads(file.read_text(encoding="utf-8"))["rows"]

@@ -220,7 +220,7 @@ def test_bad_input_is_one_line_and_nothing_is_written(here, arguments, message, 
 
 
 def test_a_file_stays_as_it_was_where_writing_fails(here, monkeypatch, capsys):
-    from npattn.plots import files
+    from npattn import files
 
     np.save("w.npy", np.eye(2))
     (here / "page.html").write_text("mine")

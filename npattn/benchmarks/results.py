@@ -6,10 +6,10 @@ round: {"forward": […], "backward": […]}.
 """
 
 import json
-import os
 
 from npattn.benchmarks.machine import machine
 from npattn.benchmarks.timing import Timing
+from npattn.files import replace_file
 
 
 def save(path, setting, tables):
@@ -20,12 +20,7 @@ def save(path, setting, tables):
         "setting": conditions,
         "tables": {name: [*map(plain, rows)] for name, rows in tables.items()},
     }
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(json.dumps(content, allow_nan=False) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    replace_file(path, (json.dumps(content, allow_nan=False) + "\n").encode())
 
 
 def load(path):

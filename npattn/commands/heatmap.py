@@ -43,7 +43,7 @@ def configure(parser):
 
 def run(options):
     from npattn.plots import head_grid, save_figure
-    from npattn.plots.files import replace_file
+    from npattn.files import replace_file
 
     out, html = options.out, options.html
     if out is None and html is None:

@@ -4,9 +4,9 @@
 """
 
 import json
-import os
-import uuid
 from pathlib import Path
+
+from npattn.files import replace_file
 
 FILE = "npattn-exercises.json"
 
@@ -43,12 +43,7 @@ def note(folder, name, **changes):
     progress = read_progress(folder)
     progress[name] = {**of(progress, name), **changes}
     lines = [f"  {json.dumps(name)}: {json.dumps(record)}" for name, record in progress.items()]
-    unfinished = Path(folder, f".{FILE}.{uuid.uuid4().hex}")
-    try:
-        unfinished.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
-        os.replace(unfinished, Path(folder, FILE))
-    finally:
-        unfinished.unlink(missing_ok=True)
+    replace_file(Path(folder, FILE), ("{\n" + ",\n".join(lines) + "\n}\n").encode())
 
 
 def _fresh():

@@ -18,7 +18,6 @@ leaves target embedding and output layer as they are, "everything" here does not
 
 import json
 import math
-import os
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -37,6 +36,7 @@ from npattn.experiments.dates import (
     loss_and_grads,
     one_blas_thread,
 )
+from npattn.files import replace_file
 from npattn.models.transformer import init_transformer
 from npattn.training import fit, linear_warmup_linear_decay, select
 from npattn.trees import tree_leaves
@@ -145,13 +145,7 @@ def save(path, results):
     """Write Results as JSON, weights to four decimals; the file is whole or as it was."""
     weights = {moves: np.round(P.astype(float), 4).tolist() for moves, P in results.heads.items()}
     content = {"runs": [run._asdict() for run in results.runs], "heads": weights}
-    text = json.dumps(content, allow_nan=False)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text + "\n", encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    replace_file(path, (json.dumps(content, allow_nan=False) + "\n").encode())
 
 
 def load(path=RESULTS):

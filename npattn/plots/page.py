@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
+from npattn.files import replace_file
 from npattn.kernels.arrays import require_mask
 from npattn.plots import checks
-from npattn.plots.files import replace_file
 
 LARGEST = 2**24  # weights; their page has 90 MB
 SCRIPTS = [f"page_{part}.js" for part in ("weights", "layout", "matrix", "marks", "choice")]

@@ -7,7 +7,7 @@ import contextlib
 import io
 from pathlib import Path
 
-from npattn.plots.files import replace_file
+from npattn.files import replace_file
 
 STYLE_FILE = Path(__file__).with_name("style.mplstyle")
 UNDATED = {  # what each format would otherwise write about the day and the program

@@ -2,9 +2,9 @@
 
 import json
 import math
-import os
 
 from npattn.checking.report import align
+from npattn.files import replace_file
 
 HEADER = ("kernel or system", "entries", "worst relative error", "where", "tolerance", "why", "ok")
 BACKEND_HEADER = (
@@ -54,12 +54,7 @@ def write_json(path, tables):
     Written in one move, so that the file holds all of the old content or all of the new.
     """
     text = json.dumps(_plain(tables), indent=1, allow_nan=False) + "\n"
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        unfinished.write_text(text, encoding="utf-8")
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    replace_file(path, text.encode())
 
 
 def _plain(value):
