@@ -1,6 +1,7 @@
 """Tiled attention: the pair, its tiles, its threads, its dropout, and merging partial results."""
 
 import math
+import os
 import subprocess
 import sys
 import textwrap
@@ -248,6 +249,17 @@ def test_a_broken_query_is_alone(small_tiles, QKV, draw_mask):
     assert np.isnan(O[..., 20, :]).all() and not O[..., 0, :].any()
     assert_array_equal(np.isnan(O).any(axis=-1).sum(axis=-1), np.ones(LEAD))
     assert_array_equal(np.isnan(dK).any(axis=-1), mask[..., 20, :])
+
+
+@pytest.mark.parametrize("far", [2**31 - 1, 2**63 - 1, 2**100])
+def test_positions_may_be_any_distance_apart(draw, far):
+    QKV = draw(2, 1, 6), draw(2, 5, 6), draw(2, 5, 7)
+    everybody, nobody = plain(QKV), plain(QKV, np.zeros((1, 5), bool))
+    assert_same(both(QKV, window=far)[0], everybody)
+    assert_same(both(QKV, causal=True, offset=far)[0], everybody)
+    assert_same(both(QKV, causal=True, offset=-far)[0], nobody)
+    for offset in (far, -far):
+        assert_same(both(QKV, window=9, offset=offset)[0], nobody)
 
 
 @pytest.mark.parametrize("options", [{}, {"causal": True}, {"dropout": 0.4}])
@@ -532,11 +544,46 @@ def test_an_exception_ends_the_call_and_restores_blas(error, threads):
     assert not second_round
 
 
+def test_an_exception_on_another_thread_reaches_the_caller():
+    caller, waits, begun = threading.get_ident(), threading.Event(), []
+
+    def fail_elsewhere():
+        begun.append(1)
+        if threading.get_ident() == caller:
+            waits.wait(timeout=30)
+        else:
+            waits.set()
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        run([[fail_elsewhere] * 2 + [lambda: begun.append(1)] * 100], 2)
+    assert len(begun) < 102
+
+
 def test_every_job_of_a_round_is_done_before_the_next():
     log = []
     run([[lambda i=i, r=r: log.append((r, i)) for i in range(7)] for r in range(3)], 3)
     assert [r for r, _ in log] == sorted(r for r, _ in log)
     assert sorted(log) == [(r, i) for r in range(3) for i in range(7)]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="threads cannot be held to cores")
+def test_threads_keep_to_a_core_each_and_only_meanwhile():
+    before, seen = os.sched_getaffinity(0), []
+    together = threading.Barrier(len(before))
+
+    def job():
+        together.wait(timeout=30)
+        seen.append((threading.get_ident(), tuple(os.sched_getaffinity(0))))
+
+    if len(before) == 1:
+        pytest.skip("there is one core only")
+    run([[job] * len(before)], len(before))
+    assert sorted(cores for _, cores in seen) == [(core,) for core in sorted(before)]
+    seen.clear()
+    run([[job] * len(before) + [lambda: None]], len(before) + 1)
+    assert {cores for _, cores in seen} == {tuple(before)}
+    assert os.sched_getaffinity(0) == before
 
 
 def test_several_threads_may_call_at_once(small_tiles, QKV):

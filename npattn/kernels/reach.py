@@ -21,6 +21,9 @@ from npattn.kernels.arrays import require_mask
 from npattn.kernels.tiles import PATCH, blocks, row_round
 
 
+FAR = 2**60  # positions further apart than any array is long, and sums of a few still fit
+
+
 class Reach(NamedTuple):
     """Who may attend to whom."""
 
@@ -99,8 +102,8 @@ def reach_of(shape, Tk, mask=None, valid_lens=None, causal=False, offset=0, wind
     Raises TypeError or ValueError that names the argument which does not fit.
     """
     *lead, Tq = shape
-    position = np.arange(Tq, dtype=np.int32) + _require_integer("offset", offset)
-    start, stop = np.zeros(Tq, np.int32), np.full(shape, Tk, np.int32)
+    position = np.arange(Tq) + _require_integer("offset", offset)
+    start, stop = np.zeros(Tq, int), np.full(shape, Tk)
     if valid_lens is not None:
         stop = np.minimum(stop, _require_lens(valid_lens, shape, Tk))
     if causal:
@@ -108,9 +111,10 @@ def reach_of(shape, Tk, mask=None, valid_lens=None, causal=False, offset=0, wind
     if window is not None:
         if _require_integer("window", window) < 1:
             raise ValueError(f"window must be at least 1, got {window}")
+        window = _require_integer("window", window)
         start = position - (window - 1)
         stop = np.minimum(stop, position + window)
-    start = np.clip(start, 0, Tk)
+    start, stop = (np.clip(X, 0, Tk).astype(np.int32) for X in (start, stop))
     flat = (math.prod(lead), Tq)
     start, stop = np.broadcast_to(start, shape).reshape(flat), np.maximum(stop, start).reshape(flat)
     if mask is not None:
@@ -139,7 +143,7 @@ def set_aside(Q, K, V, reach):
 def _require_integer(name, value):
     if not isinstance(value, (int, np.integer)):
         raise TypeError(f"{name} must be an integer, got {value!r}")
-    return int(value)
+    return min(max(int(value), -FAR), FAR)
 
 
 def _require_lens(valid_lens, shape, Tk):

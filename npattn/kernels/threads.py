@@ -11,7 +11,7 @@ begins when all are done. So no job needs a lock, and the number of threads chan
 
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections import deque
 from contextlib import contextmanager
 from functools import cache, lru_cache
 
@@ -35,26 +35,68 @@ def run(rounds, threads):
     """Does all jobs of a round, in any order, then those of the next.
 
     rounds   list of lists of functions that take no argument
-    threads  how many of them run at a time
+    threads  how many of them run at a time; the caller is one
 
     An exception or Ctrl-C drops the jobs that have not begun, waits for those that have and
     goes on to the caller. The limit of BLAS is restored in any case.
     """
+    from concurrent.futures import wait  # takes long to import
+
     with _blas_limit.one():
         for jobs in rounds:
-            if threads == 1 or len(jobs) == 1:
-                for job in jobs:
-                    job()
-                continue
-            futures = []
+            cores = _cores(min(threads, len(jobs)))
+            jobs, others = iter(jobs), []  # one iterator: everybody takes the next job from it
             try:
-                futures.extend(_pool(threads).submit(job) for job in jobs)
-                for future in futures:
-                    future.result()
+                others.extend(_pool(threads).submit(_work, jobs, core) for core in cores[1:])
+                _work(jobs, cores[0])
             finally:
-                for future in futures:
-                    future.cancel()
-                wait(futures)
+                _drop(jobs)
+                others = [other for other in others if not other.cancel()]
+                wait(others)
+            for other in others:
+                other.result()
+
+
+def _work(jobs, core):
+    """Does one job after the other, as long as there are any."""
+    with _held_to(core):
+        try:
+            for job in jobs:
+                job()
+        finally:
+            _drop(jobs)
+
+
+def _drop(jobs):
+    """Takes all jobs that are left, so that nobody begins another."""
+    deque(jobs, maxlen=0)
+
+
+def _cores(count):
+    """A core for each of `count` threads if there are just as many, the caller's first.
+
+    Left alone, the system may wake two threads on one core and let them share it for longer
+    than all their work takes. Where cores remain free it chooses itself: None for each.
+    """
+    try:
+        cores = sorted(os.sched_getaffinity(0))
+    except (AttributeError, OSError):  # not every system has it
+        cores = []
+    return cores if len(cores) == count > 1 else [None] * max(1, count)
+
+
+@contextmanager
+def _held_to(core):
+    """Keeps the calling thread on that core meanwhile; None lets it go where it likes."""
+    if core is None:
+        yield
+        return
+    allowed = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {core})
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
 
 
 class _BlasLimit:
@@ -109,7 +151,9 @@ class _BlasLimit:
 @cache
 def _pool(threads):
     """Threads that stay: asleep they cost nothing, starting them would, at every call."""
-    return ThreadPoolExecutor(threads, thread_name_prefix="npattn")
+    from concurrent.futures import ThreadPoolExecutor
+
+    return ThreadPoolExecutor(threads - 1, thread_name_prefix="npattn")
 
 
 @lru_cache(maxsize=1)
