@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 ENOUGH = 0.05   # seconds that a timing should last: a shorter task is repeated
 FEWEST = 3      # rounds, however long they take
-LONG = 0.2      # seconds from which a task is not run twice before the timing
+LONG = 2.0      # seconds from which a task is not run twice before the timing
 
 
 class Timing(NamedTuple):
@@ -99,7 +99,7 @@ def same_threads(threads, bridge=None):
 
 
 def _repeats(run):
-    first = sum(_seconds(run, 1))  # caches fill, memory pools grow, JAX compiles
+    first = sum(_seconds(run, 1))  # caches fill, threads start, JAX compiles
     return 1 if first > LONG else max(1, round(ENOUGH / sum(_seconds(run, 1))))
 
 
