@@ -21,7 +21,7 @@ def tree_map(function, tree, *rest):
     Returns a tree like `tree`. Raises ValueError where structures disagree, and names the place;
     TypeError for a list or dict, which would be ambiguous as a leaf.
     """
-    return _map(function, (tree, *rest), "")
+    return _map(function, (tree, *rest), tree, ())
 
 
 def tree_items(tree, name=""):
@@ -58,22 +58,31 @@ def tree_unflatten(tree, leaves):
     return tree_map(lambda _: next(queue), tree)
 
 
-def _map(function, trees, path):
-    first = trees[0]
-    kinds = [_kind(tree) for tree in trees]
-    if any(kind != kinds[0] for kind in kinds):
-        raise ValueError(
-            f"trees disagree at {path or 'the root'}: {' against '.join(map(_describe, trees))}"
-        )
+def _map(function, trees, root, place):
+    """tree_map for subtrees of `root` and the rest; `place` is which child to take at each node."""
+    first, kind = trees[0], _kind(trees[0])
+    for tree in trees[1:]:
+        if _kind(tree) != kind:
+            raise ValueError(
+                f"trees disagree at {_path(root, place) or 'the root'}: "
+                f"{' against '.join(map(_describe, trees))}"
+            )
     if first is None:
         return None
-    if _is_leaf(first):
+    if not isinstance(first, tuple):
         return function(*trees)
     children = [
-        _map(function, parts, (path + step).lstrip("."))
-        for step, *parts in zip(_steps(first), *trees, strict=True)
+        _map(function, parts, root, (*place, i)) for i, parts in enumerate(zip(*trees, strict=True))
     ]
     return type(first)(*children) if hasattr(first, "_fields") else tuple(children)
+
+
+def _path(root, place):
+    """The path of what lies at `place` below `root`."""
+    path = ""
+    for i in place:
+        path, root = path + _steps(root)[i], root[i]
+    return path.lstrip(".")
 
 
 def _steps(node):
@@ -90,10 +99,11 @@ def _is_leaf(tree):
 
 
 def _kind(tree):
-    """What two trees must share: None, being a leaf, or the tuple's type and length."""
-    if tree is None or _is_leaf(tree):
-        return tree is None
-    return type(tree), len(tree)
+    """What trees must share to be alike: the tuple's type and length, or whether they are None."""
+    if isinstance(tree, tuple):
+        return type(tree), len(tree)
+    _is_leaf(tree)
+    return tree is None
 
 
 def _describe(tree):

@@ -30,12 +30,14 @@ class GeluCache(NamedTuple):
 def relu(X):
     """X where it is positive, 0 elsewhere; NaN stays. The backward needs the output only."""
     require_floats(X=X)
-    return np.where(X.real <= 0, X.dtype.type(0), X)
+    if np.iscomplexobj(X):
+        return np.where(X.real <= 0, X.dtype.type(0), X)
+    return np.maximum(X, X.dtype.type(0))
 
 
 def relu_backward(dY, Y):
     """dX from dY: the slope is 1 where X > 0, which is where Y > 0, and 0 elsewhere, also at 0."""
-    return np.where(Y.real <= 0, dY.dtype.type(0), dY)
+    return dY * ~(Y.real <= 0)
 
 
 def gelu(X):

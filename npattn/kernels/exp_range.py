@@ -6,6 +6,10 @@ exp is taken to whatever base is fastest, so S is wanted times 1 / ln base. In m
 factor goes into the queries beforehand. A large score it would round, by more than exp can
 bear: in shifted rows S stays as it is until the shift has made it small.
 
+    row        its query is times    its product is    before exp
+    most       scale / ln base       S / ln base       nothing is taken off
+    shifted    scale                 S                 the maximum, or L; then × 1 / ln base
+
 Arrays have one leading axis here: N for all, n for those of a tile (n, keys, queries).
 Source: Milakov and Gimelshein 2018, "Online normalizer calculation for softmax", section 2.
 """

@@ -10,10 +10,14 @@ m is 0 in all rows but those that `exp_range.needs_shift` has named. keep is dro
 lost to rounding, L_rest, is appended beside it. Constant factors (scale, 1 / (1 − rate), the
 logarithm of the exponential's base) go into what a tile is made of, and are free.
 
-Leading axes are one axis here, n, and a tile is held key by query, (n, keys, queries): E, P
-and dS are the transposes of those in the equations. A patch is heads, rows and keys, three
-slices; shape is how many heads, queries and keys make a tile; flat is a TiledCache whose
-leading axes are one. Rows are wild where scores may be large: NaN and inf are expected there.
+Leading axes are one axis here, n, and a tile is held key by query, (n, keys, queries): S, E, P
+and dS in the code are the transposes of those in the equations.
+
+    flat               a TiledCache whose leading axes are one
+    shape              how many heads, queries and keys make a tile
+    heads, rows, keys  the patch, three slices; a tile is (heads, part of the rows, tile of keys)
+    i, j               where that part and that tile lie within the patch
+    wild               (n, rows) where scores may be large: NaN and inf are expected there
 """
 
 import numpy as np
@@ -29,20 +33,20 @@ _scratch = Scratch()
 
 def forward_pass(flat, shape, heads, rows, keys):
     """O and L of a patch of queries with all their keys, from one tile after the other."""
-    Q, K, V, O, L, L_rest, shifted, reach, scale, dropout, seed, _ = flat
-    base, shifted = exponential(Q.dtype), shifted[heads, rows]
-    QT = _columns(Q[heads, rows], scale / units(shifted, base))
-    Y, Z = np.zeros((*shifted.shape, V.shape[2]), V.dtype), np.zeros(shifted.shape, V.dtype)
-    m, ones = np.where(shifted, V.dtype.type(-np.inf), Z), np.ones(shape[2], V.dtype)
+    K, V, wild = flat.K, flat.V, flat.shifted[heads, rows]
+    base = exponential(V.dtype)
+    QT = _columns(flat.Q[heads, rows], flat.scale / units(wild, base))  # (n, Dk, rows)
+    Y, Z = np.zeros((*wild.shape, V.shape[2]), V.dtype), np.zeros(wild.shape, V.dtype)
+    m, ones = np.where(wild, V.dtype.type(-np.inf), Z), np.ones(shape[2], V.dtype)
     for part in blocks(rows.start, rows.stop, shape[1]):
         i = _within(rows, part)
-        qT, y, z, wild = _alone(QT, i), Y[:, i], Z[:, i], shifted[:, i].any()
-        for tile, allowed in reach.tiles(heads, part, keys, shape[2]):
+        qT, y, z, any_wild = _alone(QT, i), Y[:, i], Z[:, i], wild[:, i].any()
+        for tile, allowed in flat.reach.tiles(heads, part, keys, shape[2]):
             # S = Q Kᵀ · scale
             S = _scratch.product(0, K[heads, tile], qT)
-            if wild:
+            if any_wild:
                 silence(S, allowed, -np.inf)
-                m[:, i], shrink = raise_maximum(S, m[:, i], shifted[:, i], base)
+                m[:, i], shrink = raise_maximum(S, m[:, i], wild[:, i], base)
                 y *= shrink[..., None]
                 z *= shrink
             # E = exp(S − m)
@@ -50,49 +54,49 @@ def forward_pass(flat, shape, heads, rows, keys):
             silence(E, allowed)
             z += ones[: E.shape[1]] @ E
             # Y = (E ⊙ keep) V
-            if seed is not None:
-                E *= keep_tile(dropout, seed, heads, part, tile)
+            if flat.seed is not None:
+                E *= keep_tile(flat.dropout, flat.seed, heads, part, tile)
             y += _scratch.product(1, E.swapaxes(1, 2), V[heads, tile])
     Z[m == -np.inf] = 0.0  # no key, or no score above −inf
-    L[heads, rows], L_rest[heads, rows] = _exact_sum(m, np.log(Z, dtype=np.float64))
+    flat.L[heads, rows], flat.L_rest[heads, rows] = _exact_sum(m, np.log(Z, dtype=np.float64))
     Z[Z == 0.0] = np.inf
-    np.divide(Y, (Z * (1.0 - dropout))[..., None], out=O[heads, rows])
+    np.divide(Y, (Z * (1.0 - flat.dropout))[..., None], out=flat.O[heads, rows])
 
 
 def backward_pass(dO, dL, grads, flat, shape, heads, rows, keys):
     """What a patch of the score matrix adds to dQ, dK and dV: the forward, undone in reverse."""
-    Q, K, V, _, _, _, shifted, reach, _, dropout, seed, _ = flat
-    dQ, dK, dV = grads
+    Q, K, (dQ, dK, dV) = flat.Q, flat.K, grads
     base, parts = exponential(Q.dtype), blocks(rows.start, rows.stop, shape[1])
     tiles = [
         (tile, part, allowed)
         for part in parts
-        for tile, allowed in reach.tiles(heads, part, keys, shape[2])
+        for tile, allowed in flat.reach.tiles(heads, part, keys, shape[2])
     ]
     if not tiles:
         return
     XTs = _query_columns(dO, dL, flat, heads, rows)
     columns = {part.start: [_alone(XT, _within(rows, part)) for XT in XTs] for part in parts}
-    K1, V1 = _append_ones(K[heads, keys], 2), _append_ones(V[heads, keys], 1)
+    K1, V1 = _append_ones(K[heads, keys], 2), _append_ones(flat.V[heads, keys], 1)
     # block of keys by block of keys, so that what belongs to one stays in the cache
     for tile, part, allowed in sorted(tiles, key=lambda entry: entry[0].start):
-        (qT, gT), j, wild = columns[part.start], _within(keys, tile), shifted[heads, part].any()
+        (qT, gT), j, wild = columns[part.start], _within(keys, tile), flat.shifted[heads, part]
+        any_wild = wild.any()
         # P = exp(S − L)
         P = _scratch.product(0, K1[:, j], qT)
-        if wild:
-            to_base(P, shifted[heads, part], base)
+        if any_wild:
+            to_base(P, wild, base)
         base.exp(P, out=P)
-        silence(P, allowed, 0.0 if wild else None)
+        silence(P, allowed, 0.0 if any_wild else None)
         # Y = (P ⊙ keep) V
         dS, A = _scratch.product(1, V1[:, j], gT), P
-        if seed is not None:
-            keep = keep_tile(dropout, seed, heads, part, tile)
+        if flat.seed is not None:
+            keep = keep_tile(flat.dropout, flat.seed, heads, part, tile)
             np.copyto(dS, gT[:, -1:], where=~keep)
-            A = P * (keep * P.dtype.type(1.0 / (1.0 - dropout)))
+            A = P * (keep * P.dtype.type(1.0 / (1.0 - flat.dropout)))
         dV[heads, tile] += _scratch.product(2, A, dO[heads, part])
         # P = softmax(S)
         dS *= P
-        if wild:
+        if any_wild:
             silence(dS, allowed, 0.0)
         # S = Q Kᵀ · scale, of which the scale is in gT
         dK[heads, tile] += _scratch.product(2, dS, Q[heads, part])
@@ -100,15 +104,18 @@ def backward_pass(dO, dL, grads, flat, shape, heads, rows, keys):
 
 
 def _query_columns(dO, dL, flat, heads, rows):
-    """[Q, −L]ᵀ and [dO, −δ]ᵀ of some queries, with the factors that the tiles are to have."""
-    Q, _, _, O, L, L_rest, shifted, _, scale, dropout, _, _ = flat
-    unit, g = units(shifted[heads, rows], exponential(Q.dtype)), dO[heads, rows]
-    lse = np.where(L[heads, rows] == -np.inf, 0.0, L[heads, rows] / unit)
-    head = lse.astype(Q.dtype)
-    rest = lse - head + L_rest[heads, rows] / unit
-    delta = np.einsum("nqd,nqd->nq", g, O[heads, rows]) - dL[heads, rows]
-    QT = _columns(Q[heads, rows], scale / unit, -head, -rest)
-    return QT, _columns(g, scale / (1.0 - dropout), delta * -scale)
+    """[Q, −L]ᵀ and [dO, −δ]ᵀ of some queries, with the factors that the tiles are to have.
+
+    L / unit is written as the sum of two numbers, so that it loses nothing by the division.
+    """
+    q, g, L = flat.Q[heads, rows], dO[heads, rows], flat.L[heads, rows]
+    unit = units(flat.shifted[heads, rows], exponential(q.dtype))
+    whole = np.where(L == -np.inf, 0.0, L / unit)
+    large = whole.astype(q.dtype)
+    small = whole - large + flat.L_rest[heads, rows] / unit
+    delta = np.einsum("nqd,nqd->nq", g, flat.O[heads, rows]) - dL[heads, rows]
+    QT = _columns(q, flat.scale / unit, -large, -small)
+    return QT, _columns(g, flat.scale / (1.0 - flat.dropout), delta * -flat.scale)
 
 
 def _within(whole, part):
