@@ -4,8 +4,9 @@
     dQ, dK, dV = attention_backward(dO, cache)     backward, below it in the same file
 
 Each page of `npattn.kernels` is one idea with its gradient, `npattn.models` composes them, and
-`gradcheck` proves them. `npattn.training`, `npattn.plots`, `npattn.datasets`, `npattn.nn` and
-`npattn.d2l` are imported by name.
+`gradcheck` proves them. All kernels and the Transformer are here; other models are imported from
+their pages, such as `npattn.models.vision`. `npattn.training`, `npattn.plots`, `npattn.datasets`,
+`npattn.nn` and `npattn.d2l` are imported by name.
 """
 
 from npattn.checking import (
@@ -22,9 +23,30 @@ from npattn.kernels.activations import (
     relu,
     relu_backward,
 )
+from npattn.kernels.additive import (
+    AdditiveParams,
+    additive_attention,
+    additive_attention_backward,
+    init_additive,
+)
+from npattn.kernels.attend import attend, attend_backward
 from npattn.kernels.attention import AttentionCache, attention, attention_backward
+from npattn.kernels.biases import (
+    alibi_bias,
+    alibi_slopes,
+    biased_attention,
+    biased_attention_backward,
+)
+from npattn.kernels.co_attention import co_attention, co_attention_backward
+from npattn.kernels.distances import (
+    distance_scores,
+    distance_scores_backward,
+    key_norm_scores,
+    key_norm_scores_backward,
+)
 from npattn.kernels.dropout import dropout, dropout_backward
 from npattn.kernels.embedding import embedding, embedding_backward
+from npattn.kernels.gru_cell import GRUParams, gru_cell, gru_cell_backward, init_gru
 from npattn.kernels.heads import (
     merge_heads,
     merge_heads_backward,
@@ -37,6 +59,10 @@ from npattn.kernels.layer_norm import (
     layer_norm,
     layer_norm_backward,
 )
+from npattn.kernels.learned_positions import (
+    learned_positions,
+    learned_positions_backward,
+)
 from npattn.kernels.linear import LinearParams, init_linear, linear, linear_backward
 from npattn.kernels.losses import cross_entropy, cross_entropy_backward
 from npattn.kernels.masks import (
@@ -47,7 +73,27 @@ from npattn.kernels.masks import (
     pad_sequences,
     valid_lens_mask,
 )
+from npattn.kernels.online_softmax import (
+    Partial,
+    merge_partials,
+    merge_partials_backward,
+)
+from npattn.kernels.pooling import gaussian_pooling, gaussian_pooling_backward
 from npattn.kernels.positions import sinusoidal_positions
+from npattn.kernels.recurrent import gru, gru_backward
+from npattn.kernels.relative import (
+    relative_bias,
+    relative_bias_backward,
+    relative_scores,
+    relative_scores_backward,
+)
+from npattn.kernels.rotary import rotary, rotary_backward
+from npattn.kernels.scores import (
+    bilinear_scores,
+    bilinear_scores_backward,
+    dot_scores,
+    dot_scores_backward,
+)
 from npattn.kernels.softmax import (
     log_softmax,
     log_softmax_backward,
@@ -55,6 +101,12 @@ from npattn.kernels.softmax import (
     softmax,
     softmax_backward,
 )
+from npattn.kernels.tiled import (
+    TiledCache,
+    tiled_attention,
+    tiled_attention_backward,
+)
+from npattn.memory import keep_freed_memory
 from npattn.models.decoder import (
     DecoderBlockParams,
     DecoderParams,
@@ -97,5 +149,7 @@ from npattn.models.transformer import (
     transformer_backward,
 )
 from npattn.trees import tree_items, tree_leaves, tree_map
+
+keep_freed_memory()
 
 __version__ = "0.1.0"

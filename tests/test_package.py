@@ -2,11 +2,16 @@
 
 import configparser
 import inspect
+import platform
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
+import pytest
+
 import npattn
+from npattn.verification.pairs import find_pairs
 
 ROOT = Path(__file__).parents[1]
 
@@ -20,11 +25,41 @@ def test_importing_npattn_imports_no_other_library_than_numpy():
     assert run.stdout.strip() == "[]"
 
 
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only this C library must be told")
+def test_freed_memory_is_kept():
+    code = """
+        import resource
+        import numpy as np
+        import npattn
+
+        def page_faults():
+            return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+        before = page_faults()
+        for _ in range(10):
+            arrays = [np.ones((128, 1024)) for _ in range(20)]
+            del arrays
+        print((page_faults() - before) * resource.getpagesize() / 2**20)  # of 200 MiB
+    """
+    run = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True
+    )
+    assert float(run.stdout) < 60
+
+
 def test_every_public_name_has_a_docstring():
     public = {name: value for name, value in vars(npattn).items() if not name.startswith("_")}
     functions = {name: value for name, value in public.items() if callable(value)}
-    assert len(functions) > 60
+    assert len(functions) > 110
     assert [name for name, value in functions.items() if not inspect.getdoc(value)] == []
+
+
+def test_every_pair_of_the_kernels_is_public():
+    kernels = [pair for pair in find_pairs().values() if pair.module.startswith("npattn.kernels.")]
+    assert len(kernels) > 30
+    for pair in kernels:
+        for half in (pair.forward, pair.backward):
+            assert getattr(npattn, half.__name__, None) is half, f"{pair.module}.{half.__name__}"
 
 
 def test_every_public_forward_comes_with_its_backward():

@@ -8,7 +8,7 @@ from npattn.verification.pairs import find_pairs
 
 
 def test_every_pair_has_a_case_and_every_case_a_pair():
-    assert find_pairs().keys() == CASES.keys()
+    assert find_pairs().keys() == {name.split()[0] for name in CASES}
 
 
 @pytest.mark.parametrize("name", CASES)

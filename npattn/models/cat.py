@@ -72,20 +72,20 @@ def init_cat_block(C, F, rng, *, kind, patch, bias=True, dtype=np.float64):
     )
 
 
-def cat_block(X, params, *, kind, patch, num_heads=1):
+def cat_block(X, params, *, kind, patch, num_heads=1, kernel="attention"):
     """Patch attention, then each pixel by itself; both added to what they were given.
 
     X       (..., H, W, C)
     params  CatBlockParams
     kind    "inner" or "cross"
-    patch, num_heads  as in `inner_patch_attention` and `cross_patch_attention`
+    patch, num_heads, kernel  as in `inner_patch_attention` and `cross_patch_attention`
 
     Returns Y (..., H, W, C) and the cache. Raises ValueError for another kind.
     """
     _require_kind(kind)
     attend, _ = ATTENTIONS[kind]
     Z, attention_norm = layer_norm(X, params.attention_norm)
-    A, attention = attend(Z, params.attention, patch=patch, num_heads=num_heads)
+    A, attention = attend(Z, params.attention, patch=patch, num_heads=num_heads, kernel=kernel)
     G = X + A
     N, feed_forward_norm = layer_norm(G, params.feed_forward_norm)
     F, feed = feed_forward(N, params.feed_forward, activation="gelu")
@@ -111,20 +111,21 @@ def init_cat(C, F, rng, *, patch, bias=True, dtype=np.float64):
     return tuple(init_cat_block(C, F, rng, kind=kind, **options) for kind in CAT_KINDS)
 
 
-def cat(X, params, *, patch, num_heads):
+def cat(X, params, *, patch, num_heads, kernel="attention"):
     """Inner, cross, inner: what is found in a patch is told to all patches, and worked in.
 
     X          (..., H, W, C)
     params     tuple of three CatBlockParams, from `init_cat`
     patch      P, the side of a patch
     num_heads  of the inner blocks; the cross block has one
+    kernel     "attention", "tiled" or "auto", as in `multihead_attention`
 
     Returns Y (..., H, W, C) and the cache, a tuple of three CatBlockCache.
     """
     Y, caches = X, []
     for block, kind in zip(params, CAT_KINDS, strict=True):
         heads = num_heads if kind == "inner" else 1
-        Y, cache = cat_block(Y, block, kind=kind, patch=patch, num_heads=heads)
+        Y, cache = cat_block(Y, block, kind=kind, patch=patch, num_heads=heads, kernel=kernel)
         caches.append(cache)
     return Y, tuple(caches)
 

@@ -5,7 +5,8 @@
     stack   X, M → block → … → block → Y      in pre-norm with a last layer norm
 
 X and Y are (..., T, D); the memory M (..., Tm, D) is the encoder's output, the same for every
-block, so its gradient is a sum over the blocks.
+block, so its gradient is a sum over the blocks. The last of the three residuals is the page
+feed_forward_sublayer.py.
 Source: Vaswani et al. 2017, section 3.1, figure 1 right; d2l 11.7.5.
 """
 
@@ -20,12 +21,11 @@ from npattn.kernels.layer_norm import (
     layer_norm,
     layer_norm_backward,
 )
-from npattn.models.feed_forward import (
-    FeedForwardCache,
-    FeedForwardParams,
-    feed_forward,
-    feed_forward_backward,
-    init_feed_forward,
+from npattn.models.feed_forward import FeedForwardParams, init_feed_forward
+from npattn.models.feed_forward_sublayer import (
+    FeedForwardSublayerCache,
+    feed_forward_sublayer,
+    feed_forward_sublayer_backward,
 )
 from npattn.models.multihead import (
     MultiHeadCache,
@@ -65,9 +65,7 @@ class DecoderBlockCache(NamedTuple):
     enter_cross: EnterCache
     cross_attention: MultiHeadCache
     leave_cross: LeaveCache
-    enter_feed_forward: EnterCache
-    feed_forward: FeedForwardCache
-    leave_feed_forward: LeaveCache
+    feed_forward: FeedForwardSublayerCache
 
 
 def init_decoder_block(D, F, rng, *, bias=True, dtype=np.float64):
@@ -84,7 +82,7 @@ def init_decoder_block(D, F, rng, *, bias=True, dtype=np.float64):
 
 def decoder_block(
     X, M, params, mask=None, memory_mask=None, *,
-    num_heads, norm="post", activation="relu", dropout=0.0, rng=None,
+    num_heads, kernel="attention", norm="post", activation="relu", dropout=0.0, rng=None,
 ):
     """Every position hears the earlier ones, then the memory, then thinks for itself.
 
@@ -93,12 +91,12 @@ def decoder_block(
     params       DecoderBlockParams
     mask         bool, for the self-attention: `causal_mask(T)`, unless nothing is to be learned
     memory_mask  bool, for the cross-attention
-    norm, activation, dropout, rng  as in `encoder_block`
+    kernel, norm, activation, dropout, rng  as in `encoder_block`
 
     Returns Y (..., T, D) and the cache.
     """
     options = dict(norm=norm, dropout_rate=dropout, rng=rng)
-    heads = dict(num_heads=num_heads, dropout=dropout, rng=rng)
+    heads = dict(num_heads=num_heads, kernel=kernel, dropout=dropout, rng=rng)
     Z, enter_1 = enter_residual(X, params.self_attention_norm, norm=norm)
     A, self_attention = multihead_attention(Z, Z, Z, params.self_attention, mask, **heads)
     G, leave_1 = leave_residual(X, A, params.self_attention_norm, **options)
@@ -109,21 +107,18 @@ def decoder_block(
     )
     H, leave_2 = leave_residual(G, C, params.cross_attention_norm, **options)
 
-    Z, enter_3 = enter_residual(H, params.feed_forward_norm, norm=norm)
-    F, feed = feed_forward(Z, params.feed_forward, activation=activation)
-    Y, leave_3 = leave_residual(H, F, params.feed_forward_norm, **options)
+    Y, feed = feed_forward_sublayer(
+        H, params.feed_forward, params.feed_forward_norm,
+        norm=norm, activation=activation, dropout=dropout, rng=rng,
+    )
     return Y, DecoderBlockCache(
-        enter_1, self_attention, leave_1, enter_2, cross_attention, leave_2, enter_3, feed, leave_3
+        enter_1, self_attention, leave_1, enter_2, cross_attention, leave_2, feed
     )
 
 
 def decoder_block_backward(dY, cache):
     """dX, dM and dparams from dY: the forward's calls, undone in reverse."""
-    dH, dF, dnorm_out = leave_residual_backward(dY, cache.leave_feed_forward)
-    dZ, dfeed = feed_forward_backward(dF, cache.feed_forward)
-    dH_in, dnorm_in = enter_residual_backward(dZ, cache.enter_feed_forward)
-    dH = dH + dH_in
-    dfeed_norm = tree_map(np.add, dnorm_in, dnorm_out)
+    dH, dfeed, dfeed_norm = feed_forward_sublayer_backward(dY, cache.feed_forward)
 
     dG, dC, dnorm_out = leave_residual_backward(dH, cache.leave_cross)
     dZ, dMk, dMv, dcross = multihead_attention_backward(dC, cache.cross_attention)
@@ -170,7 +165,7 @@ def decoder(X, M, params, mask=None, memory_mask=None, **options):
     M            (..., Tm, D)
     params       DecoderParams
     mask, memory_mask  as in `decoder_block`, the same in every block
-    options      num_heads, norm, activation, dropout, rng: as in `decoder_block`
+    options      num_heads, kernel, norm, activation, dropout, rng: as in `decoder_block`
 
     Returns Y (..., T, D) and the cache; `cache.blocks[i].cross_attention.attention.P` are weights.
     """

@@ -5,6 +5,7 @@ it have computed stays right when a token is added. A step therefore feeds one t
 one key and one value per block, and attends over all of them: T steps cost O(T²) instead of
 O(T³). Token t must get position t (`offset`), not position 0: that is the step where d2l's
 prediction errs. The tests hold every step against `decode` on the whole prefix.
+The scores of one query are no matrix to be spared: whatever config.kernel, it is `attention`.
 Source: Vaswani et al. 2017, section 3.1; Shazeer 2019, section 2.4; d2l 11.7.5, 11.4.
 """
 
@@ -17,7 +18,7 @@ from npattn.kernels.attention import attention
 from npattn.kernels.heads import merge_heads, split_heads
 from npattn.kernels.layer_norm import layer_norm
 from npattn.kernels.linear import linear
-from npattn.models.feed_forward import feed_forward
+from npattn.models.feed_forward_sublayer import feed_forward_sublayer
 from npattn.models.residual import enter_residual, leave_residual
 from npattn.models.transformer import embed_tokens, key_mask
 
@@ -85,9 +86,10 @@ def decode_step(tokens, state, params, *, config):
         )
         H, _ = leave_residual(G, C, block.cross_attention_norm, norm=config.norm)
 
-        Z, _ = enter_residual(H, block.feed_forward_norm, norm=config.norm)
-        F, _ = feed_forward(Z, block.feed_forward, activation=config.activation)
-        X, _ = leave_residual(H, F, block.feed_forward_norm, norm=config.norm)
+        X, _ = feed_forward_sublayer(
+            H, block.feed_forward, block.feed_forward_norm,
+            norm=config.norm, activation=config.activation,
+        )
     if params.stack.norm is not None:
         X, _ = layer_norm(X, params.stack.norm)
     logits, _ = linear(X[:, 0], params.output)

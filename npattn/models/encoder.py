@@ -3,7 +3,8 @@
     block   X → residual(self-attention) → residual(feed-forward) → Y
     stack   X → block → … → block → Y      in pre-norm with a last layer norm
 
-X and Y are (..., T, D). `residual` is the page residual.py, in post-norm or pre-norm order.
+X and Y are (..., T, D). `residual` is the page residual.py, in post-norm or pre-norm order; the
+second of the two is feed_forward_sublayer.py, since the decoder ends in it too.
 Kernels composed, no new calculus: where a value fans out, its gradients are added, in sight.
 Source: Vaswani et al. 2017, section 3.1, figure 1 left; d2l 11.7.4.
 """
@@ -19,12 +20,11 @@ from npattn.kernels.layer_norm import (
     layer_norm,
     layer_norm_backward,
 )
-from npattn.models.feed_forward import (
-    FeedForwardCache,
-    FeedForwardParams,
-    feed_forward,
-    feed_forward_backward,
-    init_feed_forward,
+from npattn.models.feed_forward import FeedForwardParams, init_feed_forward
+from npattn.models.feed_forward_sublayer import (
+    FeedForwardSublayerCache,
+    feed_forward_sublayer,
+    feed_forward_sublayer_backward,
 )
 from npattn.models.multihead import (
     MultiHeadCache,
@@ -59,9 +59,7 @@ class EncoderBlockCache(NamedTuple):
     enter_attention: EnterCache
     attention: MultiHeadCache
     leave_attention: LeaveCache
-    enter_feed_forward: EnterCache
-    feed_forward: FeedForwardCache
-    leave_feed_forward: LeaveCache
+    feed_forward: FeedForwardSublayerCache
 
 
 def init_encoder_block(D, F, rng, *, bias=True, dtype=np.float64):
@@ -75,39 +73,36 @@ def init_encoder_block(D, F, rng, *, bias=True, dtype=np.float64):
 
 
 def encoder_block(
-    X, params, mask=None, *, num_heads, norm="post", activation="relu", dropout=0.0, rng=None
+    X, params, mask=None, *,
+    num_heads, kernel="attention", norm="post", activation="relu", dropout=0.0, rng=None,
 ):
     """Every position hears the others, then thinks for itself.
 
     X           (..., T, D)
     params      EncoderBlockParams
     mask        bool, as in `multihead_attention`
+    kernel      "attention", "tiled" or "auto", likewise
     norm        "post" or "pre"
     activation  of the feed-forward network: "relu", "gelu" or "gelu_tanh"
     dropout     share dropped of the weights and of each sublayer's output, while rng is given
 
     Returns Y (..., T, D) and the cache.
     """
-    options = dict(norm=norm, dropout_rate=dropout, rng=rng)
-    Z, enter_1 = enter_residual(X, params.attention_norm, norm=norm)
-    A, attention = multihead_attention(
-        Z, Z, Z, params.attention, mask, num_heads=num_heads, dropout=dropout, rng=rng
-    )
-    H, leave_1 = leave_residual(X, A, params.attention_norm, **options)
+    heads = dict(num_heads=num_heads, kernel=kernel, dropout=dropout, rng=rng)
+    Z, enter = enter_residual(X, params.attention_norm, norm=norm)
+    A, attention = multihead_attention(Z, Z, Z, params.attention, mask, **heads)
+    H, leave = leave_residual(X, A, params.attention_norm, norm=norm, dropout_rate=dropout, rng=rng)
 
-    Z, enter_2 = enter_residual(H, params.feed_forward_norm, norm=norm)
-    F, feed = feed_forward(Z, params.feed_forward, activation=activation)
-    Y, leave_2 = leave_residual(H, F, params.feed_forward_norm, **options)
-    return Y, EncoderBlockCache(enter_1, attention, leave_1, enter_2, feed, leave_2)
+    Y, feed = feed_forward_sublayer(
+        H, params.feed_forward, params.feed_forward_norm,
+        norm=norm, activation=activation, dropout=dropout, rng=rng,
+    )
+    return Y, EncoderBlockCache(enter, attention, leave, feed)
 
 
 def encoder_block_backward(dY, cache):
     """dX and dparams from dY: the forward's calls, undone in reverse."""
-    dH, dF, dnorm_out = leave_residual_backward(dY, cache.leave_feed_forward)
-    dZ, dfeed = feed_forward_backward(dF, cache.feed_forward)
-    dH_in, dnorm_in = enter_residual_backward(dZ, cache.enter_feed_forward)
-    dH = dH + dH_in
-    dfeed_norm = tree_map(np.add, dnorm_in, dnorm_out)
+    dH, dfeed, dfeed_norm = feed_forward_sublayer_backward(dY, cache.feed_forward)
 
     dX, dA, dnorm_out = leave_residual_backward(dH, cache.leave_attention)
     dZq, dZk, dZv, dattention = multihead_attention_backward(dA, cache.attention)
@@ -145,7 +140,7 @@ def encoder(X, params, mask=None, **options):
     X        (..., T, D)
     params   EncoderParams
     mask     bool, as in `multihead_attention`, the same in every block
-    options  num_heads, norm, activation, dropout, rng: as in `encoder_block`
+    options  num_heads, kernel, norm, activation, dropout, rng: as in `encoder_block`
 
     Returns Y (..., T, D) and the cache; `cache.blocks[i].attention.attention.P` are weights.
     """

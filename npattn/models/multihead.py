@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.attention import AttentionCache, attention, attention_backward
+from npattn.kernels.attention import AttentionCache
 from npattn.kernels.heads import (
     merge_heads,
     merge_heads_backward,
@@ -27,6 +27,8 @@ from npattn.kernels.linear import (
     linear,
     linear_backward,
 )
+from npattn.kernels.tiled import TiledCache
+from npattn.models.kernel_choice import chosen_attention, chosen_attention_backward
 
 
 class MultiHeadParams(NamedTuple):
@@ -39,12 +41,14 @@ class MultiHeadParams(NamedTuple):
 
 
 class MultiHeadCache(NamedTuple):
-    """What multihead_attention_backward reads. `attention.P` is what a head grid draws."""
+    """What multihead_attention_backward reads. `attention.P` (..., H, Tq, Tk) is what a head grid
+    draws; a TiledCache has none.
+    """
 
     query: LinearCache
     key: LinearCache
     value: LinearCache
-    attention: AttentionCache    # P (..., H, Tq, Tk)
+    attention: AttentionCache | TiledCache
     output: LinearCache | None
 
 
@@ -59,7 +63,8 @@ def init_multihead(D, rng, *, Dq=None, Dk=None, Dv=None, bias=True, output=True,
 
 
 def multihead_attention(
-    Xq, Xk, Xv, params, mask=None, *, num_heads, scale=None, dropout=0.0, rng=None
+    Xq, Xk, Xv, params, mask=None, *,
+    num_heads, kernel="attention", scale=None, dropout=0.0, rng=None,
 ):
     """`num_heads` attentions side by side, each on its own share of the projected columns.
 
@@ -69,20 +74,24 @@ def multihead_attention(
     params   MultiHeadParams; biases and the output projection may be None
     mask     bool, broadcastable to (..., Tq, Tk), the same for every head; or with a head
              axis, broadcastable to (..., H, Tq, Tk): then it has one axis more than Xq
+    kernel   "attention"; "tiled", without weights in the cache; or "auto", as in
+             `chosen_attention`
     scale    factor on the scores; None means 1/√(D/H), by the width of one head
     dropout  share of the weights that is dropped while rng, a Generator, is given
 
     Returns Y (..., Tq, Do) and the cache.
-    Raises ValueError if shapes disagree or num_heads does not divide the width.
+    Raises ValueError if shapes disagree, if num_heads does not divide the width, or for an unknown
+    kernel.
     """
     query, query_cache = linear(Xq, params.query)
     key, key_cache = linear(Xk, params.key)
     value, value_cache = linear(Xv, params.value)
-    O, attention_cache = attention(
+    O, attention_cache = chosen_attention(
         split_heads(query, num_heads),
         split_heads(key, num_heads),
         split_heads(value, num_heads),
         _with_head_axis(mask, Xq.ndim),
+        kernel=kernel,
         scale=scale,
         dropout=dropout,
         rng=rng,
@@ -98,9 +107,9 @@ def multihead_attention_backward(dY, cache):
     dmerged, doutput = dY, None
     if cache.output is not None:
         dmerged, doutput = linear_backward(dY, cache.output)
-    num_heads = cache.attention.P.shape[-3]
+    num_heads = cache.attention.Q.shape[-3]
     dO = merge_heads_backward(dmerged, num_heads)
-    dQ, dK, dV = attention_backward(dO, cache.attention)
+    dQ, dK, dV = chosen_attention_backward(dO, cache.attention)
     dXq, dquery = linear_backward(split_heads_backward(dQ), cache.query)
     dXk, dkey = linear_backward(split_heads_backward(dK), cache.key)
     dXv, dvalue = linear_backward(split_heads_backward(dV), cache.value)

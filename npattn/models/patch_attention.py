@@ -50,19 +50,20 @@ def from_patches(patches, P, grid):
     return tiles.reshape(*leading, rows * P, columns * P, C)
 
 
-def inner_patch_attention(X, params, *, patch, num_heads):
+def inner_patch_attention(X, params, *, patch, num_heads, kernel="attention"):
     """Every pixel hears the pixels of its own patch.
 
     X          (..., H, W, C)
     params     MultiHeadParams of width C
     patch      P, the side of a patch, which must divide H and W
     num_heads  which must divide C
+    kernel     "attention", "tiled" or "auto", as in `multihead_attention`
 
     Returns Y (..., H, W, C) and the cache; its weights, multihead.attention.P, are
     (..., N, num_heads, P², P²).
     """
     T = to_patches(X, patch)
-    O, multihead = multihead_attention(T, T, T, params, num_heads=num_heads)
+    O, multihead = multihead_attention(T, T, T, params, num_heads=num_heads, kernel=kernel)
     grid = X.shape[-3] // patch, X.shape[-2] // patch
     return from_patches(O, patch, grid), PatchAttentionCache(multihead, grid)
 
@@ -74,19 +75,20 @@ def inner_patch_attention_backward(dY, cache):
     return from_patches(dQ + dK + dV, P, cache.grid), dparams
 
 
-def cross_patch_attention(X, params, *, patch, num_heads=1):
+def cross_patch_attention(X, params, *, patch, num_heads=1, kernel="attention"):
     """Every patch hears the other patches, in each channel by itself.
 
     X          (..., H, W, C)
     params     MultiHeadParams of width P², shared by all channels
     patch      P, the side of a patch, which must divide H and W
     num_heads  which must divide P²
+    kernel     "attention", "tiled" or "auto", as in `multihead_attention`
 
     Returns Y (..., H, W, C) and the cache; its weights, multihead.attention.P, are
     (..., C, num_heads, N, N).
     """
     T = np.moveaxis(to_patches(X, patch), -1, -3)
-    O, multihead = multihead_attention(T, T, T, params, num_heads=num_heads)
+    O, multihead = multihead_attention(T, T, T, params, num_heads=num_heads, kernel=kernel)
     grid = X.shape[-3] // patch, X.shape[-2] // patch
     Y = from_patches(np.moveaxis(O, -3, -1), patch, grid)
     return Y, PatchAttentionCache(multihead, grid)

@@ -8,6 +8,7 @@ Source: d2l 10.8; Wu et al. 2016, "Google's Neural Machine Translation System", 
 length penalty.
 """
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -36,8 +37,7 @@ def greedy_decode(source, params, source_mask=None, *, config, bos, eos, max_len
 
     Returns a list of B `Answer`.
     """
-    M, _ = encode(source, params.encode, source_mask, config=config)
-    state = start_decoding(M, params.decode, source_mask, config=config)
+    state = _before_the_first(source, params, source_mask, config)
     newest = np.full(len(source), bos)
     ids, log_probs = [], []
     for _ in range(max_len):
@@ -68,8 +68,7 @@ def beam_search(
     """
     if len(source) != 1 or beam < 1:
         raise ValueError(f"need one source and a beam of at least 1, got {len(source)} and {beam}")
-    M, _ = encode(source, params.encode, source_mask, config=config)
-    state = start_decoding(M, params.decode, source_mask, config=config)
+    state = _before_the_first(source, params, source_mask, config)
     prefixes, totals, answers = np.full((1, 1), bos), np.zeros(1), []
     for _ in range(max_len):
         logits, state = decode_step(prefixes[:, -1], state, params.decode, config=config)
@@ -86,6 +85,13 @@ def beam_search(
         state = select_rows(state, parents[alive])
     answers += _answers(prefixes[:, 1:], totals, finished=False)
     return sorted(answers, key=lambda answer: -_compared(answer, length_penalty))
+
+
+def _before_the_first(source, params, source_mask, config):
+    """The state before the first token. Nobody will see what the encoder looked at."""
+    unseen = replace(config, kernel="auto")
+    M, _ = encode(source, params.encode, source_mask, config=unseen)
+    return start_decoding(M, params.decode, source_mask, config=config)
 
 
 def _answers(rows, totals, finished):

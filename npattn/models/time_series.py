@@ -34,6 +34,7 @@ from npattn.models.encoder import (
     encoder_backward,
     init_encoder,
 )
+from npattn.models.kernel_choice import require_kernel
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,10 @@ class TimeSeriesConfig:
     activation: str = "relu"
     dropout: float = 0.1
     paired_positions: bool = True           # False: as in `sinusoidal_positions`
+    kernel: str = "attention"               # as in `chosen_attention`
 
     def __post_init__(self):
+        require_kernel(self.kernel)
         if self.model_width % self.num_heads:
             raise ValueError(
                 f"num_heads={self.num_heads} does not divide the width {self.model_width}"
@@ -113,7 +116,7 @@ def time_series_transformer(X, params, *, config, rng=None, attend="time"):
     )
     Z, dropped = dropout(Z + positions, config.dropout, rng)
     E, encoder_cache = encoder(
-        Z, params.encoder, num_heads=config.num_heads, norm=config.norm,
+        Z, params.encoder, num_heads=config.num_heads, kernel=config.kernel, norm=config.norm,
         activation=config.activation, dropout=config.dropout, rng=rng,
     )
     E = _sequence_inside(E, attend)

@@ -41,6 +41,7 @@ from npattn.models.encoder import (
     init_encoder,
 )
 from npattn.models.feed_forward import ACTIVATIONS
+from npattn.models.kernel_choice import require_kernel
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class TransformerConfig:
     activation: str = "relu"
     scale_embeddings: bool = False  # times √D, as in d2l and Vaswani et al.
     dropout: float = 0.0
+    kernel: str = "attention"       # as in `chosen_attention`
 
     def __post_init__(self):
         for name in (
@@ -75,12 +77,13 @@ class TransformerConfig:
                 f"activation must be one of {', '.join(ACTIVATIONS)}, got {self.activation!r}"
             )
         require_rate(self.dropout)
+        require_kernel(self.kernel)
 
     def block_options(self, rng):
         """What every block is told."""
         return dict(
-            num_heads=self.num_heads, norm=self.norm, activation=self.activation,
-            dropout=self.dropout, rng=rng,
+            num_heads=self.num_heads, kernel=self.kernel, norm=self.norm,
+            activation=self.activation, dropout=self.dropout, rng=rng,
         )
 
 

@@ -37,6 +37,7 @@ from npattn.models.encoder import (
     encoder_backward,
     init_encoder,
 )
+from npattn.models.kernel_choice import require_kernel
 from npattn.models.patches import (
     PatchEmbeddingCache,
     init_patch_embedding,
@@ -59,8 +60,10 @@ class VisionConfig:
     pool: str = "class"                            # or "mean"
     activation: str = "gelu"
     dropout: float = 0.0
+    kernel: str = "attention"                      # as in `chosen_attention`
 
     def __post_init__(self):
+        require_kernel(self.kernel)
         if self.image_shape[1] % self.patch or self.image_shape[2] % self.patch:
             raise ValueError(f"patch={self.patch} does not divide the image {self.image_shape}")
         if self.width % self.num_heads:
@@ -134,7 +137,7 @@ def vision_transformer(X, params, *, config, rng=None):
     Z, positions = learned_positions(Z, params.positions)
     Z, dropped = dropout(Z, config.dropout, rng)
     E, encoded = encoder(
-        Z, params.encoder, num_heads=config.num_heads, norm="pre",
+        Z, params.encoder, num_heads=config.num_heads, kernel=config.kernel, norm="pre",
         activation=config.activation, dropout=config.dropout, rng=rng,
     )
     pooled = E[..., 0, :] if config.pool == "class" else E.mean(axis=-2)

@@ -2,7 +2,9 @@
 
 `rng` and `dtype` as in layers.py. `attention_weights` are those of the latest call, before
 dropout: (..., Tq, Tk), with heads (..., H, Tq, Tk); of two-way attention (Pa, Pb), a over b and
-b over a.
+b over a. Who does not need them passes kernel="auto" to the constructor, or to one call: long
+sequences then take little memory, and `attention_weights` are None where no matrix was made. The
+kernels are those of `chosen_attention`.
 """
 
 import numpy as np
@@ -12,13 +14,13 @@ from npattn.kernels.additive import (
     additive_attention_backward,
     init_additive,
 )
-from npattn.kernels.attention import attention, attention_backward
 from npattn.kernels.co_attention import co_attention, co_attention_backward
 from npattn.models.co_attention import (
     bidirectional_attention,
     bidirectional_attention_backward,
     init_bidirectional,
 )
+from npattn.models.kernel_choice import chosen_attention, chosen_attention_backward
 from npattn.models.multihead import (
     init_multihead,
     multihead_attention,
@@ -27,14 +29,22 @@ from npattn.models.multihead import (
 from npattn.nn.layer import Layer
 
 
+def kept_weights(cache):
+    """The weights in the cache of `chosen_attention`; None where no matrix was made."""
+    return getattr(cache, "P", None)
+
+
 class DotProductAttention(Layer):
     """`attention`: Q (..., Tq, Dk), K (..., Tk, Dk), V (..., Tk, Dv), mask → (..., Tq, Dv)."""
 
-    def __init__(self, *, scale=None, dropout=0.0, rng=None):
-        super().__init__(attention, attention_backward, rng=rng, scale=scale, dropout=dropout)
+    def __init__(self, *, kernel="attention", scale=None, dropout=0.0, rng=None):
+        super().__init__(
+            chosen_attention, chosen_attention_backward,
+            rng=rng, kernel=kernel, scale=scale, dropout=dropout,
+        )
 
     def _weights(self, cache):
-        return cache.P
+        return kept_weights(cache)
 
 
 class AdditiveAttention(Layer):
@@ -81,8 +91,8 @@ class MultiHeadAttention(Layer):
     """
 
     def __init__(
-        self, D, num_heads, *, Dq=None, Dk=None, Dv=None, bias=True, output=True, scale=None,
-        dropout=0.0, rng=None, dtype=np.float64,
+        self, D, num_heads, *, Dq=None, Dk=None, Dv=None, bias=True, output=True,
+        kernel="attention", scale=None, dropout=0.0, rng=None, dtype=np.float64,
     ):
         rng = np.random.default_rng(rng)
         super().__init__(
@@ -90,8 +100,8 @@ class MultiHeadAttention(Layer):
             init_multihead(
                 D, rng, Dq=Dq, Dk=Dk, Dv=Dv, bias=bias, output=output, dtype=dtype
             ),
-            rng=rng, num_heads=num_heads, scale=scale, dropout=dropout,
+            rng=rng, num_heads=num_heads, kernel=kernel, scale=scale, dropout=dropout,
         )
 
     def _weights(self, cache):
-        return cache.attention.P
+        return kept_weights(cache.attention)

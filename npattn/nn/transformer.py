@@ -1,7 +1,7 @@
 """The Transformer's pairs as objects: blocks, stacks, and the whole. No maths.
 
-`rng` and `dtype` as in layers.py. `attention_weights` are those of the latest call, before
-dropout, heads apart:
+`rng` and `dtype` as in layers.py, `kernel` as in attention.py. `attention_weights` are those of the
+latest call, before dropout, heads apart; with kernel="tiled" None takes the place of each array:
 
     EncoderBlock         (..., H, T, T)
     DecoderBlock         DecoderWeights(self_attention, cross_attention)
@@ -35,20 +35,21 @@ from npattn.models.transformer import (
     transformer,
     transformer_backward,
 )
+from npattn.nn.attention import kept_weights
 from npattn.nn.layer import Layer
 
 
 class DecoderWeights(NamedTuple):
     """What the positions of one decoder block look at."""
 
-    self_attention: np.ndarray   # (..., H, T, T)
-    cross_attention: np.ndarray  # (..., H, T, Tm)
+    self_attention: np.ndarray | None   # (..., H, T, T)
+    cross_attention: np.ndarray | None  # (..., H, T, Tm)
 
 
 class TransformerWeights(NamedTuple):
     """What every position of a Transformer looks at."""
 
-    encoder: tuple[np.ndarray, ...]
+    encoder: tuple[np.ndarray | None, ...]
     decoder: tuple[DecoderWeights, ...]
 
 
@@ -56,14 +57,14 @@ class _Block(Layer):
     """A block of width D, F in its feed-forward network; `bias` is that of the attentions."""
 
     def __init__(
-        self, D, num_heads, F, *, norm="post", activation="relu", bias=True, dropout=0.0,
-        rng=None, dtype=np.float64,
+        self, D, num_heads, F, *, kernel="attention", norm="post", activation="relu", bias=True,
+        dropout=0.0, rng=None, dtype=np.float64,
     ):
         forward, backward, init = self._functions
         rng = np.random.default_rng(rng)
         super().__init__(
             forward, backward, init(D, F, rng, bias=bias, dtype=dtype), rng=rng,
-            num_heads=num_heads, norm=norm, activation=activation, dropout=dropout,
+            num_heads=num_heads, kernel=kernel, norm=norm, activation=activation, dropout=dropout,
         )
 
 
@@ -92,14 +93,15 @@ class _Stack(Layer):
     """`num_blocks` blocks, each as in `_Block`, and in pre-norm a last layer norm."""
 
     def __init__(
-        self, D, num_heads, F, num_blocks, *, norm="post", activation="relu", bias=True,
-        dropout=0.0, rng=None, dtype=np.float64,
+        self, D, num_heads, F, num_blocks, *, kernel="attention", norm="post", activation="relu",
+        bias=True, dropout=0.0, rng=None, dtype=np.float64,
     ):
         forward, backward, init = self._functions
         rng = np.random.default_rng(rng)
         super().__init__(
             forward, backward, init(D, F, num_blocks, rng, norm=norm, bias=bias, dtype=dtype),
-            rng=rng, num_heads=num_heads, norm=norm, activation=activation, dropout=dropout,
+            rng=rng, num_heads=num_heads, kernel=kernel, norm=norm, activation=activation,
+            dropout=dropout,
         )
 
 
@@ -127,7 +129,8 @@ class TransformerDecoder(_Stack):
 class Transformer(Layer):
     """`transformer`: source (..., Ts), target (..., Tt), source_mask, target_mask → logits.
 
-    config is a `TransformerConfig`. Ids have no gradient, so backward returns None.
+    config is a `TransformerConfig`, the kernel included. Ids have no gradient, so backward returns
+    None.
     """
 
     def __init__(self, config, *, rng=None, dtype=np.float64):
@@ -143,8 +146,10 @@ class Transformer(Layer):
 
 
 def _encoder_weights(cache):
-    return cache.attention.attention.P
+    return kept_weights(cache.attention.attention)
 
 
 def _decoder_weights(cache):
-    return DecoderWeights(cache.self_attention.attention.P, cache.cross_attention.attention.P)
+    return DecoderWeights(
+        kept_weights(cache.self_attention.attention), kept_weights(cache.cross_attention.attention)
+    )

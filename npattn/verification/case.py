@@ -4,9 +4,13 @@ Every axis of a case has a length of its own, so that a transpose too many or to
 hide; masks have dead rows; no bias is 0 and no gain is 1.
 """
 
+from dataclasses import replace
+from functools import wraps
 from typing import NamedTuple
 
-from npattn.trees import tree_map
+import numpy as np
+
+from npattn.trees import tree_leaves, tree_map
 
 B, H, TQ, TK, DK, DV = 2, 3, 4, 5, 6, 7
 QUERIES, KEYS, ROWS = "batch head query dim", "batch head key dim", "batch position dim"
@@ -20,6 +24,24 @@ class Case(NamedTuple):
     axes: dict = {}
     forward: object = None   # where the truth comes from another function than the forward
     backward: object = None  # where the backward takes something else than (dY, cache)
+
+
+def real_in_tiles(forward):
+    """`forward` with kernel="tiled"; where it is given complex numbers, with kernel="attention".
+
+    Tiles are real, so their truth is the complex step through plain attention. Without dropout,
+    because each kernel drops other weights.
+    """
+
+    @wraps(forward)
+    def compute(*args, **options):
+        kernel = "attention" if any(map(np.iscomplexobj, tree_leaves(args))) else "tiled"
+        config = options.pop("config", None)
+        if config is None:
+            return forward(*args, kernel=kernel, **options)
+        return forward(*args, config=replace(config, kernel=kernel), **options)
+
+    return compute
 
 
 def normal(rng, *shape):

@@ -1,4 +1,7 @@
-"""Every pair of the package through the gradient checker: what `npattn check` runs."""
+"""Every pair of the package through the gradient checker: what `npattn check` runs.
+
+A case bears the name of its pair; a second one has more words behind it, "encoder in tiles".
+"""
 
 import numpy as np
 
@@ -11,12 +14,13 @@ CASES = {**kernel_cases.CASES, **model_cases.CASES}
 
 def check_pairs(seed=0, only=None):
     """A gradcheck report for every pair, or for those with `only` in their name."""
-    return [check_pair(name, seed) for name in find_pairs() if not only or only in name]
+    names = dict.fromkeys([*find_pairs(), *CASES])
+    return [check_pair(name, seed) for name in names if not only or only in name]
 
 
 def check_pair(name, seed=0):
-    """The gradcheck report for one pair. Raises LookupError for a pair that has no case."""
-    pair = find_pairs()[name]
+    """The gradcheck report for one case. Raises LookupError for a pair that has none."""
+    pair = find_pairs()[name.split()[0]]
     if name not in CASES:
         raise LookupError(f"{pair.module}.{name} is a pair without a case in {__package__}")
     case = CASES[name](np.random.default_rng(seed))

@@ -12,14 +12,17 @@ from npattn.models.co_attention import init_bidirectional
 from npattn.models.decoder import init_decoder, init_decoder_block
 from npattn.models.encoder import init_encoder, init_encoder_block
 from npattn.models.feed_forward import init_feed_forward
-from npattn.models.multihead import MultiHeadParams, init_multihead
+from npattn.models.kernel_choice import chosen_attention
+from npattn.models.multihead import MultiHeadParams, init_multihead, multihead_attention
 from npattn.models.recurrent_decoder import init_recurrent_decoder
 from npattn.models.recurrent_encoder import init_recurrent_encoder
 from npattn.models.seq2seq import Seq2SeqConfig, init_seq2seq
 from npattn.models.time_series import TimeSeriesConfig, init_time_series
-from npattn.models.transformer import TransformerConfig, init_transformer
+from npattn.models.transformer import TransformerConfig, init_transformer, transformer
 from npattn.models.vision import VisionConfig, init_vision
-from npattn.verification.case import B, DK, DV, ROWS, TK, TQ, Case, draw_mask, normal, perturbed
+from npattn.verification.case import (
+    B, DK, DV, H, KEYS, QUERIES, ROWS, TK, TQ, Case, draw_mask, normal, perturbed, real_in_tiles,
+)
 
 WIDTH, HEADS, HIDDEN = 6, 2, 10
 SOURCE_MASK = np.arange(TK) < np.array([[TK], [3]])
@@ -27,6 +30,16 @@ TARGET_MASK = np.arange(TQ) < np.array([[2], [TQ]])
 
 
 # ---- blocks ----
+
+
+def _chosen_attention(rng):
+    return Case(
+        (
+            normal(rng, B, H, TQ, DK), normal(rng, B, H, TK, DK), normal(rng, B, H, TK, DV),
+            draw_mask(rng, B, 1, TQ, TK),
+        ),
+        axes={"Q": QUERIES, "K": KEYS, "V": KEYS}, forward=real_in_tiles(chosen_attention),
+    )
 
 
 def _multihead_attention(rng):
@@ -52,6 +65,14 @@ def _residual(rng, sources, norm):
 def _feed_forward(rng):
     params = perturbed(rng, init_feed_forward(WIDTH, HIDDEN, rng))
     return Case((normal(rng, B, TQ, WIDTH), params), dict(activation="gelu"))
+
+
+def _feed_forward_sublayer(rng):
+    params = perturbed(rng, init_feed_forward(WIDTH, HIDDEN, rng))
+    norm = LayerNormParams(normal(rng, WIDTH), normal(rng, WIDTH))
+    return Case(
+        (normal(rng, B, TQ, WIDTH), params, norm), dict(norm="pre", dropout=0.3, rng=rng)
+    )
 
 
 def _encoder_block(rng):
@@ -230,12 +251,26 @@ def _cat(rng):
     return Case((normal(rng, B, 2, 4, 6), params), dict(patch=2, num_heads=2))
 
 
+def _in_tiles(build, forward):
+    """The case once more, with kernel="tiled"; its generator is left out, and with it dropout."""
+
+    def case(rng):
+        built = build(rng)
+        options = {key: value for key, value in built.options.items() if key != "rng"}
+        return built._replace(options=options, forward=real_in_tiles(forward))
+
+    return case
+
+
 CASES = {
+    "chosen_attention": _chosen_attention,
     "multihead_attention": _multihead_attention,
+    "multihead_attention in tiles": _in_tiles(_multihead_attention, multihead_attention),
     "bidirectional_attention": _bidirectional_attention,
     "enter_residual": partial(_residual, sources=1, norm="pre"),
     "leave_residual": partial(_residual, sources=2, norm="post"),
     "feed_forward": _feed_forward,
+    "feed_forward_sublayer": _feed_forward_sublayer,
     "encoder_block": _encoder_block,
     "encoder": _encoder,
     "decoder_block": _decoder_block,
@@ -244,6 +279,7 @@ CASES = {
     "encode": _encode,
     "decode": _decode,
     "transformer": _transformer,
+    "transformer in tiles": _in_tiles(_transformer, transformer),
     "time_series_transformer": _time_series_transformer,
     "recurrent_encoder": _recurrent_encoder,
     "recurrent_step": _recurrent_step,

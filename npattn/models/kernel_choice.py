@@ -1,0 +1,80 @@
+"""Which kernel computes a model's attention: the one place where it is chosen.
+
+    "attention"  keeps the weights P (..., Tq, Tk) in its cache, to be drawn; an AttentionCache
+    "tiled"      never makes a (Tq, Tk) matrix, and its cache has no P; a TiledCache
+    "auto"       for calls whose weights nobody asks for: whichever of the two is faster
+
+Every model takes kernel=, as an argument or in its config; "attention" unless told otherwise. Each
+cache says by its type which backward it is for, so a backward needs no such argument.
+
+Outputs and gradients are the same but for rounding, under every mask and with queries that may
+attend to nothing. Dropout is not: `attention` draws a number for each weight from the generator,
+`tiled_attention` one seed for all. From the same state each repeats its own choice of weights, not
+the other's. Complex arrays, such as the gradient checker's, are for `attention`.
+"""
+
+import math
+
+import numpy as np
+
+from npattn.kernels.arrays import require_floats, require_matching
+from npattn.kernels.attention import attention, attention_backward
+from npattn.kernels.tiled import TiledCache, tiled_attention, tiled_attention_backward
+
+KERNELS = "attention", "tiled", "auto"
+
+# Forward and backward of both were timed for 64 to 1024 keys and 8 to 64 MiB of scores, in float32
+# and float64, with one thread and with two. The bytes decide, more than the number of keys.
+WORTH_TILES = 2**24  # of all heads together, as with 64 sequences, 4 heads, 128 tokens, float32
+
+
+def require_kernel(kernel):
+    """Raises ValueError unless `kernel` is one of KERNELS."""
+    if kernel not in KERNELS:
+        raise ValueError(f"kernel must be one of {', '.join(KERNELS)}, got {kernel!r}")
+
+
+def chosen_attention(
+    Q, K, V, mask=None, *, kernel="attention", scale=None, dropout=0.0, rng=None
+):
+    """Scaled dot-product attention by the kernel of that name.
+
+    Q, K, V  (..., Tq, Dk), (..., Tk, Dk), (..., Tk, Dv)
+    kernel   "attention"; "tiled"; or "auto": "tiled" where all scores together would take
+             WORTH_TILES bytes or more and no array is complex, else "attention"
+    mask, scale, dropout, rng  as in `attention`
+
+    Returns O (..., Tq, Dv) and the cache of the kernel that made it.
+    Raises ValueError for another kernel, TypeError for complex arrays with kernel="tiled";
+    else as the kernels do.
+    """
+    require_kernel(kernel)
+    options = dict(scale=scale, dropout=dropout, rng=rng)
+    if kernel == "tiled":
+        _require_real(Q=Q, K=K, V=V)
+    if kernel == "tiled" or kernel == "auto" and _is_worth_tiles(Q, K, V):
+        return tiled_attention(Q, K, V, mask, **options)
+    return attention(Q, K, V, mask, **options)
+
+
+def chosen_attention_backward(dO, cache):
+    """dQ, dK, dV from dO (..., Tq, Dv), by the backward that belongs to the cache."""
+    if isinstance(cache, TiledCache):
+        return tiled_attention_backward(dO, cache)
+    return attention_backward(dO, cache)
+
+
+def _is_worth_tiles(Q, K, V):
+    require_floats(Q=Q, K=K, V=V)
+    require_matching(Q, K, V)
+    scores = math.prod(Q.shape[:-1]) * K.shape[-2]
+    return scores * Q.itemsize >= WORTH_TILES and not any(map(np.iscomplexobj, (Q, K, V)))
+
+
+def _require_real(**arrays):
+    for name, X in arrays.items():
+        if np.iscomplexobj(X):
+            raise TypeError(
+                f'{name} is {X.dtype}, but kernel="tiled" takes real arrays only; '
+                'use kernel="attention"'
+            )
