@@ -92,6 +92,15 @@ def test_sequence_mask():
     assert d2l.sequence_mask(np.ones((2, 3), np.float32), [1, 2], -1e6).dtype == np.float32
 
 
+def test_sequence_mask_of_lengths_that_do_not_fit():
+    for X, lens in ((np.ones((1, 2, 4)), [1, 2]), (np.ones((2, 4)), [[1], [2]]), (np.ones(2), 1)):
+        shapes = rf"valid_len \({np.shape(lens)[0] if np.ndim(lens) else ''}.* X .*{X.shape[0]}"
+        with pytest.raises(ValueError, match=shapes):
+            d2l.sequence_mask(X, np.array(lens))
+    with pytest.raises(ValueError, match="0 … 4"):
+        d2l.sequence_mask(np.ones((2, 4)), [1, 5])
+
+
 def test_dot_product_attention(rng, pyplot):
     queries = rng.normal(0, 1, (2, 1, 2))
     keys = rng.normal(0, 1, (2, 10, 2))
@@ -471,6 +480,12 @@ def test_plot_of_one_curve_and_of_curves_with_their_own_places(pyplot):
     assert axes.get_xlim() == (0, 5) and axes.get_yscale() == "log"
     again = d2l.plot([1, 2], [3, 4], axes=axes)
     assert again is axes and len(axes.lines) == 3
+
+
+def test_pyplot_under_the_text_s_name(pyplot):
+    assert d2l.plt is pyplot
+    with pytest.raises(AttributeError, match="no 'Trainer'"):
+        d2l.Trainer
 
 
 def test_check_shape():

@@ -1,6 +1,7 @@
 """The Chinese edition's names, on the shapes and numbers of its own examples."""
 
 import copy
+import functools
 
 import numpy as np
 import pytest
@@ -82,6 +83,24 @@ def test_dot_product_attention(rng):
     assert not attention.attention_weights[0].any()
     keys = rng.normal(0, 1, keys.shape)
     assert_gradients_of(attention, queries, keys, values, valid_lens=[[0], [6]])
+
+
+# ---- 10.2 what a regression looks like ----
+
+
+def test_plot_kernel_reg(rng, pyplot):
+    x_train, y_train, x_test = rng.random(7), rng.random(7), np.arange(0, 5, 0.1)
+    plot_kernel_reg = functools.partial(
+        d2l.plot_kernel_reg, x_test=x_test, y_truth=np.sin(x_test), x_train=x_train,
+        y_train=y_train,
+    )
+    y_hat = np.repeat(y_train.mean(), 50)
+    for shape in ((50,), (50, 1)):
+        truth, pred, points = plot_kernel_reg(y_hat.reshape(shape)).lines
+        assert_array_equal(truth.get_ydata(), np.sin(x_test))
+        assert_array_equal(pred.get_ydata(), y_hat)
+        assert_array_equal(points.get_xydata(), np.column_stack((x_train, y_train)))
+    assert d2l.plt.gca().get_xlim() == (0, 5)
 
 
 # ---- 10.5 multi-head attention ----

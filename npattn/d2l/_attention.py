@@ -37,6 +37,16 @@ def masked_softmax(X, valid_lens=None):
     return softmax.masked_softmax(X, lens_mask(valid_lens, X.shape[-1]))
 
 
+def prefix_mask(X, name, lens, lens_name):
+    """Which steps of X (B, T, ...) are valid, (B, T), given one length for each sequence."""
+    if X.ndim < 2 or np.shape(lens) != X.shape[:1]:
+        raise ValueError(
+            f"{lens_name} {np.shape(lens)} must be (B,), one length for each sequence of "
+            f"{name} (B, T, ...), which is {X.shape}"
+        )
+    return valid_lens_mask(lens, X.shape[1])[:, 0]
+
+
 def sequence_mask(X, valid_len, value=0):
     """A copy of X (B, T, ...) with `value` behind each sequence's valid length.
 
@@ -44,9 +54,8 @@ def sequence_mask(X, valid_len, value=0):
 
     The text writes into X.
     """
-    keep = valid_lens_mask(valid_len, X.shape[1])[:, 0]
     Y = X.copy()
-    Y[~keep] = value
+    Y[~prefix_mask(X, "X", valid_len, "valid_len")] = value
     return Y
 
 

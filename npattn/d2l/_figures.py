@@ -1,6 +1,6 @@
-"""The text's two ways of drawing, in both editions. matplotlib is imported when they are called.
+"""The text's ways of drawing. matplotlib is imported when they are called.
 
-Source: d2l 11.1.3, 2.4.2; in the Chinese edition 10.1.3, 2.4.1.
+Source: d2l 11.1.3, 2.4.2; in the Chinese edition 10.1.3, 2.4.1, 10.2.
 """
 
 import numpy as np
@@ -26,15 +26,12 @@ def show_heatmaps(matrices, xlabel, ylabel, titles=None, figsize=(2.5, 2.5), cma
     rows, columns = matrices.shape[:2]
     figure, axes = pyplot.subplots(
         rows, columns, figsize=figsize, sharex=True, sharey=True, squeeze=False,
-        layout="constrained",
+        layout="compressed",
     )
     head_grid(
         matrices, column_titles=titles or [""] * columns, axes=axes, cmap=cmap, annotate=False,
-        vmin=min(0.0, matrices.min()), colorbar=" ",
+        vmin=min(0.0, matrices.min()), colorbar=" ", xlabel=xlabel, ylabel=ylabel,
     )
-    for ax in axes.flat:
-        ax.set_xlabel(xlabel if ax in axes[-1] else "")
-        ax.set_ylabel(ylabel if ax in axes[:, 0] else "")
     return figure
 
 
@@ -63,6 +60,29 @@ def plot(
     if legend:
         axes.legend(legend)
     return axes
+
+
+def plot_kernel_reg(y_hat, *, x_test, y_truth, x_train, y_train):
+    """A regression (nq,) beside the curve behind it, and the points (nk,) that it was made from.
+
+    The text's takes y_hat alone and reads the others from the notebook; with functools.partial,
+    which fills them in once, its calls run as they are. Returns the axes.
+    """
+    axes = plot(
+        x_test, [y_truth, np.ravel(y_hat)], "x", "y", legend=["Truth", "Pred"],
+        xlim=[0, 5], ylim=[-1, 5],
+    )
+    axes.plot(x_train, y_train, "o", alpha=0.5)
+    return axes
+
+
+def pyplot_on_demand(name):
+    """The `__getattr__` of both editions: `d2l.plt` is pyplot, imported when it is asked for."""
+    if name != "plt":
+        raise AttributeError(f"npattn.d2l has no {name!r}")
+    from matplotlib import pyplot
+
+    return pyplot
 
 
 def _rows(X):

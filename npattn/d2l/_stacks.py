@@ -7,6 +7,7 @@ Source: d2l 11.7; in the Chinese edition 10.7.
 
 import math
 
+from npattn.d2l._seq2seq import AttentionDecoder
 from npattn.models.decoder import DecoderParams
 from npattn.models.encoder import EncoderParams
 from npattn.models.transformer import DecodeParams, EncodeParams
@@ -52,7 +53,7 @@ class TransformerEncoder(_Stack):
         self._embed_backward(dY)
 
 
-class TransformerDecoder(_Stack):
+class TransformerDecoder(AttentionDecoder, _Stack):
     """Call it with ids X (B, n) and a state; it returns logits (B, n, vocab_size) and a new state.
 
     `init_state` makes the first state. Given the returned state, the next call continues the
@@ -60,6 +61,8 @@ class TransformerDecoder(_Stack):
     `attention_weights` is [self, cross], each a list with (B·h, n, ...) for each block.
     backward(dlogits) returns d_enc_outputs, which is what the encoder's backward takes.
     """
+
+    attention_weights = None
 
     def __init__(self, embedding, pos_encoding, blks, dense):
         self.dense = dense
@@ -88,6 +91,3 @@ class TransformerDecoder(_Stack):
             d_enc_outputs = d_enc_outputs + d_enc_outputs_blk
         self._embed_backward(dY)
         return d_enc_outputs
-
-    def _output(self, Y):
-        return Y[0]

@@ -3,17 +3,20 @@
 Sizes of inputs are not given but inferred, at the first call; until then `params` are None.
 What every object can do, and where it differs from the text on purpose, stands in npattn.d2l.
 
-    11.1, 11.6  show_heatmaps, plot
+    11.1, 11.6  show_heatmaps, plot, plt
+    11.2        gaussian, boxcar, constant, epanechikov, gaussian_with_width, nadaraya_watson
     11.3        masked_softmax, sequence_mask, DotProductAttention, AdditiveAttention
+    11.4        Seq2SeqEncoder (of 10.7), AttentionDecoder, Seq2SeqAttentionDecoder
     11.5        MultiHeadAttention, with the methods transpose_qkv and transpose_output
     11.6        PositionalEncoding
     11.7        PositionWiseFFN, AddNorm, TransformerEncoderBlock, TransformerEncoder,
                 TransformerDecoderBlock, TransformerDecoder
+    11.8        PatchEmbedding, ViTMLP, ViTBlock, ViT
 """
 
 import numpy as np
 
-from npattn.d2l import _attention, _blocks, _stacks
+from npattn.d2l import _attention, _blocks, _figures, _stacks, _vision
 from npattn.d2l._attention import (
     DotProductAttention,
     PositionalEncoding,
@@ -21,27 +24,50 @@ from npattn.d2l._attention import (
     sequence_mask,
 )
 from npattn.d2l._figures import plot, show_heatmaps
+from npattn.d2l._pooling import epanechikov, gaussian_with_width, nadaraya_watson
+from npattn.d2l._seq2seq import (
+    AttentionDecoder,
+    Seq2SeqAttentionDecoder,
+    Seq2SeqEncoder,
+)
+from npattn.d2l._vision import PatchEmbedding, ViTMLP
 from npattn.kernels.additive import init_additive
+from npattn.kernels.pooling import boxcar, constant, gaussian
 from npattn.models.multihead import init_multihead
-from npattn.nn import Embedding, Linear
+from npattn.nn import Dropout, Embedding, LayerNorm, Linear
 
 __all__ = [
     "AddNorm",
     "AdditiveAttention",
+    "AttentionDecoder",
     "DotProductAttention",
     "MultiHeadAttention",
+    "PatchEmbedding",
     "PositionWiseFFN",
     "PositionalEncoding",
+    "Seq2SeqAttentionDecoder",
+    "Seq2SeqEncoder",
     "TransformerDecoder",
     "TransformerDecoderBlock",
     "TransformerEncoder",
     "TransformerEncoderBlock",
+    "ViT",
+    "ViTBlock",
+    "ViTMLP",
+    "boxcar",
     "check_shape",
+    "constant",
+    "epanechikov",
+    "gaussian",
+    "gaussian_with_width",
     "masked_softmax",
+    "nadaraya_watson",
     "plot",
     "sequence_mask",
     "show_heatmaps",
 ]
+
+__getattr__ = _figures.pyplot_on_demand
 
 
 def check_shape(a, shape):
@@ -173,4 +199,42 @@ class TransformerDecoder(_stacks.TransformerDecoder):
             PositionalEncoding(num_hiddens, dropout, rng=draw["rng"]),
             [TransformerDecoderBlock(*block, i, **draw) for i in range(num_blks)],
             Linear(num_hiddens, vocab_size, **draw),
+        )
+
+
+class ViTBlock(_vision.ViTBlock):
+    __doc__ = _vision.ViTBlock.__doc__
+
+    def __init__(
+        self, num_hiddens, norm_shape, mlp_num_hiddens, num_heads, dropout, use_bias=False, *,
+        rng=None, dtype=np.float64,
+    ):
+        draw = dict(rng=np.random.default_rng(rng), dtype=dtype)
+        super().__init__(
+            LayerNorm(norm_shape, dtype=dtype),
+            MultiHeadAttention(num_hiddens, num_heads, dropout, use_bias, **draw),
+            LayerNorm(norm_shape, dtype=dtype),
+            ViTMLP(mlp_num_hiddens, num_hiddens, dropout, **draw),
+        )
+
+
+class ViT(_vision.ViT):
+    __doc__ = _vision.ViT.__doc__
+
+    def __init__(
+        self, img_size, patch_size, num_hiddens, mlp_num_hiddens, num_heads, num_blks,
+        emb_dropout, blk_dropout, lr=0.1, use_bias=False, num_classes=10, *,
+        rng=None, dtype=np.float64,
+    ):
+        draw = dict(rng=np.random.default_rng(rng), dtype=dtype)
+        block = (num_hiddens, num_hiddens, mlp_num_hiddens, num_heads, blk_dropout, use_bias)
+        patch_embedding = PatchEmbedding(img_size, patch_size, num_hiddens, **draw)
+        super().__init__(
+            patch_embedding,
+            _vision.ClassToken(num_hiddens, **draw),
+            _vision.LearnedPositions(1 + patch_embedding.num_patches, num_hiddens, **draw),
+            Dropout(emb_dropout, rng=draw["rng"]),
+            [ViTBlock(*block, **draw) for _ in range(num_blks)],
+            (LayerNorm(num_hiddens, dtype=dtype), Linear(num_hiddens, num_classes, **draw)),
+            lr,
         )

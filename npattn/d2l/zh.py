@@ -3,8 +3,10 @@
 Every size is given. What every object can do, and where it differs from the text on purpose,
 stands in npattn.d2l.
 
-    10.1, 10.6  show_heatmaps, plot
+    10.1, 10.6  show_heatmaps, plot, plt
+    10.2        NWKernelRegression, plot_kernel_reg
     10.3        masked_softmax, sequence_mask, AdditiveAttention, DotProductAttention
+    10.4        Seq2SeqEncoder (of 9.7), AttentionDecoder, Seq2SeqAttentionDecoder
     10.5        MultiHeadAttention, transpose_qkv, transpose_output
     10.6        PositionalEncoding
     10.7        PositionWiseFFN, AddNorm, EncoderBlock, TransformerEncoder, DecoderBlock,
@@ -16,7 +18,7 @@ the text's small examples give it the sequence as well, which works here too.
 
 import numpy as np
 
-from npattn.d2l import _attention, _blocks, _stacks
+from npattn.d2l import _attention, _blocks, _figures, _stacks
 from npattn.d2l._attention import (
     DotProductAttention,
     PositionalEncoding,
@@ -25,7 +27,13 @@ from npattn.d2l._attention import (
     transpose_output,
     transpose_qkv,
 )
-from npattn.d2l._figures import plot, show_heatmaps
+from npattn.d2l._figures import plot, plot_kernel_reg, show_heatmaps
+from npattn.d2l._pooling import NWKernelRegression
+from npattn.d2l._seq2seq import (
+    AttentionDecoder,
+    Seq2SeqAttentionDecoder,
+    Seq2SeqEncoder,
+)
 from npattn.kernels.additive import init_additive
 from npattn.models.multihead import init_multihead
 from npattn.nn import Embedding, Linear
@@ -33,21 +41,28 @@ from npattn.nn import Embedding, Linear
 __all__ = [
     "AddNorm",
     "AdditiveAttention",
+    "AttentionDecoder",
     "DecoderBlock",
     "DotProductAttention",
     "EncoderBlock",
     "MultiHeadAttention",
+    "NWKernelRegression",
     "PositionWiseFFN",
     "PositionalEncoding",
+    "Seq2SeqAttentionDecoder",
+    "Seq2SeqEncoder",
     "TransformerDecoder",
     "TransformerEncoder",
     "masked_softmax",
     "plot",
+    "plot_kernel_reg",
     "sequence_mask",
     "show_heatmaps",
     "transpose_output",
     "transpose_qkv",
 ]
+
+__getattr__ = _figures.pyplot_on_demand
 
 
 class AdditiveAttention(_attention.AdditiveAttention):
