@@ -50,8 +50,10 @@ def test_loops_einsum_and_single_precision_are_right():
     assert single.notes == ("dS comes out as float32 where float64 goes in.",)
     assert single.fault < 1e-4
     [note] = check("softmax-backward", lambda dP, P: np.float64(right(dP, P))).notes
-    assert note.startswith("dS comes out as float64 where float32 goes in.")
-    assert "math.sqrt(n)" in note
+    assert note == (
+        "dS comes out as float64 where float32 goes in. A NumPy number (np.sqrt(n), mask.sum()) or "
+        "a table in float64 can do that."
+    )
 
 
 def test_a_right_answer_says_how_surely():
@@ -172,7 +174,7 @@ def test_a_mistake_that_runs_on_squares_only_is_named():
 
     text = said(untransposed, "attention-dk")
     assert "Most likely: dS was not transposed" in text
-    assert "in the 1 of 5 cases that ran" in text
+    assert "in the 1 of 5 cases that can be compared" in text
 
 
 def test_a_mistake_that_raises_another_exception_is_not_that_mistake():
@@ -217,12 +219,114 @@ def test_lost_digits_are_no_mistake():
 
 
 def test_a_function_that_is_right_where_it_runs_is_not_explained():
-    def matrices_only(dP, P):
-        return P * (dP - np.einsum("ij,ij->i", dP, P)[:, None])
+    def no_dead_rows(dP, P):
+        if not P.any(axis=-1).all():
+            raise ZeroDivisionError
+        return right(dP, P)
 
-    verdict = check("softmax-backward", matrices_only)
+    verdict = check("softmax-backward", no_dead_rows)
     assert not verdict.ok and verdict.explanations == {}
     assert verdict.diagnosis.facts == ("dS is right in every case that ran.",)
+
+
+def heads_of_a_matrix(X, num_heads):
+    T, width = X.shape
+    return X.reshape(T, num_heads, width // num_heads).swapaxes(0, 1)
+
+
+def heads_of_a_batch(X, num_heads):
+    return X.reshape(*X.shape[:-1], num_heads, -1).swapaxes(1, 2)
+
+
+def one_length_for_each_query(valid_lens, Tq, Tk):
+    return np.arange(Tk) < valid_lens[:, :, None]
+
+
+def dropout_with_T(dO, cache):
+    P, V, keep, rate = cache
+    M = (keep / (1.0 - rate)).astype(P.dtype)
+    return dO @ V.T * M, (P * M).T @ dO
+
+
+def attention_with_T(dO, cache):
+    Q, K, V, P = cache
+    dP = dO @ V.T
+    dS = P * (dP - (dP * P).sum(-1, keepdims=True)) / Q.shape[-1] ** 0.5
+    return dS @ K, dS.T @ Q, P.T @ dO
+
+
+def one_row_sum_for_matrices(dP, P):
+    return P * (dP - np.einsum("ij,ij->i", dP, P)[:, None])
+
+
+@pytest.mark.parametrize(("name", "function", "words"), [
+    ("softmax-backward", one_row_sum_for_matrices, "dP has 2 axes, and never where it has 1 or 3"),
+    ("attention-backward", attention_with_T, "dO has 2 axes, and never where it has 3"),
+    ("dropout-backward", dropout_with_T, "dO has 2 axes, and never where it has 3"),
+    ("split-heads", heads_of_a_matrix, "X has 2 axes, and never where it has 3 or 4"),
+    ("split-heads", heads_of_a_batch, "X has 3 axes, and never where it has 2 or 4"),
+    ("valid-lens-mask", one_length_for_each_query,
+     "valid_lens has 2 axes, and never where it has 1"),
+])
+def test_what_is_right_for_some_numbers_of_axes_only_is_said(name, function, words):
+    [fact] = check(name, function).diagnosis.facts  # for all arrays at once
+    assert fact.startswith(f"All is right where {words}. Axes counted from the front (axis=0, ")
+    assert fact.endswith(".T reverses them all: count from the end (axis=-1, swapaxes(-1, -2)).")
+
+
+def test_a_missing_broadcast_is_said():
+    def narrow(valid_lens, Tq, Tk):
+        return np.arange(Tk) < valid_lens.reshape(len(valid_lens), -1)[..., None]
+
+    assert check("valid-lens-mask", narrow).diagnosis.facts == (
+        "mask holds the right numbers, but np.broadcast_to its full shape is missing.",
+        "mask is right in 1 of 5 cases.",
+    )
+
+
+def test_gains_summed_over_the_first_axis_are_named():
+    def first_axis(dY, cache):
+        dX, *_ = load("layer-norm-backward").reference(dY, cache)
+        return dX, (dY * cache.Xhat).sum(axis=0), dY.sum(axis=0)
+
+    assert check("layer-norm-backward", first_axis).likely == ("first axis only",)
+
+
+@pytest.mark.parametrize("shift", [0.0, 1.0])
+def test_attending_to_the_old_cache_only_is_named_whatever_an_empty_one_does(shift):
+    def old_only(x, K, V, Wq, Wk, Wv):
+        S = x @ Wq @ K.swapaxes(-1, -2) / np.sqrt(K.shape[-1])
+        E = np.exp(S - (shift and shift * S.max(axis=-1, keepdims=True)))
+        o = E / E.sum(axis=-1, keepdims=True) @ V  # 0 or an error where the cache is empty
+        return o, np.concatenate([K, x @ Wk], axis=-2), np.concatenate([V, x @ Wv], axis=-2)
+
+    verdict = check("kv-cache", old_only)
+    assert verdict.likely == ("not itself",)
+    assert "in the 4 of 5 cases that can be compared" in re.sub(r"\s+", " ", str(verdict))
+
+
+@pytest.mark.parametrize("number", [-1e4, -1e6, -1e9, -1e30])
+def test_a_large_number_for_minus_infinity_is_never_right(number):
+    def softmax(S):
+        E = np.exp(S - S.max(axis=-1, keepdims=True))
+        return E / E.sum(axis=-1, keepdims=True)
+
+    def weights(S, mask):
+        return softmax(np.where(mask, S, S.dtype.type(number)))
+
+    assert check("masked-softmax", weights).likely == ("large number",)
+    verdict = check("masked-softmax", lambda S, mask: weights(S, mask) * mask)
+    assert verdict.likely == ("large number, then mask",)
+
+
+def test_the_lowest_number_needs_the_mask_once_more():
+    def weights(S, mask):
+        S = np.where(mask, S, np.finfo(S.dtype).min)
+        E = np.exp(S - S.max(axis=-1, keepdims=True))
+        return E / E.sum(axis=-1, keepdims=True)
+
+    assert check("masked-softmax", weights).likely == ("lowest number",)
+    assert check("masked-softmax", lambda S, mask: weights(S, mask) * mask).ok
 
 
 # ---- facts, where there is no diagnosis ----

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from npattn.checking import assert_gradients, gradcheck
+from npattn.checking import assert_gradients, gradcheck, gradcheck_second_order
+from npattn.kernels.activations import relu, relu_backward
 from npattn.kernels.attention import attention, attention_backward
 from npattn.kernels.dropout import dropout, dropout_backward
 from npattn.kernels.losses import cross_entropy, cross_entropy_backward
@@ -319,6 +320,75 @@ def test_both_methods_agree():
         np.testing.assert_allclose(a.want, b.want, rtol=0, atol=1e-9)
 
 
+# Where there is no derivative
+
+
+def network(X, b):
+    """A row of zeros and a bias of 0 put every unit of that row at the kink of relu."""
+    W = np.array([[0.5, -1.0, 2.0], [1.5, 0.25, -0.5]])
+    Y = relu(X @ W + b)
+    return Y, Cache(Y, W)
+
+
+def network_backward(dY, cache):
+    Y, W = cache
+    dH = relu_backward(dY, Y)
+    return dH @ W.T, dH.sum(axis=0)
+
+
+def padded():
+    return np.array([[1.0, 2.0], [0.0, 0.0], [-1.0, 0.5]]), np.zeros(3)
+
+
+@pytest.mark.parametrize("place", [0.0, 1e-9, 5e-8, -2e-7])
+def test_at_a_kink_nothing_is_called_wrong(place):
+    report = gradcheck(relu, relu_backward, np.array([place, 1.0]))
+    assert not report.failures
+    if report.method == "complex step":  # which sees on which side of it the input lies
+        assert report.ok and place != 0.0
+        return
+    assert not report.ok and "WRONG" not in str(report)
+    assert report.kinks == (
+        "dX[0]: no derivative here, the slopes to both sides differ; move the input",
+    )
+    assert report.kinks[0] in str(report) and report.kinks[0] in report._repr_html_()
+    assert (report.checked, report.total) == (1, 2)
+    assert np.isnan(report.rows[0].want[0])
+    with pytest.raises(AssertionError, match="UNDECIDED AT KINKS.*\n.*move the input"):
+        assert_gradients(relu, relu_backward, np.array([place, 1.0]))
+
+
+def test_a_row_of_zeros_before_relu_is_a_kink_of_its_entries_and_of_the_bias():
+    report = gradcheck(network, network_backward, *padded())
+    assert not report.failures
+    assert [row.checked for row in report.rows] == [4, 0]
+    assert [kink.split(":")[0] for kink in report.kinks] == ["dX[1, 0]", "db[out 0]"]
+    assert "(3 such entries)" in report.kinks[1]
+    X, b = padded()
+    assert_gradients(network, network_backward, X, b + 0.1)  # moved
+
+
+def test_a_fault_beside_a_kink_is_found():
+    X, b = padded()
+    report = gradcheck(network, planted(network_backward, 0, (2, 1), lambda d: d + 1e-6), X, b)
+    assert report.worst.index == (2, 1) and len(report.failures) == 1 and report.kinks
+
+
+def test_a_sample_tells_of_kinks_that_it_does_not_hold():
+    X = np.random.default_rng(0).normal(size=(8, 6))
+    X[5, 4] = 0.0
+    report = gradcheck(relu, relu_backward, X, max_entries=3)
+    assert not report.failures and report.smallest_fault == np.inf
+    assert [kink.split(":")[0] for kink in report.kinks] == ["dX[5, 4]"]
+
+
+@pytest.mark.parametrize("method", ["auto", "complex", "central"])
+@pytest.mark.parametrize("f", [lambda X: 2 * X, np.sin])
+def test_arrays_without_entries(f, method):
+    report = gradcheck(f, lambda dY, Y: dY, np.zeros((0, 3)), method=method)
+    assert report.ok and (report.checked, report.total) == (0, 0)
+
+
 # A sample of entries, and all of them at once
 
 
@@ -332,6 +402,17 @@ def test_a_sample_still_sees_every_entry():
         wrong = planted(attention_backward, 2, index, lambda d: d + 1e-6)
         report = gradcheck(attention, wrong, *args, max_entries=5)
         assert report.worst.index == index and report.rows[2].checked <= 6
+
+
+def test_the_promise_is_kept_for_entries_outside_the_sample():
+    rng = np.random.default_rng(5)
+    args = arguments()
+    promise = gradcheck(attention, attention_backward, *args, max_entries=2).smallest_fault
+    for trial in range(30):
+        index = tuple(int(rng.integers(n)) for n in args[trial % 3].shape)
+        shift = 2 * promise * rng.choice([-1, 1])
+        wrong = planted(attention_backward, trial % 3, index, lambda d, shift=shift: d + shift)
+        assert not gradcheck(attention, wrong, *args, max_entries=2).ok
 
 
 # How it is called
@@ -375,6 +456,38 @@ def test_what_the_caller_does_wrong_raises():
         gradcheck(lambda X: np.sign(X).astype(np.int64), affine_backward, X)
     with pytest.raises(TypeError, match="tuple of 3"):
         gradcheck(lambda X: (X, X, X), affine_backward, X)
+
+
+@pytest.mark.parametrize("params", [{"w": np.ones(2)}, [np.ones(2)], [0, ({}, {1: np.ones(1)})]])
+def test_float_arrays_in_a_list_or_dict_are_not_passed_over(params):
+    with pytest.raises(TypeError, match=f"params is a {type(params).__name__} that holds float"):
+        gradcheck(lambda X, params: X, lambda dY, Y: dY, np.ones(2), params)
+
+
+def test_lists_and_dicts_without_float_arrays_are_held_fixed():
+    for fixed in ([2, 1], {"rate": 0.5}, [np.ones(2, int)]):
+        assert gradcheck(lambda X, fixed: 2 * X, lambda dY, Y: 2 * dY, np.ones(2), fixed).ok
+
+
+def test_a_keyword_that_f_has_too_is_not_kept_from_it():
+    def scaled(X, seed=0):
+        return X * seed, Cache(X, seed)
+
+    def scaled_backward(dY, cache):
+        return dY * cache.params
+
+    X = np.ones(2)
+    with pytest.raises(ValueError, match="gradcheck and f both have a parameter seed, and 3 would"):
+        gradcheck(scaled, scaled_backward, X, seed=3)
+    for report in (
+        gradcheck(scaled, scaled_backward, X, 5, seed=3),
+        gradcheck(partial(scaled, seed=5), scaled_backward, X, seed=3),
+        gradcheck(scaled, scaled_backward, X),
+    ):
+        assert report.ok
+        assert abs(report.rows[0].want).max() > 2.0 or report.rows[0].want.max() == 0.0
+    with pytest.raises(ValueError, match="gradcheck_second_order and f both have a parameter rtol"):
+        gradcheck_second_order(lambda X, rtol: X * X, scaled_backward, X, rtol=1e-3)
 
 
 def test_assert_gradients_raises_with_the_whole_report():

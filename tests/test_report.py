@@ -36,6 +36,18 @@ def test_a_report_as_text():
     assert repr(bad) == str(bad)
 
 
+def test_a_kink_is_neither_right_nor_wrong():
+    report = Report("relu", "central differences", (row(),), kinks=("dX[0]: no derivative <here>",))
+    assert not report.ok
+    assert str(report).splitlines()[:2] == [
+        "relu: UNDECIDED AT KINKS, right elsewhere, by central differences",
+        "  KINK   dX[0]: no derivative <here>",
+    ]
+    assert "<li>dX[0]: no derivative &lt;here&gt;</li>" in report._repr_html_()
+    both = Report("relu", "central differences", (row(ok=False),), ("dX[1] is 1",), (), ("dX[0]",))
+    assert "GRADIENTS WRONG" in str(both) and "KINK   dX[0]" in str(both)
+
+
 def test_the_worst_is_of_a_failing_array_if_there_is_one():
     report = Report("f", "complex step", (row("dQ", 1e-3), row("dK", 1e-9, ok=False)), ("dK",))
     assert report.worst.where == "dK[0]"

@@ -723,7 +723,7 @@ def elementwise(dY, cache):
     return dY * gain * rstd, (dY * Xhat).sum(axes), dY.sum(axes)
 
 
-@wild("layer-norm-backward")
+@wild("layer-norm-backward", "gain after the means")
 def gain_after_the_means(dY, cache):
     Xhat, rstd, gain = cache
     axes = tuple(range(dY.ndim - 1))
@@ -739,7 +739,7 @@ def parameters_not_summed(dY, cache):
     return rstd * (g - g.mean(-1, keepdims=True) - Xhat * share), dY * Xhat, dY
 
 
-@wild("layer-norm-backward")
+@wild("layer-norm-backward", "unbiased variance")
 def divided_by_n_minus_one(dY, cache):
     Xhat, rstd, gain = cache
     g, n = dY * gain, dY.shape[-1]
@@ -838,7 +838,7 @@ def query_minus_key(dS, cache):
     return _relative(dS, cache, lambda i, j, c: np.clip(i - j, -c, c) + c)
 
 
-@wild("relative-positions")
+@wild("relative-positions", "wrapped")
 def wrapped_around(dS, cache):
     return _relative(dS, cache, lambda i, j, c: (j - i + c) % (2 * c + 1))
 
@@ -892,7 +892,7 @@ def scores_not_scaled(x, K, V, Wq, Wk, Wv):
     return _decode(x, K, V, x @ Wq, x @ Wk, x @ Wv, width=1)
 
 
-@wild("kv-cache")
+@wild("kv-cache", "width of V")
 def values_scale(x, K, V, Wq, Wk, Wv):
     return _decode(x, K, V, x @ Wq, x @ Wk, x @ Wv, width=V.shape[-1])
 
@@ -955,7 +955,7 @@ def _adam(p, g, m, v, t, lr, beta1, beta2, eps, step=lambda m, v, eps: m / (v**0
     return p - lr * step(m / (1 - beta1**t), v / (1 - beta2**t), eps), m, v
 
 
-@wild("adam-step")
+@wild("adam-step", "at least 1")
 def steps_not_counted_up(p, g, m, v, steps, lr, beta1, beta2, eps):
     return _adam(p, g, m, v, max(steps, 1), lr, beta1, beta2, eps)
 
@@ -997,7 +997,7 @@ def only_dq_scaled(dO, cache):
     return dS @ K / np.sqrt(Q.shape[-1]), T(dS) @ Q, T(P) @ dO
 
 
-@wild("attention-backward")
+@wild("attention-backward", "number of keys")
 def scaled_by_the_keys_count(dO, cache):
     Q, K, V, P = cache
     dS = scores_gradient(dO, V, P) / np.sqrt(K.shape[-2])
@@ -1028,12 +1028,12 @@ def minus_a_billion(S, mask):
     return softmax(np.where(mask, S, -1e9))
 
 
-@wild("masked-softmax")
+@wild("masked-softmax", "mask after")
 def multiplied_afterwards(S, mask):
     return softmax(S) * mask
 
 
-@wild("masked-softmax")
+@wild("masked-softmax", "large number + bias added")
 def added_a_billion(S, mask):
     return softmax(S - 1e9 * ~mask)
 

@@ -41,7 +41,7 @@ class ComplexStep:
         self.real = [leaf.astype(np.float64) for leaf in leaves]
         self.leaves = [leaf.astype(np.complex128) for leaf in leaves]
         # An ordinary term dY·Y absorbs what is smaller than this, however the sums are ordered.
-        self.absorbed = DOUBLE * np.sqrt(np.mean((self.dY * Y) ** 2))
+        self.absorbed = DOUBLE * np.linalg.norm(self.dY * Y) / np.sqrt(max(Y.size, 1))
 
     def measure(self, k, directions):
         """`Derivatives` along each of `directions`, arrays shaped like leaf k."""
@@ -83,7 +83,8 @@ class ComplexStep:
         if not np.isfinite(terms).all():
             return "f's complex arithmetic gives NaN or inf"
         if abs(terms.sum() - value) > 100 * error + 1e-6 * np.abs(terms).sum():
-            return f"f is not analytic code (slope {terms.sum():.6g}, but in fact {value:.6g})"
+            slopes = f"slope {terms.sum():.6g}, by differences {value:.6g}"
+            return f"f is not analytic code or has a kink here ({slopes})"
         return None
 
     def _slopes(self, k, direction, h=STEP):

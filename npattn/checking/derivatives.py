@@ -14,6 +14,17 @@ class Derivatives(NamedTuple):
     error: np.ndarray  # (n,) estimated error of value, beyond rounding
     moves: np.ndarray  # (n,) False where it is certain that no output depends on the direction
     rounding: float    # how far apart equally good double-precision results may lie
+    kink: np.ndarray | None = None  # (n,) by how much the slopes to both sides differ; None: 0
+
+    @property
+    def smooth(self):
+        """(n,) False where the slopes to both sides differ, so that there is no derivative."""
+        return np.full(self.value.shape, True) if self.kink is None else self.kink == 0.0
+
+    def among(self, chosen):
+        """The same for those of the directions that `chosen`, indices or a mask, picks."""
+        arrays = {name: X[chosen] for name, X in self._asdict().items() if np.ndim(X)}
+        return self._replace(**arrays)
 
 
 class UnitDirections(Sequence):

@@ -9,8 +9,8 @@ forward only: by the complex step, exact to rounding, or where f does not take c
 central differences with an estimated error. An entry that no output depends on (a masked key, a
 padded position) must be exactly 0.
 
-The tolerance comes from measured rounding (see leaf.py), and so does `Report.smallest_fault`, the
-promise that any single entry off by more would have been reported.
+The tolerance comes from measured rounding (see entries.py), and so does `Report.smallest_fault`,
+the promise that any single entry off by more would have been reported.
 """
 
 from contextlib import contextmanager
@@ -21,13 +21,14 @@ from npattn.checking.central import CentralDifference
 from npattn.checking.complex_step import ComplexStep
 from npattn.checking.leaf import check_leaf
 from npattn.checking.naming import axis_words, entry_name
-from npattn.checking.pairs import Pair, flat, random_upstream
+from npattn.checking.pairs import Pair, flat, keeps_keywords, random_upstream
 from npattn.checking.report import Report, Row
 from npattn.trees import tree_map
 
 NUDGES = 3
 
 
+@keeps_keywords
 def gradcheck(f, f_backward, *args, axes=None, seed=0, rtol=1e-12, method="auto",
               max_entries=None, name=None, names=None, **kwargs):
     """Check every gradient that f_backward returns, at the given arguments.
@@ -44,8 +45,10 @@ def gradcheck(f, f_backward, *args, axes=None, seed=0, rtol=1e-12, method="auto"
                    random signs
     name, names    what the report calls f and the arguments; None takes them from f
 
-    Returns a `Report`. What the pair does wrong is a failure in it; what the caller does wrong
-    raises TypeError or ValueError, and exceptions inside f and f_backward pass through.
+    Returns a `Report`. What the pair does wrong is a failure in it, and where f has no derivative
+    it tells of a kink; what the caller does wrong raises TypeError or ValueError, and exceptions
+    inside f and f_backward pass through. A keyword above that f also has, under the same name,
+    raises ValueError: give f its own with functools.partial.
     """
     if method not in ("auto", "complex", "central"):
         raise ValueError(f"method must be 'auto', 'complex' or 'central', got {method!r}")
@@ -57,8 +60,8 @@ def gradcheck(f, f_backward, *args, axes=None, seed=0, rtol=1e-12, method="auto"
     except Misbehaviour as fault:
         return Report(title, "calling it", failures=(str(fault),))
     truth, note = choose_method(method, pair.outputs, pair.leaves, flat(dY), rng)
-    eps, rows = max(np.finfo(leaf.dtype).eps for leaf in pair.leaves), []
-    own = backward_rounding(pair, dY, cache, gradients, rng)
+    eps, rows, kinks = max(np.finfo(leaf.dtype).eps for leaf in pair.leaves), [], []
+    scatter = backward_scatter(pair, dY, cache, gradients, rng)
     for k, (path, got) in enumerate(zip(pair.paths, gradients, strict=True)):
         if got is None:
             rows.append(Row(f"d{path}", 0, pair.leaves[k].size, None, np.inf, False, None, None))
@@ -67,13 +70,15 @@ def gradcheck(f, f_backward, *args, axes=None, seed=0, rtol=1e-12, method="auto"
         def called(index, path=path):
             return entry_name(path, index, words.get(path))
 
-        row, wrong = check_leaf(
-            truth, k, got, called, own_rounding=own[k], rtol=rtol, eps=eps, rng=rng,
+        outcome = check_leaf(
+            truth, k, got, called, scatter=scatter[k], rtol=rtol, eps=eps, rng=rng,
             max_entries=max_entries,
         )
-        rows.append(row)
-        failures += wrong
-    return Report(title, truth.name, tuple(rows), tuple(failures), (note,) if note else ())
+        rows.append(outcome.row)
+        failures += outcome.wrong
+        kinks += outcome.kinks
+    notes = (note,) if note else ()
+    return Report(title, truth.name, tuple(rows), tuple(failures), notes, tuple(kinks))
 
 
 def assert_gradients(f, f_backward, *args, **options):
@@ -106,7 +111,7 @@ def run_backward(pair, rng):
     return dY, cache, gradients, complaints
 
 
-def backward_rounding(pair, dY, cache, gradients, rng):
+def backward_scatter(pair, dY, cache, gradients, rng):
     """How far each gradient array moves when dY does by a last bit or two: the largest change.
 
     That draws the backward's roundings anew, which the truth, being computed another way, does not

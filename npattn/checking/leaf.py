@@ -1,123 +1,145 @@
-"""One gradient array against the truth: its entries one by one, or a sample and then all at once.
+"""One gradient array against the truth: entry by entry, or a sample and then all entries at once.
 
-The tolerance of an entry,  max(rtol · size,  MARGIN · rounding),  follows from the computation in
-hand. A correct backward rounds differently from the truth, but not a hundred times more.
+Entry by entry, (1) of entries.py decides, and its (2) is the promise. The noise in (1) is at least
+
+    scatter   what a nudge to the last bits of dY changes in the gradient
+
+since a backward may round more coarsely than the truth, which is computed another way.
+
+The random-sign test. Where only a sample of the n entries is compared, signs s_i = ±1 are drawn,
+and the derivative along s, which is a single measurement, must be what all entries make it:
+
+    | Σ s_i g_i  −  Σ s_i d_i |  ≤  t                                                  (3)
+
+A fault δ in any one entry moves the left side by |δ|, so (2) holds for entries never looked at.
+Faults δ_i in several move it by Σ s_i δ_i, with mean square Σ δ_i² over the signs: only by rare
+luck do they cancel. Roundings add up in the same way, so the noise of the sum is √n that of an
+entry. Where (3) fails, bisection leads to an entry to look at.
+
+At a kink there is no derivative: such an entry is not compared, and is said not to be; nor does (3)
+say anything of an array that has one.
 """
+
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
-from npattn.checking.complex_step import STEP
 from npattn.checking.derivatives import UnitDirections
-from npattn.checking.report import Entry, Row
-
-MARGIN = 100.0
-VANISHING = np.finfo(np.float64).tiny / STEP  # smaller derivatives underflow when multiplied by h
-DOUBLE = np.finfo(np.float64).eps
+from npattn.checking.entries import DOUBLE, compare, smallest_fault, tolerances
+from npattn.checking.report import Row
 
 
-def check_leaf(truth, k, got, name, *, own_rounding, rtol, eps, rng, max_entries):
-    """Compare the gradient `got` of leaf k with what `truth.measure(k, ...)` says.
+class Outcome(NamedTuple):
+    """What was found about one gradient array."""
 
-    name          turns an index into words; name(()) names the array
-    own_rounding  how much equally good results of this backward differ
-    eps           the machine epsilon of the arithmetic that the backward ran in
+    row: Row
+    wrong: list  # sentences about entries that are wrong
+    kinks: list  # sentences about entries without a derivative
 
-    Returns a `Row` and a list of failures. If max_entries leaves some out, one derivative along
-    random signs sees them all at once; where that is wrong, halving leads to an entry to add.
+
+def check_leaf(truth, k, got, name, *, scatter, rtol, eps, rng, max_entries):
+    """The `Outcome` for `got`, the gradient of leaf k, against `truth.measure(k, directions)`.
+
+    name         turns an index into words; name(()) names the array
+    scatter      as above, in the precision that the backward ran in
+    eps          the machine epsilon of that precision
+    max_entries  the size of the sample; None compares every entry
     """
-    rounding = own_rounding * DOUBLE / eps  # as it would be in double precision
-
-    def among(chosen):
-        found = truth.measure(k, UnitDirections(got.shape, chosen))
-        return found._replace(rounding=max(found.rounding, rounding))
-
+    leaf = Leaf(truth, k, got, name, scatter * DOUBLE / eps, rtol, eps)
     if max_entries is None or max_entries >= got.size:
-        found = among(np.arange(got.size))
-        return compare(found, got, np.arange(got.size), name, tolerances(found, rtol, eps))
+        everything = np.arange(got.size)
+        return leaf.judge(everything, leaf.entries(everything))
     chosen = np.sort(rng.choice(got.size, max_entries, replace=False))
-    signs = rng.choice([-1.0, 1.0], got.shape)
-    whole = truth.measure(k, [signs])
-    rounding = max(rounding, whole.rounding)  # a sample may be calmer than the rest
-    found, flat = among(chosen), got.ravel().astype(np.float64)
-    # Each of the n entries of got brings rounding of its own to their sum.
-    own = max(DOUBLE * np.linalg.norm(flat), np.sqrt(flat.size) * found.rounding)
-    tolerance = tolerances(whole._replace(rounding=own), rtol, eps)[0]
-    total, want = flat @ signs.ravel(), whole.value[0]
-    complaints = []
-    if not abs(total - want) <= tolerance:
-        complaints = [
-            f"the entries of {name(())}, added with random signs, give {total:.9g}, "
-            f"should be {want:.9g}"
-        ]
-        chosen = np.union1d(chosen, _hunt(truth, k, signs, flat))
-        found = among(chosen)
-    row, failures = compare(found, got, chosen, name, tolerances(found, rtol, eps))
-    unseen = float(tolerance + np.fmin(abs(total - want), tolerance))
-    failures = failures or complaints
-    return row._replace(smallest_fault=max(row.smallest_fault, unseen), ok=not failures), failures
+    return _judge_all_at_once(leaf, chosen, rng.choice([-1.0, 1.0], got.size))
 
 
-def tolerances(found, rtol, eps):
-    """How far from `found.value` a correct result may lie, in arithmetic of precision `eps`."""
-    rounding = np.maximum(found.error, found.rounding * eps / DOUBLE)
-    return np.maximum(max(rtol, MARGIN * eps) * found.size, MARGIN * rounding)
+class Leaf(NamedTuple):
+    """A gradient array, and what it takes to judge it."""
+
+    truth: object
+    k: int
+    got: np.ndarray
+    name: Callable
+    noise: float  # of any measurement, at least; in double precision
+    rtol: float
+    eps: float
+
+    def entries(self, chosen):
+        """The `Derivatives` along single entries, given by their flat indices (m,)."""
+        return self._measure(UnitDirections(self.got.shape, chosen))
+
+    def along(self, signs):
+        """Both sums of (3): the number that `got` makes it, and the `Derivatives` it should be."""
+        total = self.got.ravel().astype(np.float64) @ signs
+        return total, self._measure([signs.reshape(self.got.shape)])
+
+    def judge(self, chosen, found):
+        """The `Outcome` for `chosen` entries, which in truth are what was `found`."""
+        smooth, kinks = found.among(found.smooth), chosen[~found.smooth]
+        tolerance = tolerances(smooth, self.rtol, self.eps)
+        row, wrong = compare(smooth, self.got, chosen[found.smooth], self.name, tolerance)
+        return Outcome(row, wrong, [self.kink(kinks)] if kinks.size else [])
+
+    def kink(self, chosen):
+        """A sentence about the entries that are at kinks."""
+        index = np.unravel_index(chosen[0], self.got.shape)
+        count = f" ({chosen.size} such entries)" * (chosen.size > 1)
+        return (
+            f"{self.name(tuple(map(int, index)))}: no derivative here, the slopes to both sides "
+            f"differ; move the input{count}"
+        )
+
+    def _measure(self, directions):
+        found = self.truth.measure(self.k, directions)
+        return found._replace(rounding=max(found.rounding, self.noise))
 
 
-def natural_scale(found):
-    """The largest |value|, or where all are 0 up to rounding, the numbers that cancelled."""
-    largest = np.abs(found.value).max(initial=0.0)
-    doubt = max(found.rounding, found.error.max(initial=0.0))
-    return largest if largest > MARGIN * doubt else found.rounding / DOUBLE or 1.0
+def _judge_all_at_once(leaf, chosen, signs):
+    """The `Outcome` for all entries by (3), and for the flat indices `chosen` by (1)."""
+    total, whole = leaf.along(signs)
+    [smooth], [want] = whole.smooth, whole.value
+
+    def gap(some):
+        """How far (3) is from holding for some of the entries, or how sharp their kink is."""
+        total, found = leaf.along(some)
+        return abs(total - found.value[0]) if smooth else found.kink[0]
+
+    leaf = leaf._replace(noise=whole.rounding)  # a sample may be calmer than the rest
+    found = leaf.entries(chosen)
+    noise = max(DOUBLE * np.linalg.norm(leaf.got), np.sqrt(signs.size) * found.rounding)
+    [tolerance] = tolerances(whole._replace(rounding=noise), leaf.rtol, leaf.eps)
+    error = abs(total - want)
+    if smooth and error <= tolerance:
+        row, wrong, kinks = leaf.judge(chosen, found)
+    else:
+        at = _bisection(signs, gap)
+        chosen = np.union1d(chosen, at)
+        row, wrong, kinks = leaf.judge(chosen, leaf.entries(chosen))
+        if not smooth:
+            kinks = kinks or [leaf.kink(at)]
+        elif not kinks:
+            wrong = wrong or [
+                f"the entries of {leaf.name(())}, added with random signs, give {total:.9g}, "
+                f"should be {want:.9g}"
+            ]
+    unseen = np.inf if kinks else smallest_fault(error, tolerance)
+    row = row._replace(smallest_fault=max(row.smallest_fault, unseen), ok=not wrong)
+    return Outcome(row, wrong, kinks)
 
 
-def compare(found, got, chosen, name, tolerance):
-    """The `Row` of the chosen entries, and one sentence about the wrong ones, if any."""
-    values = got.ravel()[chosen].astype(np.float64)
-    error = np.abs(values - found.value)
-    haunted = ~found.moves & ~(np.abs(values) < VANISHING)
-    wrong = ~(error <= tolerance) | haunted
-    want = np.full(got.size, np.nan)
-    want[chosen] = found.value
-    smallest = float(np.max(tolerance + np.fmin(error, tolerance), initial=0.0))
-    row = Row(
-        path=name(()), checked=chosen.size, total=got.size, worst=None, smallest_fault=smallest,
-        ok=not wrong.any(), got=got, want=want.reshape(got.shape),
-    )
-    if not chosen.size:
-        return row, []
-    ranked = np.flatnonzero(wrong) if wrong.any() else np.arange(chosen.size)
-    i = ranked[np.argmax(np.nan_to_num(error[ranked], nan=np.inf))]
-    index = tuple(int(j) for j in np.unravel_index(chosen[i], got.shape))
-    relative = float(error[i] / natural_scale(found))
-    worst = Entry(name(index), index, float(values[i]), float(found.value[i]), relative)
-    row = row._replace(worst=worst)
-    if not wrong.any():
-        return row, []
-    sentence = str(worst)
-    if haunted[i]:
-        sentence = f"{worst.where} is {worst.got:.3g}, must be exactly 0: no output depends on it"
-    return row, [sentence + _others(values, found.value, wrong)]
+def _bisection(signs, gap):
+    """The flat index (1,) of one entry: of two halves, follow the one with the larger gap.
 
+    gap  takes signs (n,) of which some have been set to 0
+    """
 
-def _others(got, want, wrong):
-    """How many more are wrong, and whether all of them by one factor."""
-    if wrong.sum() == 1:
-        return ""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = got[wrong] / want[wrong]
-    same = np.isfinite(ratios).all() and np.ptp(ratios) < 1e-6 * np.abs(ratios).max()
-    return f"; {wrong.sum()} of {wrong.size} entries are wrong" + ", all by this ratio" * bool(same)
+    def gap_in(half):
+        some = np.zeros_like(signs)
+        some[half] = signs[half]
+        return np.nan_to_num(gap(some), nan=np.inf)
 
-
-def _hunt(truth, k, signs, flat):
-    """The flat index of a wrong entry: of two halves, follow the one that disagrees more."""
-    suspects = np.arange(flat.size)
+    suspects = np.arange(signs.size)
     while suspects.size > 1:
-        halves = np.array_split(suspects, 2)
-        gaps = []
-        for half in halves:
-            direction = np.zeros(signs.shape)
-            direction.flat[half] = signs.flat[half]
-            gaps.append(abs(flat[half] @ signs.flat[half] - truth.measure(k, [direction]).value[0]))
-        suspects = halves[np.argmax(np.nan_to_num(gaps, nan=np.inf))]
+        suspects = max(np.array_split(suspects, 2), key=gap_in)
     return suspects

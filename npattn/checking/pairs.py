@@ -7,11 +7,13 @@ What every checker needs to know of the convention, and says only here:
 
 Differentiable are the positional arguments that are float arrays, or trees of float arrays only.
 Integers, booleans, None, Python numbers, configurations and all keyword arguments are held fixed.
+Float arrays in a list or a dict are neither: who passes them means something, so they are refused.
 A numpy Generator among the arguments is copied afresh for each call, so that dropout draws the
 same units every time. Arguments are handed over as read-only copies.
 """
 
 import copy
+import functools
 import inspect
 
 import numpy as np
@@ -86,13 +88,32 @@ class Pair:
 
 def argument_names(f, count):
     """The names of the first `count` positional parameters of f, as its signature gives them."""
-    try:
-        parameters = list(inspect.signature(f).parameters.values())
-    except (TypeError, ValueError):  # some compiled functions do not tell
-        parameters = []
+    parameters = _parameters(f).values()
     names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     rest = next((p.name for p in parameters if p.kind == p.VAR_POSITIONAL), "args")
     return (names + [f"{rest}[{i}]" for i in range(count - len(names))])[:count]
+
+
+def keeps_keywords(checker):
+    """Decorator for checker(f, f_backward, *args, **keywords), which keeps some for itself.
+
+    Raises ValueError where such a keyword is given although f waits for one of that name, too.
+    """
+    kept = inspect.signature(checker).parameters
+    kept = {name for name, p in kept.items() if p.kind == p.KEYWORD_ONLY}
+
+    @functools.wraps(checker)
+    def checked(f, f_backward, *args, **keywords):
+        bound = f.keywords if isinstance(f, functools.partial) else {}
+        waiting = _parameters(f).keys() - argument_names(f, len(args)) - bound.keys()
+        for name in sorted(keywords.keys() & kept & waiting):
+            raise ValueError(
+                f"{checker.__name__} and f both have a parameter {name}, and {keywords[name]!r} "
+                f"would not reach f: give it by position, or as functools.partial(f, {name}=...)"
+            )
+        return checker(f, f_backward, *args, **keywords)
+
+    return checked
 
 
 def flat(tree):
@@ -117,7 +138,19 @@ def random_upstream(Y, rng):
     return tree_map(draw, Y)
 
 
+def _parameters(f):
+    try:
+        return inspect.signature(f).parameters
+    except (TypeError, ValueError):  # some compiled functions do not tell
+        return {}
+
+
 def _differentiable(arg, name):
+    if isinstance(arg, (list, dict)) and _holds_floats(arg):
+        raise TypeError(
+            f"{name} is a {type(arg).__name__} that holds float arrays; make it a NamedTuple or a "
+            "tuple to have them differentiated, or a keyword argument to hold them fixed"
+        )
     if not isinstance(arg, (np.ndarray, tuple)):
         return False
     kinds = {
@@ -129,6 +162,13 @@ def _differentiable(arg, name):
     if not kinds <= {"f4", "f8"}:
         raise TypeError(f"{name} must hold only float32 or float64 arrays, got {sorted(kinds)}")
     return True
+
+
+def _holds_floats(value):
+    """Whether there is a float array in lists, dicts and tuples, however nested."""
+    if isinstance(value, (list, tuple, dict)):
+        return any(map(_holds_floats, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, np.ndarray) and value.dtype.kind == "f"
 
 
 def _fixed(value):

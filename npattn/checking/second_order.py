@@ -15,13 +15,14 @@ import numpy as np
 from npattn.checking.central import CentralDifference
 from npattn.checking.complex_step import OTHER_STEPS, STEP
 from npattn.checking.derivatives import Derivatives
+from npattn.checking.entries import DOUBLE, compare, tolerances
 from npattn.checking.gradcheck import Misbehaviour, run_backward, title_of
-from npattn.checking.leaf import DOUBLE, compare, tolerances
-from npattn.checking.pairs import Pair, flat
+from npattn.checking.pairs import Pair, flat, keeps_keywords
 from npattn.checking.report import Report
 from npattn.trees import tree_leaves, tree_map
 
 
+@keeps_keywords
 def hessian_vector_product(f, f_backward, *args, dY, direction, **kwargs):
     """H v: how the gradients of Σ dY·f change as the arguments move along `direction`.
 
@@ -38,6 +39,7 @@ def hessian_vector_product(f, f_backward, *args, dY, direction, **kwargs):
     return tree_map(lambda g: np.imag(g) / STEP, _backward(pair, dY, moves, STEP))
 
 
+@keeps_keywords
 def gradcheck_second_order(f, f_backward, *args, seed=0, rtol=1e-12, name=None, names=None,
                            **kwargs):
     """Check the Hessian that complex steps through f and f_backward give.

@@ -38,7 +38,8 @@ cases(rng)      {what is special: arguments of the forward}, or of the function 
 HINTS           three, each saying more.
 DERIVATION      Markdown with TeX, its steps marked **1.**, **2.**, …
 mistaken        (made, *arguments): the reference's steps, with the mistakes whose ids are in the
-                set `made`. Any two may be made together; one that can only raise may raise.
+                set `made`. Any two may be made together; one that can only raise may raise, and
+                where it depends on the writing what comes out, it raises steps.Unsettled.
 MISTAKES        {id: (step of the derivation, what was probably done and why it is wrong)}. Two
                 mistakes that give the same numbers are one.
 

@@ -20,6 +20,11 @@ class Trouble(NamedTuple):
         """Whether the stub is still there."""
         return self.error == "NotImplementedError"
 
+    @property
+    def unsettled(self):
+        """Whether a mistake may do anything here: see steps.Unsettled."""
+        return self.error == "Unsettled"
+
 
 def call(function, trial, answer):
     """The arrays that `function` returns, one for each name in `answer`; or a `Trouble`."""

@@ -13,7 +13,7 @@ from itertools import combinations
 from typing import NamedTuple
 
 from npattn.exercises.answers import Trouble, call, close
-from npattn.exercises.facts import facts_about
+from npattn.exercises.facts import facts_about, right_by_axes
 from npattn.exercises.trials import trials
 
 
@@ -40,26 +40,32 @@ class Diagnosis(NamedTuple):
 
 def diagnose(exercise, seed, outcomes):
     """The `Diagnosis` of wrong `outcomes`, one for each of `trials(exercise, seed)`."""
-    compared = sum(not isinstance(outcome, Trouble) for outcome in outcomes)
+    compared = _compared(outcomes, outcomes)
     if not compared:
         return Diagnosis((), (), 0)
     explain = partial(_explain, exercise, seed, outcomes)
-    everything = range(len(exercise.answer))
-    if _same(outcomes, predictions(exercise, seed, ()), everything):
+    everything, truths = range(len(exercise.answer)), predictions(exercise, seed, ())
+    if _same(outcomes, truths, everything):
         return Diagnosis((), ("The formula is right, but digits get lost on the way.",), compared)
     sets = explain(everything)
     if sets:
+        compared = _compared(outcomes, predictions(exercise, seed, sets[0]))
         return Diagnosis((Explanation("", sets),), (), compared)
+    pairs = zip(outcomes, truths, strict=True)
+    right = [_same([found], [truth], everything) for found, truth in pairs]
+    by_axes = right_by_axes(exercise, trials(exercise, seed), right)
     explanations, facts = [], []
     for k, name in enumerate(exercise.answer):
-        if _right_where_it_ran(exercise, seed, outcomes, k):
+        if _right_where_it_ran(outcomes, truths, k):
             if compared < len(outcomes):
-                facts += facts_about(exercise, trials(exercise, seed), outcomes, k)
+                facts += facts_about(exercise, trials(exercise, seed), outcomes, k, by_axes)
             continue
         sets = explain([k]) if len(exercise.answer) > 1 else ()
-        explanations += [Explanation(name, sets)] if sets else []
-        facts += facts_about(exercise, trials(exercise, seed), outcomes, k) if not sets else []
-    return Diagnosis(tuple(explanations), tuple(facts), compared)
+        if sets:
+            explanations.append(Explanation(name, sets))
+        else:
+            facts += facts_about(exercise, trials(exercise, seed), outcomes, k, by_axes)
+    return Diagnosis(tuple(explanations), tuple(dict.fromkeys(facts)), compared)
 
 
 @lru_cache(maxsize=2**14)
@@ -84,6 +90,8 @@ def _explain(exercise, seed, outcomes, arrays):
 def _same(outcomes, others, arrays):
     """Whether two functions did the same in every trial, as far as `arrays` tell."""
     for found, other in zip(reversed(outcomes), reversed(others), strict=True):  # large ones first
+        if isinstance(other, Trouble) and other.unsettled:
+            continue
         if isinstance(found, Trouble) or isinstance(other, Trouble):
             if type(found) is not type(other) or found.error != other.error:
                 return False
@@ -92,9 +100,15 @@ def _same(outcomes, others, arrays):
     return True
 
 
-def _right_where_it_ran(exercise, seed, outcomes, k):
+def _compared(outcomes, others):
+    """In how many trials both functions gave numbers."""
+    pairs = zip(outcomes, others, strict=True)
+    return sum(not any(isinstance(result, Trouble) for result in pair) for pair in pairs)
+
+
+def _right_where_it_ran(outcomes, truths, k):
     """Whether array k needs no explanation, whatever is wrong beside it."""
-    pairs = zip(outcomes, predictions(exercise, seed, ()), strict=True)
+    pairs = zip(outcomes, truths, strict=True)
     return all(_equal(X[k], Y[k]) for X, Y in pairs if not isinstance(X, Trouble))
 
 

@@ -34,8 +34,8 @@ class Case(NamedTuple):
         return ~close(self.got, self.want)
 
 
-def facts_about(exercise, trials, outcomes, k):
-    """Sentences about array k of the answer."""
+def facts_about(exercise, trials, outcomes, k, by_axes):
+    """Sentences about array k of the answer; `by_axes` is what `right_by_axes` says of it all."""
     name, words = list(exercise.answer.items())[k]
     cases = []
     for trial, outcome in zip(trials, outcomes, strict=True):
@@ -45,13 +45,33 @@ def facts_about(exercise, trials, outcomes, k):
             cases.append(Case(name, words.split(), outcome[k] * 1.0, want, wants, inputs))
     bad = [case for case in cases if not case.shaped or case.wrong.any()]
     if not bad:
-        return [f"{name} is right in every case that ran."]
+        return by_axes or [f"{name} is right in every case that ran."]
     known, told = (WHOLE, PARTS) if all(case.shaped for case in bad) else (SHAPELESS, ())
     whole = next(filter(None, (fact(name, bad) for fact in known)), None)
-    sentences = [whole] if whole else [fact(name, bad) for fact in told]
-    if len(bad) < len(cases):
+    sentences = [whole] if whole else [*(fact(name, bad) for fact in told), *by_axes]
+    if len(bad) < len(cases) and (whole or not by_axes):
         sentences.append(f"{name} is right in {len(cases) - len(bad)} of {len(cases)} cases.")
     return [sentence for sentence in sentences if sentence]
+
+
+def right_by_axes(exercise, trials, right):
+    """[a sentence] if the number of axes of the first argument decides where all is right, else [].
+
+    right  a bool for each trial
+    """
+    inputs = [trial.inputs(exercise.reference)[0] for trial in trials]
+    good, bad = (
+        {np.ndim(X) for (_, X), each in zip(inputs, right, strict=True) if each == wanted}
+        for wanted in (True, False)
+    )
+    if not good or good & bad:
+        return []
+    here, there = (" or ".join(map(str, sorted(ndims))) for ndims in (good, bad))
+    return [
+        f"All is right where {inputs[0][0]} has {here} axes, and never where it has {there}. Axes "
+        "counted from the front (axis=0, transpose(1, 0, 2)) are not the same ones there, and .T "
+        "reverses them all: count from the end (axis=-1, swapaxes(-1, -2))."
+    ]
 
 
 def _all_are(cases, make):
@@ -73,6 +93,16 @@ def _another(name, cases):
 def _transposed(name, cases):
     if _all_are(cases, lambda case: case.want.swapaxes(-1, -2) if case.want.ndim > 1 else None):
         return f"{name} is the transpose of what it should be, number for number."
+    return None
+
+
+def _not_broadcast(name, cases):
+    try:
+        pairs = [(np.broadcast_to(case.got, case.want.shape), case.want) for case in cases]
+    except ValueError:
+        return None
+    if all(close(got, want).all() for got, want in pairs):
+        return f"{name} holds the right numbers, but np.broadcast_to its full shape is missing."
     return None
 
 
@@ -208,9 +238,9 @@ def _one_line(name, cases):
     return f"In the largest case that fails, {count} entries of {name} are wrong, by many factors."
 
 
-SHAPELESS = (_another, _transposed)
+SHAPELESS = (_another, _transposed, _not_broadcast)
 WHOLE = (
-    *SHAPELESS, _not_finite, _all_zero, _negated, _complemented, _scaled, _rearranged, _shifted,
-    _rows_scaled,
+    _another, _transposed, _not_finite, _all_zero, _negated, _complemented, _scaled, _rearranged,
+    _shifted, _rows_scaled,
 )
 PARTS = (_forbidden, _one_line)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from npattn.checking.leaf import tolerances
+from npattn.checking.entries import tolerances
 from npattn.checking.report import Entry
 from npattn.exercises.answers import Trouble, call
 from npattn.exercises.diagnosis import diagnose
@@ -96,7 +96,8 @@ def entry_name(name, index, words):
 
 def _precision_notes(dress, answers):
     """A solution may change the precision of its inputs, but should know it."""
-    cause = " np.sqrt(n) of an integer can do that, math.sqrt(n) cannot." * (dress == SINGLE)
+    cause = " A NumPy number (np.sqrt(n), mask.sum()) or a table in float64 can do that."
+    cause *= dress == SINGLE
     return tuple(
         f"{answer.name} comes out as {answer.got.dtype} where {dress} goes in.{cause}"
         for answer in answers

@@ -28,7 +28,14 @@ SCALE = {
     ),
     "scale twice": "The factor 1/√Dk is there twice.",
     "width of V": "The scale is 1/√Dv; it should be 1/√Dk, from the width of queries and keys.",
+    "number of keys": (
+        "The scale is 1/√Tk, from the number of keys; it should be 1/√Dk, from their width."
+    ),
 }
+
+
+class Unsettled(Exception):
+    """Raised by `mistaken` in a case where a mistake may return anything, or raise anything."""
 
 
 def at(step, words):
@@ -49,4 +56,5 @@ def softmax_backward(made, dP, P):
 def scale(made, Q, V):
     """1/√Dk, with the mistakes of SCALE."""
     power = 0.0 if "scale left out" in made else 1.0 if "scale twice" in made else 0.5
-    return (V if "width of V" in made else Q).shape[-1] ** -power
+    width = V.shape[-2] if "number of keys" in made else Q.shape[-1]
+    return (V.shape[-1] if "width of V" in made else width) ** -power

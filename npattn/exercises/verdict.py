@@ -132,8 +132,8 @@ def _explained(explanation, verdict):
         ("this mistake gives", "no other single known mistake gives them")
     )
     compared, total = verdict.diagnosis.compared, verdict.failure.total
-    ran = f"the {compared} of {total} cases that ran"
-    cases = f"all {total} cases" if compared == total else ran
+    some = f"the {compared} of {total} cases that can be compared"
+    cases = f"all {total} cases" if compared == total else some
     found = f"Your numbers are exactly those that {these}, in {cases}; {others}."
     return f"{start}: {texts[0]}\n{found}"
 

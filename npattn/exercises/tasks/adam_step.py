@@ -116,6 +116,8 @@ def mistaken(made, p, g, m, v, steps, lr, beta1, beta2, eps):
     m = beta1 * m + new1 * g
     v = beta2 * v + new2 * (g if "not squared" in made else g * g)
     t = steps + ("steps for t" not in made)
+    if "at least 1" in made:
+        t = max(steps, 1)
     none = "no correction" in made
     top, under = old if "old means" in made else (m, v)
     mhat = top if none or "m not corrected" in made else np.divide(top, 1.0 - beta1**t)
@@ -123,6 +125,8 @@ def mistaken(made, p, g, m, v, steps, lr, beta1, beta2, eps):
     inside, outside = (eps, 0.0) if "eps inside" in made else (0.0, eps)
     if "eps left out" in made:
         inside = outside = 0.0
+    if "eps not corrected" in made:
+        outside = outside / np.sqrt(1.0 - beta2**t)
     root = vhat + inside if "no root" in made else np.sqrt(vhat + inside)
     change = lr * mhat / (root + outside)
     p = p + change if "uphill" in made else p - change
@@ -140,10 +144,20 @@ MISTAKES = {
         "The correction counts only the steps before this one. The present one counts as well: t = "
         "steps + 1.",
     ),
+    "at least 1": (
+        3,
+        "The first two steps count as step 1, as by max(steps, 1), and every later one is behind "
+        "by one. The present step counts as well: t = steps + 1.",
+    ),
     "corrected means kept": (
         4,
         "m̂ and v̂ were returned as the means. The next step would correct them a second time; "
         "return m and v.",
+    ),
+    "eps not corrected": (
+        5,
+        "ε was added to √v, and the correction applied to their sum, as where it is drawn into the "
+        "learning rate. It should be added to the corrected root √v̂.",
     ),
     "eps inside": (5, "ε stands under the root; it should be added to √v̂."),
     "eps left out": (5, "ε is missing: where a gradient is 0 from the start, the step is 0/0."),

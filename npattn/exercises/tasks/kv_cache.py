@@ -24,6 +24,7 @@ import math
 import numpy as np
 
 from npattn.exercises.drawing import draw
+from npattn.exercises.steps import Unsettled
 
 ANSWER = {"o": "query dim", "K": "key dim", "V": "key dim"}
 
@@ -117,7 +118,10 @@ def mistaken(made, x, K, V, Wq, Wk, Wv):
     new_K = np.concatenate([K, k][::first], axis=-2)
     new_V = np.concatenate([V, v][::first], axis=-2)
     seen_K, seen_V = (K, V) if "not itself" in made else (new_K, new_V)
-    width = x.shape[-1] if "width of x" in made else 1 if "no scale" in made else K.shape[-1]
+    if not seen_K.shape[-2]:
+        raise Unsettled("softmax over no keys")
+    width = (V if "width of V" in made else K).shape[-1]
+    width = x.shape[-1] if "width of x" in made else 1 if "no scale" in made else width
     q = x if "query not projected" in made else x @ Wq
     S = q @ seen_K.swapaxes(-1, -2) / math.sqrt(width)
     if "upper left" in made:
@@ -145,6 +149,9 @@ MISTAKES = {
         3,
         "The scores are divided by the root of the token's width; it should be √Dk, the width of "
         "queries and keys.",
+    ),
+    "width of V": (
+        3, "The scores are divided by √Dv; it should be √Dk, the width of queries and keys.",
     ),
     "no scale": (3, "The scores lack the factor 1/√Dk."),
     "query not projected": (3, "The token itself was used as the query; it should be x Wq."),

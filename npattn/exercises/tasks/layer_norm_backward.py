@@ -116,10 +116,11 @@ def mistaken(made, dY, cache):
     D = dY.shape[-1] - ("n minus 1" in made)
     if "sums" in made:
         D = 1
-    dXhat = dY if "gain left out" in made else dY * gain
+    late = "gain after the means" in made
+    dXhat = dY if late or "gain left out" in made else dY * gain
     keep = "no keepdims" not in made
     mean = dXhat.sum(axis=axis, keepdims=keep) / D
-    slope = (dXhat * Xhat).sum(axis=axis, keepdims=keep) / D
+    slope = (dXhat * Xhat).sum(axis=axis, keepdims=keep) / (D - ("unbiased variance" in made))
     if "mean held fixed" in made:
         mean = 0.0
     if "variance held fixed" in made:
@@ -129,7 +130,11 @@ def mistaken(made, dY, cache):
         dX = dX * rstd
     if "divided by rstd" in made:
         dX = dX / rstd**2
+    if late:
+        dX = dX * gain
     dgain = dY if "dgain without Xhat" in made else dY * Xhat
+    if "first axis only" in made:
+        leading = 0
     if "not summed" in made:
         return dX, dgain, dY
     if "means over rows" in made:
@@ -153,12 +158,22 @@ MISTAKES = {
     ),
     "n minus 1": (
         2,
-        "The corrections were divided by D − 1. Layer normalization takes the biased variance; all "
-        "means are over D.",
+        "Both corrections were divided by D − 1. Layer normalization takes the biased variance; "
+        "all means are over D.",
+    ),
+    "unbiased variance": (
+        3,
+        "The correction for the variance was divided by D − 1. Layer normalization divides the "
+        "variance by D.",
     ),
     "sums": (4, "The corrections are sums over the row; both should be means, with 1/D."),
     "gain left out": (
         1, "dY was used where dX̂ = dY ⊙ gain belongs: the gain was not undone.",
+    ),
+    "gain after the means": (
+        1,
+        "dX was multiplied by the gain at the end. It belongs to dX̂ = dY ⊙ gain, before the means "
+        "are taken: each entry of the row has a gain of its own.",
     ),
     "rstd left out": (4, "The factor rstd in front is missing: the row was scaled by it."),
     "divided by rstd": (4, "dX was divided by rstd, and should be multiplied by it."),
@@ -167,6 +182,11 @@ MISTAKES = {
         1,
         "dgain and dbias still have an entry for each row. Rows share gain and bias, so their "
         "gradients are sums over all rows.",
+    ),
+    "first axis only": (
+        1,
+        "dgain and dbias were summed over the first axis, `axis=0`, which is right for matrices. "
+        "All axes but the last hold rows, however many there are.",
     ),
     "means over rows": (
         1, "dgain and dbias are means over the rows. What is shared collects a sum.",

@@ -19,6 +19,7 @@ import math
 import numpy as np
 
 from npattn.exercises.drawing import draw, draw_mask
+from npattn.exercises.steps import Unsettled
 
 ANSWER = {"P": "query key"}
 
@@ -57,6 +58,8 @@ def cases(rng):
     stray[:, -1] = np.nan, np.inf, -np.inf
     kept = draw_mask(rng, 3, 4)
     kept[:, -1] = False
+    low = draw(rng, 2, 3)
+    low[[0, 1], [2, 0]] = -3e38  # the lowest float32 is -3.4e38
     return {
         "one query, the last key forbidden": (draw(rng, 1, 3), one),
         "a query that may attend to nothing": (draw(rng, 3, 4), draw_mask(rng, 3, 4)),
@@ -65,6 +68,7 @@ def cases(rng):
         "forbidden scores far above the rest": (
             draw(rng, 3, 4) + np.array([0.0, 0.0, 0.0, 900.0]), kept,
         ),
+        "allowed scores near -3e38": (low, low < -1e38),
         "every axis of another length": (draw(rng, 2, 3, 4, 5), draw_mask(rng, 2, 3, 4, 5)),
     }
 
@@ -82,7 +86,7 @@ DERIVATION = r"""
 **1.** A forbidden key shall have weight 0 and no part in the sum. $e^{-\infty} = 0$, so give it the
 score $-\infty$ and use the ordinary softmax. Writing over the score, not adding to it or
 multiplying it, also removes NaN and inf. A large negative number is no substitute: a row of nothing
-but such numbers has the same weight for each forbidden key.
+but such numbers has the same weight for each forbidden key, and an allowed score may be lower yet.
 
 **2.** Subtract the largest allowed score, so that no exponential exceeds 1.
 
@@ -96,13 +100,17 @@ def mistaken(made, S, mask):
     if "polarity" in made:
         mask = ~mask
     axis = -2 if "wrong axis" in made else -1
-    masked = np.where(mask, S, -1e9 if "large number" in made else -np.inf)
+    low = -1e9 if made & {"large number", "large number, then mask"} else -np.inf
+    low = np.finfo(S.dtype).min if "lowest number" in made else low
+    masked = np.where(mask, S, low)
     if "scores times mask" in made:
         masked = S * mask
     if "mask after" in made:
         masked = S
+        if not np.isfinite(S).all():
+            raise Unsettled("np.where(mask, P, 0) and P * mask differ")
     if "bias added" in made:
-        masked = S + np.where(mask, 0.0, -np.inf)
+        masked = S + np.where(mask, 0.0, low)
     top = masked.max(axis=axis, keepdims=True)
     top = top if "dead row" in made else np.where(top == -np.inf, 0.0, top)
     E = np.exp(masked - (0.0 if "no shift" in made else top))
@@ -113,7 +121,7 @@ def mistaken(made, S, mask):
         P = P / P.sum(axis=axis, keepdims=True) * mask
         Z = P.sum(axis=axis, keepdims=True)
         return P / np.where((Z == 0.0) & ("dead row" not in made), 1.0, Z)
-    if "mask after" in made:
+    if made & {"mask after", "large number, then mask"}:
         return np.where(mask, P, 0.0)
     if "mask at the end" in made:
         P = np.where(mask, np.exp(S - S.max(axis=axis, keepdims=True)), 0.0)
@@ -152,6 +160,16 @@ MISTAKES = {
         1,
         "A large negative number stands for −inf. Where a query may attend to nothing, all its "
         "scores are then equal, and it attends to everything alike.",
+    ),
+    "large number, then mask": (
+        1,
+        "A large negative number stands for −inf, and the weights were masked once more. That "
+        "helps a query that may attend to nothing, but allowed scores below that number are lost.",
+    ),
+    "lowest number": (
+        1,
+        "The lowest float stands for −inf. It lies below every score, but where a query may attend "
+        "to nothing, all its scores are then equal, and it attends to everything alike.",
     ),
     "dead row": (
         3,

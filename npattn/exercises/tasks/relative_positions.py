@@ -114,6 +114,10 @@ def mistaken(made, dS, cache):
         distance = distance + 1
     near = np.abs(distance) <= c
     rows = np.clip(distance, -c, c) + c
+    if "not clipped" in made:
+        rows = distance + c
+    if "wrapped" in made:
+        rows = (distance + c) % len(A)
     far = near[..., None] if "far pairs dropped" in made else 1.0
     dQ = np.einsum("...ij,ijd->...id", dS, A[rows] * far)
     pairs = dS.reshape(-1, Tq, Tk, 1) * Q.reshape(-1, Tq, 1, Q.shape[-1])
@@ -152,6 +156,16 @@ MISTAKES = {
         1, "The distance has the wrong sign, i − j: it is j − i, positive for keys to the right.",
     ),
     "one row off": (1, "The rows are one too high: distance 0 belongs to row c."),
+    "not clipped": (
+        1,
+        "The distances were not clipped to −c … c. NumPy counts negative rows from the end of the "
+        "table, and rows beyond it are an error.",
+    ),
+    "wrapped": (
+        1,
+        "Distances beyond c start again at the other end of the table. They should be clipped: all "
+        "keys far to the right share the last row.",
+    ),
     "far pairs dropped": (
         4, "Pairs further apart than c were left out. They use the first and the last row.",
     ),

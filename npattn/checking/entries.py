@@ -1,0 +1,93 @@
+"""Entries of a gradient against the truth, one by one, and the promise that follows.
+
+An entry g passes if it lies no further from the true d than a correct one may:
+
+    e = |g − d|  ≤  t        t = max(rtol · size,  MARGIN · noise)                     (1)
+
+size   the sum of the absolute contributions to d; a sum loses digits in proportion to it
+noise  how far apart two correct results may lie: what another step changes in the truth
+       (`Derivatives.rounding`), or what its method is unsure of (`Derivatives.error`)
+
+Both are measured in the computation at hand. A correct backward rounds differently from the truth,
+but not MARGIN = 100 times more.
+
+The promise. Were an entry that passes off by δ more, its error would be |δ| − e at least, which
+exceeds t and is reported as soon as
+
+    |δ|  >  t + e                                                                      (2)
+
+The largest t + e of an array, at most 2 t, is its smallest fault. An entry that no output depends
+on, such as a masked key, must be exactly 0, whatever t is.
+"""
+
+import numpy as np
+
+from npattn.checking.complex_step import STEP
+from npattn.checking.report import Entry, Row
+
+MARGIN = 100.0
+VANISHING = np.finfo(np.float64).tiny / STEP  # smaller derivatives underflow when multiplied by h
+DOUBLE = np.finfo(np.float64).eps
+
+
+def tolerances(found, rtol, eps):
+    """t of (1) for each of the `Derivatives` found, in arithmetic of machine epsilon `eps`."""
+    noise = np.maximum(found.error, found.rounding * eps / DOUBLE)
+    return np.maximum(max(rtol, MARGIN * eps) * found.size, MARGIN * noise)
+
+
+def smallest_fault(error, tolerance):
+    """The largest t + e of (2). An error above its tolerance is reported, and counts as that."""
+    return float(np.max(tolerance + np.fmin(error, tolerance), initial=0.0))
+
+
+def compare(found, got, chosen, name, tolerance):
+    """Judge the entries of `got` at the flat indices `chosen` (m,).
+
+    found, tolerance  the `Derivatives` (m,) that they should be, and t (m,)
+    name              turns an index into words; name(()) names the array
+
+    Returns a `Row`, and one sentence about what is wrong, if anything is: [] or [sentence].
+    """
+    values = got.ravel()[chosen].astype(np.float64)
+    error = np.abs(values - found.value)
+    must_be_zero = ~found.moves
+    wrong = ~(error <= tolerance) | (must_be_zero & ~(np.abs(values) < VANISHING))
+    want = np.full(got.size, np.nan)
+    want[chosen] = found.value
+    row = Row(
+        path=name(()), checked=chosen.size, total=got.size, worst=None,
+        smallest_fault=smallest_fault(error, tolerance), ok=not wrong.any(),
+        got=got, want=want.reshape(got.shape),
+    )
+    if not chosen.size:
+        return row, []
+    ranked = np.flatnonzero(wrong) if wrong.any() else np.arange(chosen.size)
+    i = ranked[np.argmax(np.nan_to_num(error[ranked], nan=np.inf))]
+    index = tuple(int(j) for j in np.unravel_index(chosen[i], got.shape))
+    relative = float(error[i] / natural_scale(found))
+    worst = Entry(name(index), index, float(values[i]), float(found.value[i]), relative)
+    row = row._replace(worst=worst)
+    if not wrong.any():
+        return row, []
+    sentence = str(worst)
+    if must_be_zero[i]:
+        sentence = f"{worst.where} is {worst.got:.3g}, must be exactly 0: no output depends on it"
+    return row, [sentence + _others(values, found.value, wrong)]
+
+
+def natural_scale(found):
+    """The largest |value|, or where all are 0 up to rounding, the numbers that cancelled."""
+    largest = np.abs(found.value).max(initial=0.0)
+    doubt = max(found.rounding, found.error.max(initial=0.0))
+    return largest if largest > MARGIN * doubt else found.rounding / DOUBLE or 1.0
+
+
+def _others(got, want, wrong):
+    """How many more are wrong, and whether all of them by one factor."""
+    if wrong.sum() == 1:
+        return ""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = got[wrong] / want[wrong]
+    same = np.isfinite(ratios).all() and np.ptp(ratios) < 1e-6 * np.abs(ratios).max()
+    return f"; {wrong.sum()} of {wrong.size} entries are wrong" + ", all by this ratio" * bool(same)
