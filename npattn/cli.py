@@ -1,4 +1,7 @@
-"""The command line: `npattn COMMAND …`. Exit code 0 is success, 1 a failed check, 2 bad input."""
+"""The command line: `npattn COMMAND …`.
+
+Exit code 0 is success, 1 a failed check, 2 what cannot be done, 130 Ctrl-C.
+"""
 
 import argparse
 import importlib
@@ -22,19 +25,21 @@ def main(arguments=None):
         with warnings.catch_warnings():
             warnings.showwarning = partial(_say, options.command)
             return options.run(options)
-    except InputError as error:
-        print(f"npattn {options.command}: {error}", file=sys.stderr)
-        return 2
     except BrokenPipeError:  # the reader, `head` for instance, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except InputError as error:
+        code, message = 2, error
+    except OSError as error:  # a disk that is full, a folder that is somebody else's
+        code, message = 2, f"{error.filename}: {error.strerror}" if error.filename else error
     except KeyboardInterrupt as interrupt:
-        print(f"npattn {options.command}: {interrupt or 'interrupted'}", file=sys.stderr)
-        return 130
+        code, message = 130, str(interrupt) or "interrupted"
+    _say(options.command, message)
+    return code
 
 
 def _say(command, message, *_, **__):
-    """A warning as one line, without the place in the code that Python would add."""
+    """One line; of a warning without the place in the code that Python would add."""
     print(f"npattn {command}: {message}", file=sys.stderr)
 
 

@@ -200,7 +200,7 @@ def test_adapt_prints_the_table_of_the_results_it_writes(tiny, tmp_path, monkeyp
     ("arguments", "message"),
     [
         (["--out", "results.txt"], "must end in .json"),
-        (["--out", "nowhere/results.json"], "folder nowhere does not exist"),
+        (["--out", "nowhere/results.json"], "there is no folder nowhere"),
         (["--out", "results.json", "--seeds", "1", "1"], "must be different numbers from 0"),
         (["--out", "results.json", "--seeds", "-1"], "must be different numbers from 0"),
     ],

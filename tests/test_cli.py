@@ -3,13 +3,14 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from npattn.cli import COMMANDS, main
 from npattn.commands.demo import BUILT_IN
-from npattn.datasets.dates import held_out_dates
+from npattn.datasets.dates import FORMATS, held_out_dates
 from npattn.experiments import dates
 
 
@@ -31,6 +32,17 @@ def test_demo_reads_its_own_dates_which_were_not_trained_on(tmp_path, capsys):
     assert answers == ["2021-11-12", "2024-09-07", "2026-07-04"]
     assert any("年" in text for text in BUILT_IN)
     assert {np.datetime64(answer) for answer in answers} <= set(held_out_dates(3738))
+
+
+def test_demo_marks_an_answer_that_does_not_fit_its_text_and_says_what_it_reads(tmp_path, capsys):
+    texts = ["03/05/2021", "March 5, 3021", "February 30, 2021", "ＭＡＲ． 5, 2021", "20210305"]
+    assert main(["demo", *texts, "--out", str(tmp_path)]) == 0
+    *answers, learned, _ = capsys.readouterr().out.splitlines()
+    marks = [re.search(r"\.png  \((.*)\)|$", line)[1] for line in answers]
+    assert marks == ["it has learned no such form of that day"] * 2 + ["no such day", None, None]
+    assert learned.startswith("The model has learned the years 1950 to 2049, in forms such as ")
+    forms = {"March 5, 2021", "Fri 5 Mar 2021", "5th of March 2021", "2021年3月5日", "2021/3/5"}
+    assert forms <= {form for form in FORMATS if form in learned}
 
 
 @pytest.mark.parametrize(
@@ -58,7 +70,7 @@ def test_demo_refuses_a_file_as_folder(tmp_path, capsys):
 
 
 @pytest.mark.filterwarnings("ignore:.*tqdm.*")
-def test_the_same_seed_trains_the_same_file_also_when_resumed(tmp_path, monkeypatch):
+def test_the_same_seed_trains_the_same_file_also_when_resumed(tmp_path, monkeypatch, capsys):
     one, two, other = (tmp_path / name for name in ("one.npz", "two.npz", "other.npz"))
     train = ["train", "dates", "--steps", "25", "--seed"]
     assert main([*train, "0", "--out", str(one)]) == 0
@@ -72,9 +84,19 @@ def test_the_same_seed_trains_the_same_file_also_when_resumed(tmp_path, monkeypa
         return real(*arguments)
 
     monkeypatch.setattr(dates, "loss_and_grads", interrupted)
+    capsys.readouterr()
     assert main([*train, "0", "--out", str(two)]) == 130
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("npattn train: stopped after step 10 of 25; saved in ")
+    assert last.endswith("two.npz.checkpoint; call again with --resume to go on")
     assert not two.exists()
     monkeypatch.setattr(dates, "loss_and_grads", real)
+    before = [path.read_bytes() for path in sorted(tmp_path.iterdir())]
+    for changed in (["--seed", "1"], ["--steps", "30"]):
+        assert main([*train, "0", *changed, "--out", str(two), "--resume"]) == 2
+        message = capsys.readouterr().err
+        assert "is of another run: {'seed': 0, 'steps': 25} there, {" in message
+    assert [path.read_bytes() for path in sorted(tmp_path.iterdir())] == before
     assert main([*train, "0", "--out", str(two), "--resume"]) == 0
     assert one.read_bytes() == two.read_bytes() != other.read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one.npz", "other.npz", "two.npz"]
@@ -84,8 +106,9 @@ def test_the_same_seed_trains_the_same_file_also_when_resumed(tmp_path, monkeypa
     ("arguments", "message"),
     [
         (["--out", "weights.txt"], "must end in .npz"),
-        (["--out", "nowhere/weights.npz"], "folder nowhere does not exist"),
-        (["--out", "weights.npz", "--steps", "3"], "--steps at least 20, got 0 and 3"),
+        (["--out", "nowhere/weights.npz"], "there is no folder nowhere"),
+        (["--out", "weights.npz", "--seed", "-1"], "--seed must be at least 0, got -1"),
+        (["--out", "weights.npz", "--steps", "3"], "--steps must be at least 20, got 3"),
         (["--out", "weights.npz", "--resume"], "no weights.npz.checkpoint to go on from"),
     ],
 )
@@ -117,6 +140,52 @@ def test_check_fails_where_a_backward_is_wrong(monkeypatch, capsys):
     out = capsys.readouterr().out
     assert "1 of 2 pairs right" in out  # bilinear_scores is the other
     assert re.search(r"dparams\.b\[(out )?\d\] is ", out)
+
+
+def test_check_refuses_a_seed_below_zero(capsys):
+    assert main(["check", "--seed", "-1"]) == 2
+    assert capsys.readouterr() == ("", "npattn check: --seed must be at least 0, got -1\n")
+
+
+@pytest.mark.parametrize("arguments", [
+    ["train", "dates", "--out", "folder.npz"],
+    ["adapt", "--out", "folder.json"],
+    ["bench", "--json", "folder.json"],
+    ["crosscheck", "--json", "folder.json"],
+    ["heatmap", "--weights", "w.npy", "--html", "folder.html"],
+])
+def test_a_folder_in_place_of_a_file_is_refused_before_any_work(
+    arguments, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    Path(arguments[-1]).mkdir()
+    assert main(arguments) == 2
+    option, name = arguments[-2:]
+    message = f"npattn {arguments[0]}: {option} {name} is a folder; name a file\n"
+    assert capsys.readouterr() == ("", message)
+
+
+def test_what_the_system_refuses_is_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    assert main(["demo", "2021年3月5日", "--out", "file/folder"]) == 2
+    assert capsys.readouterr() == ("", "npattn demo: file/folder: Not a directory\n")
+
+
+@pytest.mark.parametrize(("error", "code", "message"), [
+    (OSError("no reason"), 2, "no reason"),
+    (OSError(28, "No space left on device", "file"), 2, "file: No space left on device"),
+    (KeyboardInterrupt(), 130, "interrupted"),
+    (KeyboardInterrupt("so far"), 130, "so far"),
+    (BrokenPipeError(32, "Broken pipe"), 0, ""),
+])
+def test_what_ends_a_command_is_told_in_one_line(error, code, message, monkeypatch, capfd):
+    def run(options):
+        raise error
+
+    monkeypatch.setattr("npattn.commands.check.run", run)
+    assert main(["check"]) == code
+    assert capfd.readouterr().err == (message and f"npattn check: {message}\n")
 
 
 def test_check_of_an_unknown_pair_is_refused(capsys):

@@ -92,6 +92,8 @@ def test_every_back_end_is_shown_in_every_precision(device, monkeypatch):
             assert row.milliseconds > 0 and row.dead_rows == "zeros / zeros"
         if row.found is None:
             assert row.reason and row.milliseconds is None
+            line = tables.format_backends([row]).splitlines()[-2]
+            assert line.split()[-5:] == 5 * ["–"]
     text = tables.format_backends(rows)
     if device == "cpu":
         assert "cuDNN      float64    not available" in text
@@ -429,7 +431,7 @@ def test_numbers_that_json_lacks_are_null_and_a_crash_leaves_the_old_file(tmp_pa
     [
         (["--device", "cuda"], "finds no CUDA device; use --device cpu"),
         (["--only", "nothing like it"], "nothing has 'nothing like it' in its name"),
-        (["--json", "/no/such/folder/table.json"], "the folder /no/such/folder does not exist"),
+        (["--json", "/no/such/folder/table.json"], "there is no folder /no/such/folder"),
         (["--json", "/"], "--json / is a folder"),
         (["--seed", "-1"], "--seed must be at least 0, got -1"),
     ],

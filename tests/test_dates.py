@@ -13,7 +13,6 @@ from npattn.datasets.dates import (
     FORMATS,
     MAX_SOURCE,
     PAD,
-    Vocabulary,
     batches,
     date_batch,
     decode_target,
@@ -23,6 +22,7 @@ from npattn.datasets.dates import (
     held_out_dates,
     normalise,
     source_vocabulary,
+    spellings,
     target_vocabulary,
     training_dates,
     write_dates,
@@ -135,7 +135,7 @@ def test_weekdays_are_those_of_the_calendar(rng, every_day):
 
 
 def test_no_text_means_two_days_and_every_text_is_readable(every_day):
-    known, longest = set(source_vocabulary().characters), 0
+    known, longest = set(source_vocabulary().units), 0
     meaning, used = {}, set()
     for form in FORMATS.values():
         for day in every_day:
@@ -145,6 +145,12 @@ def test_no_text_means_two_days_and_every_text_is_readable(every_day):
             used.update(text)
     assert used == known  # no character untrained, none missing
     assert longest == MAX_SOURCE
+
+
+def test_spellings_are_all_the_texts_of_a_day():
+    texts = spellings(datetime.date(2021, 3, 5))
+    assert texts == {name.lower() for name in FORMATS}
+    assert texts.isdisjoint(spellings(datetime.date(2021, 5, 3)))
 
 
 def test_formats_are_selected_by_name_and_language():
@@ -225,31 +231,8 @@ def test_vocabularies():
     assert (PAD, BOS, EOS) == (0, 1, 2)
     assert target_vocabulary().symbols == ("<pad>", "<bos>", "<eos>", *"0123456789-")
     for vocabulary in (source_vocabulary(), target_vocabulary()):
-        assert len(vocabulary) == len(vocabulary.symbols) == len(vocabulary.characters) + 3
-        assert vocabulary.decode(vocabulary.encode(vocabulary.characters)) == vocabulary.characters
-    with pytest.raises(AttributeError):
-        source_vocabulary().characters = "abc"
-    with pytest.raises(ValueError, match="characters must not repeat, got 'aba'"):
-        Vocabulary("aba")
-
-
-def test_vocabulary_encode_and_decode():
-    vocabulary = Vocabulary("cab")
-    ids = vocabulary.encode("abc")
-    assert ids.tolist() == [4, 5, 3]
-    assert ids.dtype == np.int64
-    assert vocabulary.encode("").shape == (0,)
-    assert vocabulary.decode([]) == ""
-    assert vocabulary.decode([BOS, 4, PAD, 5, EOS, 3]) == "ab"
-    with pytest.raises(ValueError, match=re.escape("'d' (LATIN SMALL LETTER D) at position 2")):
-        vocabulary.encode("ad")
-    for ids, shown in (([3, 6], "[3, 6]"), ([-1], "[-1]")):
-        with pytest.raises(ValueError, match=re.escape(f"from 0 to 5, got {shown}")):
-            vocabulary.decode(ids)
-    with pytest.raises(ValueError, match=re.escape("ids must have one axis, got shape (1, 2)")):
-        vocabulary.decode([[3, 4]])
-    with pytest.raises(TypeError, match="ids must be integers, got float64"):
-        vocabulary.decode([3.0])
+        assert len(vocabulary) == len(vocabulary.symbols) == len(vocabulary.units) + 3
+        assert vocabulary.decode(vocabulary.encode(vocabulary.units)) == vocabulary.units
 
 
 @pytest.mark.parametrize("typed, read", [

@@ -108,7 +108,9 @@ def test_what_cannot_be_is_refused_in_one_line(arguments, message, folder, npatt
 
 
 def test_a_spoilt_progress_file_is_refused_and_left_alone(folder, npattn):
-    for text in ("{", "[1]", '{"softmax": 3}'):
+    fields = ('"solved": "no"', '"solved": 1', '"checks": true', '"hints": 1.5', '"hints": -1')
+    records = [f'{{"softmax": {{{field}}}}}' for field in fields]
+    for text in ("{", "[1]", '{"softmax": 3}', *records):
         (folder / FILE).write_text(text)
         code, _, error = npattn("hint", "softmax")
         assert code == 2 and f"{FILE} cannot be read" in error
@@ -122,13 +124,13 @@ def test_progress_is_written_in_one_step_and_line_by_line(folder, npattn, monkey
     before = read_progress(folder)
 
     def fail(*paths):
-        raise PermissionError("not yours")
+        raise PermissionError(13, "not yours")
 
     monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(PermissionError, match="not yours"):
         note(folder, "softmax", solved=True)
     code, _, error = npattn("hint", "softmax")
-    assert (code, error) == (2, "npattn exercise: not yours\n")
+    assert (code, error) == (2, f"npattn exercise: {FILE}: not yours\n")
     assert read_progress(folder) == before
     assert [path.name for path in folder.iterdir()] == [FILE]
 

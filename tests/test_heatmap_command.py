@@ -173,8 +173,8 @@ GOOD = ("--weights", "good.npy")
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--weights", "no.npy"], r"--weights no\.npy: No such file"),
-        (["--weights", "folder"], r"--weights folder: Is a directory"),
+        (["--weights", "no.npy"], r"npattn heatmap: no\.npy: No such file"),
+        (["--weights", "folder"], r"npattn heatmap: folder: Is a directory"),
         (["--weights", "vector.npy"], r"--weights must have 2 or 3 or 4 axes, got shape \(3,\)"),
         (["--weights", "batch.npy"], r"--weights must have .* got shape \(1, 1, 1, 2, 2\); select"),
         (["--weights", "empty.npy"], r"--weights is empty: shape \(0, 3\)"),
@@ -194,13 +194,13 @@ GOOD = ("--weights", "good.npy")
         ([*GOOD, "--array", "x"], r"--array x is for \.npz files; good\.npy holds one array"),
         ([*GOOD, "--queries", "a b"], "--queries must have one label for each of the 3 .* got 2"),
         ([*GOOD, "--keys", ""], "--keys must have one label for each of the 3 keys .* got 0"),
-        ([*GOOD, "--keys", "@no.txt"], r"--keys @no\.txt: No such file"),
+        ([*GOOD, "--keys", "@no.txt"], r"npattn heatmap: no\.txt: No such file"),
         ([*GOOD, "--keys", "@latin.txt"], r"--keys @latin\.txt: the file is not UTF-8 text"),
-        ([*GOOD, "--mask", "no.npy"], r"--mask no\.npy: No such file"),
+        ([*GOOD, "--mask", "no.npy"], r"npattn heatmap: no\.npy: No such file"),
         ([*GOOD, "--mask", "numbers.npy"], "--mask must be a boolean array .* got float64"),
         ([*GOOD, "--mask", "wide.npy"], r"--mask \(1, 7\) does not broadcast to weights \(3, 3\)"),
-        ([*GOOD, "--out", "good.npy"], r"--out good\.npy must end in one of \.png, \.svg, \.pdf"),
-        ([*GOOD, "--html", "good.npy"], r"--html good\.npy must end in one of \.html"),
+        ([*GOOD, "--out", "good.npy"], r"--out good\.npy must end in \.png or \.svg or \.pdf"),
+        ([*GOOD, "--html", "good.npy"], r"--html good\.npy must end in \.html or \.htm"),
         ([*GOOD, "--out", "folder.png"], r"--out folder\.png is a folder; name a file"),
         ([*GOOD, "--out", "no/f.png"], r"--out no/f\.png: there is no folder no"),
         ([*GOOD, "--out", "f.png", "--html", "no/p.html"], r"--html no/p\.html: there is no fold"),
@@ -229,8 +229,8 @@ def test_a_file_stays_as_it_was_where_writing_fails(here, monkeypatch, capsys):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(files.os, "replace", fail)
-    for target in (("--html", "page.html"), ("--out", "figure.png")):
-        assert heatmap("--weights", "w.npy", *target) == 2
-        assert f"{' '.join(target)}: No space left on device" in capsys.readouterr().err
+    for option, path in (("--html", "page.html"), ("--out", "figure.png")):
+        assert heatmap("--weights", "w.npy", option, path) == 2
+        assert capsys.readouterr().err == f"npattn heatmap: {path}: No space left on device\n"
     assert (here / "page.html").read_text() == "mine"
     assert sorted(path.name for path in here.iterdir()) == ["page.html", "w.npy"]

@@ -246,7 +246,7 @@ def test_an_interrupt_before_the_first_step_is_saved_as_well(tmp_path):
 
 
 def test_an_interrupt_without_a_checkpoint_says_so():
-    with pytest.raises(KeyboardInterrupt, match="nothing is saved; pass checkpoint"):
+    with pytest.raises(KeyboardInterrupt, match="nothing is saved without a checkpoint"):
         train(progress=interrupt_at(3))
 
 
@@ -272,6 +272,15 @@ def test_a_finished_run_resumes_to_itself_and_can_be_prolonged(tmp_path):
     first = train(12, checkpoint=path)
     assert_same(train(12, checkpoint=path, resume=True), first)
     assert_same(train(20, checkpoint=path, resume=True), train(20))
+
+
+def test_only_a_run_of_the_same_label_goes_on(tmp_path):
+    path, label = tmp_path / "run.npz", {"seed": 5, "data": ["small"]}
+    train(6, checkpoint=path, label=label)
+    for other in (None, {**label, "seed": 6}):
+        with pytest.raises(ValueError, match=r"of another run: {.*'seed': 5} there, .* here"):
+            train(checkpoint=path, resume=True, label=other)
+    assert_same(train(checkpoint=path, resume=True, label=label), train())
 
 
 def test_layout_of_the_start_does_not_reach_the_matrix_products():

@@ -12,7 +12,6 @@ from npattn.datasets.phrases import (
     PAD,
     PAIRS,
     TEST_SENTENCES,
-    Vocabulary,
     batches,
     decode_target,
     encode_source,
@@ -101,24 +100,14 @@ def test_spaces_stand_where_either_language_wants_them():
 # ---- words and ids ----
 
 
-def test_vocabulary_round_trip():
-    vocabulary = Vocabulary(("a", "b"))
-    assert vocabulary.symbols == ("<pad>", "<bos>", "<eos>", "a", "b")
-    assert len(vocabulary) == 5
-    ids = vocabulary.encode(["b", "a", "b"])
-    assert ids.tolist() == [4, 3, 4] and ids.dtype == np.int64
-    assert vocabulary.decode([BOS, 4, PAD, 3, EOS, 4]) == ["b", "a"]
-    assert vocabulary.decode(np.array([], dtype=int)) == []
-
-
 def test_vocabularies_hold_each_word_once_in_order():
     for vocabulary in (source_vocabulary(), target_vocabulary()):
-        assert list(vocabulary.words) == sorted(set(vocabulary.words))
+        assert list(vocabulary.units) == sorted(set(vocabulary.units))
     assert "hibou" in target_vocabulary().ids and "hibou" not in source_vocabulary().ids
 
 
 def test_an_unknown_word_is_named():
-    message = r"word 4, 'bicycle', is none of the \d+ words known: .*apple"
+    message = r"'bicycle' at position 4 is none of the \d+ known: .*apple"
     with pytest.raises(ValueError, match=message):
         encode_source("the boy's bicycle is old.")
 

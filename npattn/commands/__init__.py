@@ -1,9 +1,31 @@
 """The commands of `npattn`, one module each.
 
 A command module has HELP (one line), configure(parser), and run(options) -> exit code. It imports
-what it needs inside `run`, so that `npattn --help` answers at once.
+what it needs inside `run`, so that `npattn --help` answers at once. What cannot be is refused
+before any work is done.
 """
 
 
 class InputError(Exception):
     """What the user asked for cannot be done: one line that says what to change. Exit code 2."""
+
+
+def require_seed(seed):
+    """Raises InputError for a --seed that NumPy would not take."""
+    if seed < 0:
+        raise InputError(f"--seed must be at least 0, got {seed}")
+
+
+def require_file(argument, path, *suffixes):
+    """Raises InputError unless `path` can be a file to write, ending in one of `suffixes`.
+
+    None, for no file at all, is fine; without suffixes so is any ending.
+    """
+    if path is None:
+        return
+    if suffixes and path.suffix.lower() not in suffixes:
+        raise InputError(f"{argument} {path} must end in {' or '.join(suffixes)}")
+    if path.is_dir():
+        raise InputError(f"{argument} {path} is a folder; name a file")
+    if not path.parent.is_dir():
+        raise InputError(f"{argument} {path}: there is no folder {path.parent}")

@@ -9,7 +9,7 @@ comparison. FILE gets all numbers as JSON. The same seeds give the same file.
 
 from pathlib import Path
 
-from npattn.commands import InputError
+from npattn.commands import InputError, require_file
 
 HELP = "adapt the dates model to Chinese by its cross-attention"
 
@@ -22,7 +22,9 @@ def configure(parser):
 def run(options):
     from npattn.experiments import adaptation
 
-    _require(options)
+    require_file("--out", options.out, ".json")
+    if min(options.seeds) < 0 or len(set(options.seeds)) < len(options.seeds):
+        raise InputError(f"--seeds must be different numbers from 0, got {options.seeds}")
     runs, heads = [], {}
     for seed in options.seeds:
         for result, params in adaptation.adapt(seed, progress=True):
@@ -34,12 +36,3 @@ def run(options):
     print(adaptation.table(runs))
     print(f"wrote {options.out}")
     return 0
-
-
-def _require(options):
-    if options.out.suffix != ".json":
-        raise InputError(f"--out must end in .json, got {options.out}")
-    if not options.out.parent.is_dir():
-        raise InputError(f"--out {options.out}: the folder {options.out.parent} does not exist")
-    if min(options.seeds) < 0 or len(set(options.seeds)) < len(options.seeds):
-        raise InputError(f"--seeds must be different numbers from 0, got {options.seeds}")

@@ -13,7 +13,7 @@ written after each row, so that nothing is lost if you stop.
 from importlib import import_module
 from pathlib import Path
 
-from npattn.commands import InputError
+from npattn.commands import InputError, require_file
 
 HELP = "measure the speed beside torch and JAX"
 TABLES = ("blas", "attention", "multihead", "training", "threads", "limits", "growth")
@@ -31,7 +31,7 @@ def configure(parser):
 def run(options):
     from npattn.benchmarks import results
 
-    _require(options.json)
+    require_file("--json", options.json, ".json")
     setting = _setting(options.quick)
     tables = {}
     for name in [options.only] if options.only else TABLES:
@@ -56,7 +56,11 @@ def _setting(quick):
     from npattn.benchmarks.timing import Setting
     from npattn.kernels.threads import thread_count
 
-    setting = Setting(thread_count(), import_bridge(), **(QUICKLY if quick else {}))
+    try:
+        threads = thread_count()
+    except ValueError as error:  # NPATTN_THREADS
+        raise InputError(error) from error
+    setting = Setting(threads, import_bridge(), **(QUICKLY if quick else {}))
     about = machine(setting.bridge)
     names = [name for name in ("python", "numpy", "torch", "jax") if about[name]]
     versions = ", ".join(f"{name} {about[name]}" for name in names)
@@ -68,12 +72,3 @@ def _setting(quick):
     elif setting.threads < about["cores"]:
         print("jax uses all cores, whatever the number of threads")
     return setting
-
-
-def _require(path):
-    if path is None:
-        return
-    if path.suffix != ".json":
-        raise InputError(f"--json must end in .json, got {path}")
-    if not path.parent.is_dir():
-        raise InputError(f"--json {path}: the folder {path.parent} does not exist")

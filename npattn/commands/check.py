@@ -5,6 +5,8 @@ entry. The table says how far off the worst entry is, where it is, and how small
 single entry the check would have caught. Exit code 1 if a pair fails.
 """
 
+from npattn.commands import InputError, require_seed
+
 HELP = "check every gradient of the package against complex step"
 
 
@@ -15,9 +17,9 @@ def configure(parser):
 
 def run(options):
     from npattn.checking import format_table
-    from npattn.commands import InputError
     from npattn.verification.cases import check_pairs
 
+    require_seed(options.seed)
     reports = check_pairs(seed=options.seed, only=options.only)
     if not reports:
         raise InputError(f"--only: no pair has {options.only!r} in its name")

@@ -9,7 +9,7 @@ and what it does with a query that may attend to nothing. Exit code 1 if anythin
 
 from pathlib import Path
 
-from npattn.commands import InputError
+from npattn.commands import InputError, require_file, require_seed
 
 HELP = "compare every kernel and system with torch"
 
@@ -27,7 +27,9 @@ def configure(parser):
 def run(options):
     from npattn.verification.devices import Unavailable
 
-    _require_possible(options)
+    require_file("--json", options.json)
+    if options.seed is not None:
+        require_seed(options.seed)
     try:
         return _run(options)
     except (ImportError, Unavailable) as error:
@@ -77,14 +79,3 @@ def _print(head, rows, own):
     if own:
         print(f"\ntorch's own {backends.NAME}, against NumPy in float64\n")
         print(format_backends(own))
-
-
-def _require_possible(options):
-    """Raises InputError before any work for what could not be done after it."""
-    seed, path = options.seed, options.json
-    if seed is not None and seed < 0:
-        raise InputError(f"--seed must be at least 0, got {seed}")
-    if path is not None and not path.parent.is_dir():
-        raise InputError(f"--json {path}: the folder {path.parent} does not exist")
-    if path is not None and path.is_dir():
-        raise InputError(f"--json {path} is a folder; name a file")

@@ -4,10 +4,13 @@
 
 Prints the ISO form of each text with its probability and draws the cross-attention of every head:
 which characters of the text each character of the answer was read from. The last line holds the
-model's own gradient on the last of these very texts against complex step. Texts in English or
-Chinese; a date in digits alone is read year first, as in 2021/3/5.
+model's own gradient on the last of these very texts against complex step.
+
+Texts in English or Chinese, years from 1950 to 2049 with all four digits; a date in digits alone
+is read year first, as in 2021/3/5. An answer that does not fit the text is marked.
 """
 
+import datetime
 from pathlib import Path
 
 from npattn.commands import InputError
@@ -17,6 +20,10 @@ HELP = "read dates and draw the cross-attention"
 WIDE = 14  # characters
 # days that the shipped model was not trained on
 BUILT_IN = ("Friday, the 12th of November, 2021", "Sept. 7, 2024", "2026年7月4日 星期六")
+LEARNED = (
+    "The model has learned the years 1950 to 2049, in forms such as March 5, 2021, Fri 5 Mar 2021, "
+    "5th of March 2021, 2021年3月5日 and 二〇二一年三月五日; digits alone year first: 2021/3/5."
+)
 
 
 def configure(parser):
@@ -42,13 +49,27 @@ def run(options):
     params = dates.load()
     readings = dates.read_dates(params, texts)
     options.out.mkdir(parents=True, exist_ok=True)
-    for number, reading in enumerate(readings, 1):
+    doubts = [*map(_doubt, readings)]
+    for number, (reading, doubt) in enumerate(zip(readings, doubts, strict=True), 1):
         path = options.out / f"{number}-{reading.answer}.png"
         _draw(params, reading, path)
-        doubt = "  (unsure: is this a date?)" if reading.probability < 0.5 else ""
         print(f"{reading.answer}  p = {reading.probability:.4f}  {reading.text}  → {path}{doubt}")
+    if any(doubts):
+        print(LEARNED)
     print(_gradient_line(reading.text, dates.check_gradient(params, [reading])))
     return 0
+
+
+def _doubt(reading):
+    """What speaks against a reading, in words; "" if its text is a learned form of that day."""
+    from npattn.datasets.dates import normalise, spellings
+
+    try:
+        day = datetime.date.fromisoformat(reading.answer)
+    except ValueError:
+        return "  (no such day)"
+    learned = normalise(reading.text) in spellings(day)
+    return "" if learned else "  (it has learned no such form of that day)"
 
 
 def _draw(params, reading, path):

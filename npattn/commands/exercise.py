@@ -14,7 +14,7 @@ import textwrap
 import time
 from pathlib import Path
 
-from npattn.commands import InputError
+from npattn.commands import InputError, require_seed
 
 HELP = "learn by exercises that name the mistake"
 
@@ -48,11 +48,10 @@ def run(options):
     from npattn.exercises.progress import ProgressError
     from npattn.exercises.registry import UnknownExercise
 
-    if options.seed < 0:
-        raise InputError(f"--seed must be at least 0, got {options.seed}")
+    require_seed(options.seed)
     try:
         return options.act(options)
-    except (UnknownExercise, ProgressError, PermissionError) as error:
+    except (UnknownExercise, ProgressError) as error:
         raise InputError(error) from error
 
 

@@ -13,7 +13,7 @@ several:      np.savez("weights.npz", encoder=first_array, decoder=second_array)
 
 from pathlib import Path
 
-from npattn.commands import InputError
+from npattn.commands import InputError, require_file
 
 HELP = "draw weights that were saved elsewhere, as a figure or an interactive page"
 
@@ -42,14 +42,14 @@ def configure(parser):
 
 
 def run(options):
-    from npattn.plots import head_grid, save_figure
     from npattn.files import replace_file
+    from npattn.plots import head_grid, save_figure
 
     out, html = options.out, options.html
     if out is None and html is None:
         out = Path("heatmap.png")
-    _require_target("--out", out, FIGURES)
-    _require_target("--html", html, PAGES)
+    require_file("--out", out, *FIGURES)
+    require_file("--html", html, *PAGES)
     weights = _load("--weights", options.weights, options.array)
     mask = None if options.mask is None else _load("--mask", options.mask)
     queries, keys = _tokens("--queries", options.queries), _tokens("--keys", options.keys)
@@ -59,22 +59,10 @@ def run(options):
             weights, queries, keys, mask=mask, title=options.title, **_titles(*weights.shape[:2]),
             vmin=min(0.0, weights.min()),
         )  # fmt: skip
-        _write("--out", out, lambda: save_figure(axes[0, 0].figure, out))
+        print(save_figure(axes[0, 0].figure, out))
     if html is not None:
-        _write("--html", html, lambda: replace_file(html, page.encode()))
+        print(replace_file(html, page.encode()))
     return 0
-
-
-def _require_target(argument, path, suffixes):
-    """A file of that kind can be written there. Nothing has been read or drawn yet."""
-    if path is None:
-        return
-    if path.suffix.lower() not in suffixes:
-        raise InputError(f"{argument} {path} must end in one of {', '.join(suffixes)}")
-    if path.is_dir():
-        raise InputError(f"{argument} {path} is a folder; name a file")
-    if not path.parent.is_dir():
-        raise InputError(f"{argument} {path}: there is no folder {path.parent}")
 
 
 def _load(argument, path, name=None):
@@ -90,10 +78,8 @@ def _load(argument, path, name=None):
                 raise InputError(f"--array {name} is for .npz files; {path} holds one array")
         if not isinstance(array, np.ndarray):  # a zip file of something else
             raise ValueError
-    except InputError:
+    except (InputError, OSError):
         raise
-    except OSError as error:
-        raise InputError(f"{argument} {path}: {error.strerror or error}") from error
     except Exception as error:  # numpy and zipfile have a dozen ways to reject a file
         raise InputError(
             f"{argument} {path} is damaged, or no .npy or .npz file of numbers, or it holds "
@@ -118,8 +104,6 @@ def _tokens(argument, text):
         return text and text.split()
     try:
         lines = Path(text[1:]).read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{argument} {text}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{argument} {text}: the file is not UTF-8 text") from error
     return lines.removesuffix("\n").split("\n")
@@ -150,12 +134,3 @@ def _titles(layers, heads):
     if layers == heads == 1:
         return {"column_titles": [""]}
     return {"row_titles": [f"layer {n + 1}" for n in range(layers)] if layers > 1 else None}
-
-
-def _write(argument, path, write):
-    try:
-        print(write())
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise InputError(f"{argument} {path}: {error.strerror or error}") from error

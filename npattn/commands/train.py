@@ -3,7 +3,8 @@
     npattn train dates --seed 0 --out FILE
 
 The same seed gives the same file. Beside FILE a checkpoint grows, FILE.checkpoint, every 250
-steps: --resume goes on from it, and it is removed when FILE is complete. Experiments:
+steps: --resume goes on from it, with the same seed and steps, and it is removed when FILE is
+complete. Experiments:
 
     dates        a Transformer that reads dates in English and Chinese
     translation  a Transformer that translates English phrases into French
@@ -16,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from npattn.commands import InputError
+from npattn.commands import InputError, require_file, require_seed
 
 HELP = "train the weights of an experiment from nothing"
 
@@ -24,7 +25,7 @@ HELP = "train the weights of an experiment from nothing"
 class Experiment(NamedTuple):
     """What the command needs to know of an experiment."""
 
-    train: Any     # (seed, steps=…, **options of fit) -> FitResult
+    train: Any     # (seed=…, steps=…, **options of fit) -> FitResult
     steps: int
     metadata: Any  # FitResult -> dict to go with the weights
     verdict: Any   # (params, seed) -> a few words about held-out data
@@ -96,20 +97,22 @@ def configure(parser):
 
 
 def run(options):
-    from npattn.training.checkpoints import CheckpointError, save_tree
+    from npattn.training.checkpoints import save_tree
 
     experiment = EXPERIMENTS[options.experiment]()
     steps = experiment.steps if options.steps is None else options.steps
     checkpoint = options.out.with_name(options.out.name + ".checkpoint")
     _require(options, steps, checkpoint)
+    recipe = {"seed": options.seed, "steps": steps}
     try:
         result = experiment.train(
-            options.seed, steps=steps, checkpoint=checkpoint, resume=options.resume, progress=True
+            **recipe, checkpoint=checkpoint, resume=options.resume, label=recipe, progress=True
         )
-    except (CheckpointError, ValueError) as error:
+    except ValueError as error:  # a CheckpointError, for instance
         raise InputError(error) from error
-    metadata = {"seed": options.seed, "steps": steps, **experiment.metadata(result)}
-    save_tree(options.out, result.params, metadata)
+    except KeyboardInterrupt as interrupt:  # with a hint for those who call `fit`
+        raise KeyboardInterrupt(str(interrupt).replace("resume=True", "--resume")) from None
+    save_tree(options.out, result.params, {**recipe, **experiment.metadata(result)})
     checkpoint.unlink(missing_ok=True)
     print(experiment.verdict(result.params, options.seed))
     print(f"wrote {options.out}")
@@ -117,13 +120,9 @@ def run(options):
 
 
 def _require(options, steps, checkpoint):
-    if options.out.suffix != ".npz":
-        raise InputError(f"--out must end in .npz, got {options.out}")
-    if not options.out.parent.is_dir():
-        raise InputError(f"--out {options.out}: the folder {options.out.parent} does not exist")
-    if options.seed < 0 or steps < 20:
-        raise InputError(
-            f"--seed must be at least 0 and --steps at least 20, got {options.seed} and {steps}"
-        )
+    require_file("--out", options.out, ".npz")
+    require_seed(options.seed)
+    if steps < 20:
+        raise InputError(f"--steps must be at least 20, got {steps}")
     if options.resume and not checkpoint.is_file():
         raise InputError(f"--resume: there is no {checkpoint} to go on from")

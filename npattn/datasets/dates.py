@@ -19,11 +19,12 @@ behind, and needs no mask.
 import itertools
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
+
+from npattn.datasets.texts import BOS, EOS, PAD, Batch, Vocabulary, require_texts
 
 FIRST_YEAR, LAST_YEAR = 1950, 2049
 MAX_SOURCE = 38  # the longest text: "Wednesday, the 22nd of September, 2021"
@@ -174,6 +175,11 @@ def write_dates(rng, dates, formats=None):
     return texts, np.datetime_as_string(days).tolist()
 
 
+def spellings(day):
+    """All that FORMATS make of a datetime.date, as the model reads it: a set of texts."""
+    return {normalise(form.write(day)) for form in FORMATS.values()}
+
+
 # ---- which days, and the split ----
 
 _FIRST_DAY, _LAST_DAY = np.datetime64(f"{FIRST_YEAR}-01-01"), np.datetime64(f"{LAST_YEAR}-12-31")
@@ -222,64 +228,10 @@ def held_out_dates(n=1000, seed=0):
 
 # ---- characters and ids ----
 
-PAD, BOS, EOS = 0, 1, 2
-
 _LETTERS = "abcdefghijlmnoprstuvwy"
 _DIGITS = "0123456789"
 _MARKS = ",-./"
 _CHINESE = "年月日号星期周天〇零一二三四五六七八九十"
-
-
-@dataclass(frozen=True)
-class Vocabulary:
-    """Characters and their ids: <pad> 0, <bos> 1, <eos> 2, then `characters` in order from 3.
-
-    Raises ValueError if a character is repeated.
-    """
-
-    characters: str
-
-    def __post_init__(self):
-        if len(set(self.characters)) < len(self.characters):
-            raise ValueError(f"characters must not repeat, got {self.characters!r}")
-
-    @cached_property
-    def symbols(self):
-        """What each id stands for, as the label of an axis: a tuple of strings."""
-        return ("<pad>", "<bos>", "<eos>", *self.characters)
-
-    @cached_property
-    def ids(self):
-        """The id of each symbol: a dict."""
-        return {symbol: i for i, symbol in enumerate(self.symbols)}
-
-    def __len__(self):
-        return len(self.symbols)
-
-    def encode(self, text):
-        """Ids (T,) of the T characters of `text`, int64, without <bos> or <eos>.
-
-        Raises ValueError if a character is not in the vocabulary.
-        """
-        for position, character in enumerate(text, 1):
-            if character not in self.ids:
-                raise ValueError(f"{_named(character)} at position {position} is not in {self}")
-        return np.array([self.ids[character] for character in text], dtype=np.int64)
-
-    def decode(self, ids):
-        """The text that ids (T,) spell up to the first <eos>; <pad> and <bos> are silent.
-
-        Raises TypeError if the ids are not integers, ValueError if one is not in the vocabulary.
-        """
-        ids = np.asarray(ids)
-        if ids.ndim != 1:
-            raise ValueError(f"ids must have one axis, got shape {ids.shape}")
-        if ids.size and not np.issubdtype(ids.dtype, np.integer):
-            raise TypeError(f"ids must be integers, got {ids.dtype}")
-        if ids.size and not 0 <= ids.min() <= ids.max() < len(self):
-            raise ValueError(f"ids must lie from 0 to {len(self) - 1}, got {ids.tolist()}")
-        spoken = itertools.takewhile(lambda i: i != EOS, ids.tolist())
-        return "".join(self.symbols[i] for i in spoken if i > EOS)
 
 
 @cache
@@ -317,7 +269,7 @@ def _readable(text):
         raise ValueError("text is empty; write a date, for example 'March 5, 2021'")
     if len(plain) > MAX_SOURCE:
         raise ValueError(f"text has {len(plain)} characters; a date has at most {MAX_SOURCE}")
-    accepted = set(source_vocabulary().characters)
+    accepted = set(source_vocabulary().units)
     for position, character in enumerate(text, 1):
         if not accepted.issuperset(normalise(character)):
             raise ValueError(
@@ -342,10 +294,7 @@ def encode_sources(texts):
 
     Raises ValueError as `encode_source` does, or if there is no text; TypeError for a lone str.
     """
-    if isinstance(texts, str):
-        raise TypeError(f"texts must be a list of str, got the str {texts!r}")
-    if len(texts) == 0:
-        raise ValueError("texts must hold one text or more, got none")
+    require_texts(texts)
     return _encode_padded([_readable(text) for text in texts])
 
 
@@ -363,15 +312,6 @@ def decode_target(ids):
 
 
 # ---- batches ----
-
-
-class Batch(NamedTuple):
-    """B pairs as ids: having read target_in[:, : t + 1], the decoder says target_out[:, t]."""
-
-    source: np.ndarray       # (B, Ts) int64
-    source_mask: np.ndarray  # (B, Ts) bool, True on characters
-    target_in: np.ndarray    # (B, 11) int64, <bos> then the date
-    target_out: np.ndarray   # (B, 11) int64, the date then <eos>
 
 
 def date_batch(rng, dates, formats=None):

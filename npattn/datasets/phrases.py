@@ -16,13 +16,12 @@ Source: d2l 10.5 (Chinese edition 9.5), for tokens and padding.
 
 import itertools
 import re
-from dataclasses import dataclass
-from functools import cache, cached_property
-from typing import NamedTuple
+from functools import cache
 
 import numpy as np
 
 from npattn.datasets.grammar import any_sentence, being, doing
+from npattn.datasets.texts import BOS, EOS, PAD, Batch, Vocabulary, require_texts  # noqa: F401
 from npattn.datasets.words import MOODS, PRONOUNS, TRANSITIVE, Phrase
 from npattn.kernels.masks import pad_sequences
 
@@ -96,47 +95,6 @@ def write_french(words):
 
 # ---- words and ids ----
 
-PAD, BOS, EOS = 0, 1, 2
-
-
-@dataclass(frozen=True)
-class Vocabulary:
-    """Words and their ids: <pad> 0, <bos> 1, <eos> 2, then `words` in order from 3."""
-
-    words: tuple[str, ...]
-
-    @cached_property
-    def symbols(self):
-        """What each id stands for, as the label of an axis: a tuple of strings."""
-        return ("<pad>", "<bos>", "<eos>", *self.words)
-
-    @cached_property
-    def ids(self):
-        """The id of each symbol: a dict."""
-        return {symbol: i for i, symbol in enumerate(self.symbols)}
-
-    def __len__(self):
-        return len(self.symbols)
-
-    def encode(self, words):
-        """Ids (T,) of T words, int64, without <bos> or <eos>.
-
-        Raises ValueError, naming the word, if one is not in the vocabulary.
-        """
-        for position, word in enumerate(words, 1):
-            if word not in self.ids:
-                raise ValueError(
-                    f"word {position}, {word!r}, is none of the {len(self.words)} words known: "
-                    + " ".join(self.words)
-                )
-        return np.array([self.ids[word] for word in words], dtype=np.int64)
-
-    def decode(self, ids):
-        """The words that ids (T,) stand for up to the first <eos>; <pad> and <bos> are silent."""
-        spoken = itertools.takewhile(lambda i: i != EOS, np.asarray(ids).tolist())
-        return [self.symbols[i] for i in spoken if i > EOS]
-
-
 @cache
 def source_vocabulary():
     """The English words of all pairs, in alphabetical order."""
@@ -172,10 +130,7 @@ def encode_sources(texts):
 
     Raises ValueError as `encode_source` does, or if there is no text; TypeError for a lone str.
     """
-    if isinstance(texts, str):
-        raise TypeError(f"texts must be a list of str, got the str {texts!r}")
-    if len(texts) == 0:
-        raise ValueError("texts must hold one text or more, got none")
+    require_texts(texts)
     return pad_sequences([encode_source(text) for text in texts])
 
 
@@ -185,15 +140,6 @@ def decode_target(ids):
 
 
 # ---- batches ----
-
-
-class Batch(NamedTuple):
-    """B pairs as ids: having read target_in[:, : t + 1], the decoder says target_out[:, t]."""
-
-    source: np.ndarray       # (B, Ts) int64
-    source_mask: np.ndarray  # (B, Ts) bool, True on words
-    target_in: np.ndarray    # (B, Tt) int64, <bos> and the words
-    target_out: np.ndarray   # (B, Tt) int64, the words and <eos>; PAD counts in no loss
 
 
 def phrase_batch(pairs):

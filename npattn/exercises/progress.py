@@ -25,7 +25,7 @@ def read_progress(folder):
         return {}
     try:
         progress = json.loads(path.read_text(encoding="utf-8"))
-        return {name: {**_fresh(), **record} for name, record in progress.items()}
+        return {name: _record(name, given) for name, given in progress.items()}
     except (ValueError, AttributeError, TypeError) as error:
         raise ProgressError(f"{path} cannot be read ({error}); mend it or remove it") from error
 
@@ -44,6 +44,15 @@ def note(folder, name, **changes):
     progress[name] = {**of(progress, name), **changes}
     lines = [f"  {json.dumps(name)}: {json.dumps(record)}" for name, record in progress.items()]
     replace_file(Path(folder, FILE), ("{\n" + ",\n".join(lines) + "\n}\n").encode())
+
+
+def _record(name, given):
+    """All fields of one exercise; TypeError unless each is of the kind that a fresh one has."""
+    record = {**_fresh(), **given}
+    for field, fresh in _fresh().items():
+        if type(record[field]) is not type(fresh) or record[field] < fresh:
+            raise TypeError(f"{name}: {field} is {record[field]!r}, not such as {fresh!r}")
+    return record
 
 
 def _fresh():

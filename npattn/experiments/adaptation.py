@@ -34,11 +34,10 @@ from npattn.experiments.dates import (
     exact_match,
     held_out_batch,
     loss_and_grads,
-    one_blas_thread,
 )
 from npattn.files import replace_file
 from npattn.models.transformer import init_transformer
-from npattn.training import fit, linear_warmup_linear_decay, select
+from npattn.training import fit, linear_warmup_linear_decay, one_blas_thread, select
 from npattn.trees import tree_leaves
 
 RESULTS = Path(__file__).with_name("adaptation.json")

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from npattn.checking import gradcheck
 from npattn.datasets.dates import (
@@ -41,6 +40,7 @@ from npattn.models.transformer import (
 from npattn.training.checkpoints import load_tree, save_tree
 from npattn.training.loop import fit
 from npattn.training.schedules import linear_warmup_linear_decay
+from npattn.training.threads import one_blas_thread
 from npattn.trees import tree_map
 
 WEIGHTS = Path(__file__).with_name("dates.npz")
@@ -88,12 +88,6 @@ def train(seed=0, *, steps=STEPS, **options):
             params, loss_and_grads, _next_batch, steps=steps, rng=rng,
             schedule=schedule, **options,
         )
-
-
-def one_blas_thread():
-    """Holds BLAS to one thread: matrices this small gain nothing from two, and the sums of a
-    product, and so the trained weights, would depend on the machine's number of cores."""
-    return threadpool_limits(1, user_api="blas")
 
 
 def _next_batch(rng):

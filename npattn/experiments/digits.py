@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from npattn.kernels.losses import cross_entropy, cross_entropy_backward
 from npattn.kernels.softmax import softmax
@@ -34,6 +33,7 @@ from npattn.models.vision import (
 from npattn.training.checkpoints import load_tree
 from npattn.training.loop import fit
 from npattn.training.schedules import linear_warmup_linear_decay
+from npattn.training.threads import one_blas_thread
 
 CONFIGS = {pool: VisionConfig(pool=pool) for pool in ("class", "mean")}
 WEIGHTS = {pool: Path(__file__).with_name(f"digits-{pool}.npz") for pool in CONFIGS}
@@ -106,7 +106,7 @@ def train(seed=0, *, pool="class", steps=STEPS, **options):
         X = known.X[chosen]
         return Digits(X + NOISE * rng.standard_normal(X.shape, X.dtype), known.y[chosen])
 
-    with threadpool_limits(1, user_api="blas"):  # two would not be faster, but round differently
+    with one_blas_thread():
         return fit(
             params, loss_and_grads, batches, steps=steps, rng=rng, clip=1.0,
             schedule=partial(

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from npattn.datasets.series import FEATURES, HORIZON, HOURS, MEASURES, flights
 from npattn.kernels.linear import LinearParams, linear
@@ -25,7 +24,7 @@ from npattn.models.time_series import (
     time_series_transformer,
     time_series_transformer_backward,
 )
-from npattn.training import fit, linear_warmup_linear_decay, load_tree
+from npattn.training import fit, linear_warmup_linear_decay, load_tree, one_blas_thread
 
 CONFIG = TimeSeriesConfig(
     (HOURS, len(FEATURES)), (len(MEASURES), HORIZON), width=24,
@@ -84,7 +83,7 @@ def train(seed=0, *, steps=STEPS, **options):
         chosen = rng.integers(len(windows.X), size=BATCH)
         return windows.X[chosen], windows.Y[chosen]
 
-    with threadpool_limits(1, user_api="blas"):
+    with one_blas_thread():
         return fit(
             params, loss_and_grads, batches, steps=steps, rng=rng, clip=1.0,
             schedule=partial(

@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from npattn.datasets.phrases import (
     BOS,
@@ -55,6 +54,7 @@ from npattn.models.transformer import (
 from npattn.training.checkpoints import load_metadata, load_tree, save_tree
 from npattn.training.loop import fit
 from npattn.training.schedules import linear_warmup_linear_decay
+from npattn.training.threads import one_blas_thread
 
 BATCH, CLIP = 64, 1.0
 MAX_LEN = 24  # words of an answer and its end
@@ -171,7 +171,7 @@ def train(recipe, seed=0, *, steps=None, **options):
         linear_warmup_linear_decay, peak=recipe.peak, warmup=steps // 20, total=steps
     )
     options = dict(evaluate=evaluate, evaluate_every=max(1, steps // 20)) | options
-    with threadpool_limits(1, user_api="blas"):  # two would not be faster, but round differently
+    with one_blas_thread():
         return fit(
             params, loss_and_grads, _next_batch, steps=steps, rng=rng, schedule=schedule,
             clip=CLIP, **options,
@@ -275,20 +275,6 @@ def cross_attention(params, english, french):
 
 
 # ---- figures ----
-
-
-def heads_figure(params, english):
-    """The cross-attention of each block and head while the model translates a sentence.
-
-    Returns a matplotlib Figure.
-    """
-    from npattn.plots import head_grid
-
-    french = translate(params, [english])[0].french
-    weights, queries, keys = cross_attention(params, english, french)
-    titles = None if weights.shape[1] > 1 else [recipe_of(params).name]
-    axes = head_grid(weights, queries, keys, column_titles=titles, title=f"{english}  →  {french}")
-    return axes[0, 0].figure
 
 
 def alignment_figure(models, english):

@@ -20,6 +20,7 @@ from npattn.training.optimizers import (
     sgd,
 )
 from npattn.training.schedules import constant, linear_warmup_linear_decay, noam
+from npattn.training.threads import one_blas_thread
 
 __all__ = [
     "AdamState",
@@ -38,6 +39,7 @@ __all__ = [
     "load_tree",
     "merge",
     "noam",
+    "one_blas_thread",
     "save_tree",
     "select",
     "sgd",

@@ -10,12 +10,12 @@ that the caller expects, and anything that does not fit is a CheckpointError tha
 
 import io
 import json
-import os
 import zipfile
 from pathlib import Path
 
 import numpy as np
 
+from npattn.files import replace_file
 from npattn.trees import tree_items, tree_unflatten
 
 FORMAT = 1
@@ -33,21 +33,11 @@ def save_tree(path, tree, metadata=None):
     tree      numeric arrays, None and (Named)tuples of these; floats must be finite
     metadata  dict that JSON can hold; tuples come back as lists, arrays as nested lists
 
-    The new content is written beside the old, flushed to the disk, then put in its place in
-    one move: a crash at any moment leaves a file that is whole.
+    A crash at any moment leaves a file that is whole, as `replace_file` writes it.
     Raises ValueError for a leaf that is not finite or not numeric, TypeError for metadata
     that JSON cannot hold. Then nothing has been written.
     """
-    path, content = Path(path), _to_bytes(tree, {} if metadata is None else metadata)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    replace_file(path, _to_bytes(tree, {} if metadata is None else metadata))
 
 
 def load_tree(path, like):

@@ -65,7 +65,7 @@ class Saved(NamedTuple):
 def fit(
     params, loss_and_grads, batches, *, steps, rng, schedule=1e-3, optimizer=(init_adam, adam),
     clip=None, moves=None, evaluate=None, evaluate_every=250,
-    checkpoint=None, checkpoint_every=250, resume=False, progress=None,
+    checkpoint=None, checkpoint_every=250, resume=False, label=None, progress=None,
 ):
     """Train for `steps` steps, counted from 1.
 
@@ -83,6 +83,8 @@ def fit(
     checkpoint      file for the run's state, written every `checkpoint_every` steps, at the last
                     and on Ctrl-C. A file of that name is replaced
     resume          go on from the file `checkpoint`, with the other arguments as they were
+    label           what else makes this run, {"seed": 0} for instance, as a dict for JSON. It is
+                    kept in the checkpoint, and only a run of the same label goes on from there
     progress        True for a progress bar (needs tqdm), or a function that takes the step's
                     row of the history, a dict
 
@@ -97,7 +99,7 @@ def fit(
     rate = schedule if callable(schedule) else partial(constant, lr=schedule)
     run, history, evaluations = _start(params, init, moves, rng), [], []
     if resume:
-        run, history, evaluations = _load(checkpoint, run, steps)
+        run, history, evaluations = _load(checkpoint, run, steps, label)
         rng.bit_generator.state = run.rng
     try:
         with _reporter(progress, run.step, steps) as report:
@@ -113,12 +115,12 @@ def fit(
                     _record(evaluations, {"step": step, **_floats(evaluate(params))})
                 run = Run(step, params, state, rng.bit_generator.state)
                 if checkpoint and _due(step, checkpoint_every, steps):
-                    _save(checkpoint, run, history, evaluations)
+                    _save(checkpoint, run, history, evaluations, label)
                 report(history[-1])
     except KeyboardInterrupt:
-        hint = "nothing is saved; pass checkpoint=... to be able to resume"
+        hint = "nothing is saved without a checkpoint"
         if checkpoint:
-            _save(checkpoint, run, history, evaluations)
+            _save(checkpoint, run, history, evaluations, label)
             hint = f"saved in {checkpoint}; call again with resume=True to go on"
         raise KeyboardInterrupt(f"stopped after step {run.step} of {steps}; {hint}") from None
     return FitResult(run.params, _columns(history), _columns(evaluations))
@@ -181,21 +183,24 @@ def _require_options(rng, steps, evaluate_every, checkpoint, checkpoint_every, r
         raise ValueError(f"checkpoint {checkpoint}: the folder does not exist; make it first")
 
 
-def _save(path, run, history, evaluations):
+def _save(path, run, history, evaluations, label):
     # A step is recorded before it is finished; after Ctrl-C in between, its row does not count.
     tables = [[row for row in rows if row["step"] <= run.step] for rows in (history, evaluations)]
     names = [[*rows[0]] if rows else [] for rows in tables]
     arrays = [np.array([[*row.values()] for row in rows], float) for rows in tables]
     shapes = [X.shape for X in arrays]
-    metadata = {"step": run.step, "rng": run.rng, "columns": names, "shapes": shapes}
+    metadata = dict(step=run.step, rng=run.rng, columns=names, shapes=shapes, label=label)
     save_tree(path, Saved(run.params, run.state, *arrays), metadata)
 
 
-def _load(path, start, steps):
+def _load(path, start, steps, label):
     """The run and both records from a checkpoint; `start` is what the run began with."""
     metadata = load_metadata(path)
-    if not isinstance(metadata, dict) or metadata.keys() != {"step", "rng", "columns", "shapes"}:
+    keys = {"step", "rng", "columns", "shapes", "label"}
+    if not isinstance(metadata, dict) or metadata.keys() != keys:
         raise CheckpointError(f"{path} holds no training run; load_tree reads it")
+    if metadata["label"] != label:
+        raise ValueError(f"{path} is of another run: {metadata['label']} there, {label} here")
     step, rng = metadata["step"], metadata["rng"]
     if step > steps:
         raise ValueError(f"{path} is at step {step}, beyond steps={steps}")

@@ -43,7 +43,7 @@ class BackendRow(NamedTuple):
     precision: str
     found: Row | None           # None where the back end does not run
     milliseconds: float | None  # forward and backward
-    dead_rows: str              # output / gradient, or "takes no mask"
+    dead_rows: str              # output / gradient, or "takes no mask"; "–" if it does not run
     reason: str                 # why it does not run or takes no mask: torch's words
 
     @property
@@ -100,7 +100,7 @@ def _row(backend, device, precision, inputs, truth, repeats):
         lambda: (_in_torch(inputs), milliseconds(torch, device, _in_torch, repeats, WARM_UP)),
     )
     if outcome is None:
-        return BackendRow(backend, precision.name, None, None, "-", reason)
+        return BackendRow(backend, precision.name, None, None, "–", reason)
     results, time = outcome
     measured = [
         Measured(label, here, there, words)

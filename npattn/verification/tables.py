@@ -41,11 +41,12 @@ def format_backends(rows):
 
 
 def _backend_cells(row):
-    cells = ["not available", "-", "-", "-"]
+    cells, verdict = ["not available", "–", "–", "–"], "–"
     if row.found is not None:
         _, _, error, where, tolerance, *_ = row.found
         cells = [f"{error:.1e}", where, f"{tolerance:.0e}", f"{row.milliseconds:.3g}"]
-    return row.backend, row.precision, *cells, row.dead_rows, "yes" if row.ok else "NO"
+        verdict = "yes"
+    return row.backend, row.precision, *cells, row.dead_rows, verdict if row.ok else "NO"
 
 
 def write_json(path, tables):
