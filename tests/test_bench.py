@@ -11,7 +11,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 from threadpoolctl import threadpool_info
 
 from npattn.benchmarks import (
@@ -67,6 +66,17 @@ def tiny(monkeypatch):
 # ---- time ----
 
 
+def test_a_slow_first_call_does_not_decide_how_often_a_task_is_repeated(clock):
+    calls = []
+
+    def starts_threads_first():
+        calls.append(1)
+        clock.now += 0.001 if len(calls) > 1 else 1.5
+
+    timing.compare({"slow to start": starts_threads_first}, rounds=3, pause=0.4)
+    assert len(calls) == 2 + 3 * 50
+
+
 def test_contenders_take_turns_and_rest_before_each_turn(clock):
     order = []
 
@@ -84,7 +94,7 @@ def test_contenders_take_turns_and_rest_before_each_turn(clock):
 
     runs = {"a": contender("a", 0.5, 0.25), "b": contender("b", 0.3)}
     table = timing.compare(runs, rounds=4, pause=0.4)
-    assert "".join(order) == "aA" + "b" + 4 * "aAb"  # one call of each does not count
+    assert "".join(order) == "aAaA" + "bb" + 4 * "aAb"  # two calls of each do not count
     assert clock.slept == 8 * [0.4]
     np.testing.assert_allclose(table["a"], [4 * [0.5], 4 * [0.25]])
     np.testing.assert_allclose(table["b"], [4 * [0.3], 4 * [0.0]])
@@ -368,6 +378,13 @@ def test_one_thread_is_not_compared_with_itself(tiny, monkeypatch, capsys):
     assert "there is only one thread to use" in capsys.readouterr().out
 
 
+def test_a_number_of_threads_that_is_none_is_refused(monkeypatch, capsys):
+    monkeypatch.setenv("NPATTN_THREADS", "abc")
+    assert main(["bench", "--quick"]) == 2
+    message = "npattn bench: NPATTN_THREADS must be a positive integer, got 'abc'\n"
+    assert capsys.readouterr() == ("", message)
+
+
 @pytest.mark.parametrize("path", ["nowhere/x.json", "x.txt"])
 def test_a_file_that_cannot_be_written_is_refused_at_once(path, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
@@ -400,18 +417,6 @@ def grown(names):
         }
         for i in range(3)
     ]
-
-
-def test_the_figure_draws_what_was_measured():
-    figure = growth.growth(grown(["attention", "tiled_attention"]))
-    assert isinstance(figure, Figure)
-    seconds, memory_ = figure.axes
-    assert {scale for ax in figure.axes for scale in (ax.get_xscale(), ax.get_yscale())} == {"log"}
-    drawn = {line.get_label(): line.get_xydata().tolist() for line in seconds.lines}
-    assert drawn["attention"] == [[512, 2.0], [1024, 8.0], [2048, 32.0]]
-    assert [line.get_xydata().tolist() for line in memory_.lines][0] == [[512, 1.0], [1024, 4.0]]
-    legend = [text.get_text() for text in seconds.get_legend().get_texts()]
-    assert legend == ["attention", "tiled_attention"]
 
 
 def test_growth_says_what_a_doubling_costs():

@@ -37,6 +37,7 @@ def rows(setting, shapes, names=NAMES, masks=(False, True)):
 
 
 def line(row):
+    """Sizes, milliseconds of each contender, and the ratios to torch where it is measured."""
     timings = row["timings"]
     label = f"{times(row['shape'])} {row['dtype']}{' causal' if row['causal'] else ''}"
     cells = "".join(f"{milliseconds(timings.get(name)):>16}" for name in NAMES)

@@ -38,6 +38,7 @@ def measure(setting):
 
 
 def hint_applies(library, avx512, set):
+    """Whether this is OpenBLAS, leaves AVX-512 unused though it is there, and was not told to."""
     return library["name"] == "openblas" and library["kernels"] in OLDER and avx512 and not set
 
 
@@ -54,6 +55,7 @@ def in_a_process(setting, environment):
 
 
 def main(plan):
+    """Measure in this process, under the Setting that is in the JSON `plan`; print the rows."""
     setting = Setting(**json.loads(plan))._replace(bridge=import_bridge())
     rows = attention.rows(
         setting, QUICK if setting.quick else SHAPES, ["tiled_attention", "torch"], masks=[False]
@@ -62,12 +64,14 @@ def main(plan):
 
 
 def line(row):
+    """The library, its version and its kernels."""
     name, version, kernels = row["library"].values()
     text = f"{name} {version or ''}, {kernels or 'unknown'} kernels"
     return f"{text}, as {VARIABLE} says" if row["set"] else text
 
 
 def summary(rows):
+    """What the hint gives in each precision, or that it does not apply."""
     for row in rows:
         if "with" not in row:
             yield f"{VARIABLE} stays: it is for OpenBLAS with older kernels on AVX-512 processors"

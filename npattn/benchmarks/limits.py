@@ -77,10 +77,12 @@ def measure(setting):
 
 
 def line(row):
+    """Sizes, milliseconds of the limit and of the tiles, and their ratio."""
     return beside(f"{times(row['shape'])} {row['dtype']}", row["timings"])
 
 
 def summary(rows):
+    """The share of the limit that long texts reach: its geometric mean, and the worst."""
     shares = [ratio(*row["timings"].values()) for row in rows if row["shape"][-2] >= 1024]
     if shares:
         mean, worst = geometric_mean(shares), min(shares)

@@ -35,6 +35,7 @@ def extra_bytes(name, shape, dtype, threads):
 
 
 def main(name, shape, dtype, threads):
+    """Measure in this process, and print the bytes."""
     bridge = import_bridge() if name.startswith("torch") else None
     setting = Setting(int(threads), bridge)
     with same_threads(setting.threads, bridge):

@@ -76,11 +76,13 @@ def measure(setting):
 
 
 def line(row):
+    """Sizes and heads, milliseconds of each contender, and the ratio to torch."""
     sizes = Size(*(row[field] for field in Size._fields))
     return beside(f"{times(sizes[:-1])}, {sizes.heads}", row["timings"])
 
 
 def summary(rows):
+    """The geometric mean of the ratios to torch, if it was measured."""
     ratios = [ratio(*row["timings"].values()) for row in rows if "torch" in row["timings"]]
     if ratios:
         yield f"npattn over torch: geometric mean {geometric_mean(ratios):.2f}"

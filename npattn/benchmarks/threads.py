@@ -28,10 +28,12 @@ def measure(setting):
 
 
 def line(row):
+    """Sizes, milliseconds with one thread and with all, and their ratio."""
     return beside(f"{times(row['shape'])} {row['dtype']}", row["timings"])
 
 
 def summary(rows):
+    """The geometric mean of the ratios, or that there are none."""
     if rows:
         mean = geometric_mean(ratio(*row["timings"].values()) for row in rows)
         yield f"{[*rows[0]['timings']][1]} threads over 1: geometric mean {mean:.2f}"

@@ -54,7 +54,7 @@ def compare(contenders, *, rounds=11, pause=0.4, budget=math.inf):
     """Time contenders in turn.
 
     contenders  dict from name to function
-    rounds      how often each is timed, after one call that does not count
+    rounds      how often each is timed, after one or two calls that do not count
     pause       seconds of rest before each timing
     budget      seconds; once they are over, no round begins beyond the third
 

@@ -58,10 +58,12 @@ def require_agreement(losses):
 
 
 def line(row):
+    """How many threads, milliseconds of a step of each contender, and the ratio to torch."""
     return beside(f"{row['threads']}", row["timings"])
 
 
 def summary(rows):
+    """That the losses agree, where there are two to compare."""
     if "torch" in rows[0]["losses"]:
         yield f"the losses of the first {STEPS} steps agree"
 
