@@ -80,6 +80,15 @@ def test_what_is_not_a_number_stays_so(f, f_backward):
 
 
 @every_pair
+@pytest.mark.parametrize("large, dtype", [(1e19, "f4"), (3e38, "f4"), (1e200, "f8"), (1e308, "f8")])
+def test_large_numbers_pass_or_vanish_without_warning(f, f_backward, large, dtype):
+    X = np.array([-large, large], dtype)
+    Y, cache = f(X) if f is not relu else (f(X),) * 2
+    assert_array_equal(Y, [0, X[1]])
+    assert_array_equal(f_backward(np.ones_like(X), cache), [0, 1])
+
+
+@every_pair
 @pytest.mark.parametrize("shape", [(), (0,), (2, 0, 3), (2, 3, 4)])
 def test_any_shape(f, f_backward, draw, shape):
     X = np.asarray(draw(*shape))

@@ -106,6 +106,12 @@ def test_convention(convention, QKV, params, draw_mask):
     convention(additive_attention, additive_attention_backward, *QKV, params, draw_mask(2, 3, 4))
 
 
+def test_no_columns_at_all(rng, draw):
+    Q, K, V, params = np.zeros((2, 3, 0)), draw(2, 4, 6), draw(2, 4, 7), init_additive(0, 6, 8, rng)
+    dQ, dK, _, dparams = gradients(Q, K, V, params)
+    assert dQ.shape == Q.shape and dK.shape == K.shape and dparams.Wq.shape == (0, 8)
+
+
 # ---- gradients ----
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from npattn.kernels.arrays import require_floats, require_mask, require_rate
+from npattn.kernels.arrays import as_rows, require_floats, require_integers, require_mask
 
 
 @pytest.mark.parametrize("dtypes", [
@@ -34,13 +34,46 @@ def test_other_dtypes_are_named_with_a_way_out(dtype):
 
 
 @pytest.mark.parametrize("value, kind", [
-    ([0.0], "list"), (1.0, "float"), (np.float64(1.0), "float64")
+    ([0.0], "list"), (1.0, "float"), (np.float64(1.0), "float64"), (None, "NoneType"),
+    (np.zeros((1, 1)).view(np.matrix), "matrix"),
 ])
 def test_what_is_no_array_is_named_with_a_way_out(value, kind):
     with pytest.raises(TypeError) as error:
         require_floats(X=value)
     assert str(error.value) == (
         f"X must be a NumPy array, got {kind}; convert it with np.asarray(X, dtype=np.float64)"
+    )
+
+
+def test_only_a_bias_may_be_absent():
+    with pytest.raises(TypeError, match="^W must be a NumPy array, got NoneType"):
+        require_floats(X=np.zeros(2), W=None, b=None)
+
+
+def test_masked_arrays_would_bring_a_mask_of_their_own():
+    masked = np.ma.masked_greater([1.0, 2.0], 1.5)
+    with pytest.raises(TypeError, match=r"^X must be .* got MaskedArray; .* with X.filled\(0.0\)"):
+        require_floats(X=masked)
+    with pytest.raises(TypeError, match="^ids must be an integer array, got MaskedArray"):
+        require_integers(ids=masked.astype(int))
+    with pytest.raises(TypeError, match="^mask must be a boolean array .* got MaskedArray"):
+        require_mask(masked > 0, (2,))
+
+
+def test_arrays_that_lie_in_a_file_pass(tmp_path):
+    np.save(tmp_path / "X.npy", np.ones(3))
+    require_floats(X=np.load(tmp_path / "X.npy", mmap_mode="r"))
+
+
+@pytest.mark.parametrize("value, kind", [
+    (np.zeros(2), "float64"), (np.ones(2, bool), "bool"), ([1], "list"), (None, "NoneType"),
+])
+def test_what_is_no_integer_array_is_named_with_a_way_out(value, kind):
+    with pytest.raises(TypeError) as error:
+        require_integers(ids=np.arange(3), targets=value)
+    assert str(error.value) == (
+        f"targets must be an integer array, got {kind}; "
+        "np.asarray(targets, dtype=np.int64) makes one"
     )
 
 
@@ -75,12 +108,9 @@ def test_masks_that_do_not_broadcast(shape):
     assert f"mask {shape} does not broadcast to the grid (3, 4)" in str(error.value)
 
 
-@pytest.mark.parametrize("rate", [0, 0.0, 0.5, 0.999, np.float32(0.1)])
-def test_rates_in_the_range_pass(rate):
-    require_rate(rate)
-
-
-@pytest.mark.parametrize("rate", [-1e-9, 1, 1.0, 2, float("inf"), float("nan")])
-def test_rates_outside_the_range(rate):
-    with pytest.raises(ValueError, match=rf"dropout rate must lie in \[0, 1\), got {rate}"):
-        require_rate(rate)
+@pytest.mark.parametrize("shape, rows", [
+    ((2, 3, 4), (6, 4)), ((4,), (1, 4)), ((2, 3, 0), (6, 0)), ((0, 3, 4), (0, 4)),
+])
+def test_rows(shape, rows):
+    X = np.arange(float(np.prod(shape))).reshape(shape)
+    assert_array_equal(as_rows(X), X.reshape(rows))

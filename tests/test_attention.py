@@ -251,5 +251,5 @@ def test_masks_that_do_not_fit(QKV):
 def test_dropout_that_does_not_fit(QKV):
     with pytest.raises(ValueError, match=r"rate must lie in \[0, 1\), got 1.0"):
         attention(*QKV, dropout=1.0)
-    with pytest.raises(TypeError, match="rng must be a numpy.random.Generator or None, got int"):
+    with pytest.raises(TypeError, match="rng must be a numpy.random.Generator, got int"):
         attention(*QKV, dropout=0.1, rng=3)

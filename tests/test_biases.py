@@ -154,3 +154,13 @@ def test_other_arguments_that_do_not_fit(QKV):
         biased_attention(Q, K, V, bias.astype(int))
     with pytest.raises(ValueError, match="num_heads must be at least 1, got 0"):
         alibi_slopes(0)
+    with pytest.raises(TypeError, match="num_heads must be an integer, got 2.0"):
+        alibi_slopes(2.0)
+    with pytest.raises(TypeError, match="^slopes must be a NumPy array, got list"):
+        alibi_bias(4, 5, [0.5])
+    with pytest.raises(TypeError, match="^Tk must be an integer, got 5.5"):
+        alibi_bias(4, 5.5, alibi_slopes(2))
+
+
+def test_a_numpy_integer_is_a_number_of_heads():
+    assert_array_equal(alibi_slopes(np.int64(6)), alibi_slopes(6))

@@ -178,7 +178,7 @@ def test_gradients_of_a_stack(assert_gradients, XM, make_stack, draw_mask, norm)
 @pytest.mark.parametrize("options, message", [
     ({"num_heads": 3}, "num_heads=3 for a width of 4"),
     ({"norm": "none"}, 'norm must be "post" or "pre", got \'none\''),
-    ({"activation": "swish"}, "activation must be one of .* got 'swish'"),
+    ({"activation": "swish"}, 'activation must be "relu", .* got .swish'),
     ({"dropout": 1.0}, r"rate must lie in \[0, 1\), got 1.0"),
 ])
 def test_options_that_make_no_sense(XM, block, options, message):
@@ -196,3 +196,10 @@ def test_arrays_that_do_not_fit(XM, block):
         decoder_block(X, M, block, causal_mask(4), num_heads=2)
     with pytest.raises(ValueError, match=r"mask \(2, 1, 1, 4\) .* \(2, 2, 3, 5\)"):
         decoder_block(X, M, block, HEARS, valid_lens_mask([3, 4], 4), num_heads=2)
+
+
+def test_a_pre_norm_stack_needs_its_last_norm(XM, make_stack, rng):
+    with pytest.raises(ValueError, match='norm="pre" needs a last norm, but params.norm is None'):
+        decoder(*XM, make_stack("post"), num_heads=2, norm="pre")
+    with pytest.raises(ValueError, match='norm must be "post" or "pre", got .Pre'):
+        init_decoder(4, 6, 1, rng, norm="Pre")

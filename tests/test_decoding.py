@@ -159,11 +159,11 @@ def test_tokens_must_be_in_the_vocabulary(make_decoder):
     state = start_decoding(M, params, mask, config=config)
     with pytest.raises(ValueError, match="ids must lie in 0 … 4, the rows of E; got 1 … 5"):
         decode_step(np.array([1, 5, 2]), state, params, config=config)
-    with pytest.raises(TypeError, match="ids must be an integer array, got float64"):
+    with pytest.raises(TypeError, match="tokens must be an integer array, got float64"):
         decode_step(np.zeros(3), state, params, config=config)
 
 
 def test_a_mask_must_fit_the_memory(make_decoder, target):
     config, params, M, mask = make_decoder()
-    with pytest.raises(ValueError, match=r"mask \(3, 3\) .* memory \(3, 4\)"):
+    with pytest.raises(ValueError, match=r"mask \(3, 3\) .* the tokens \(3, 4\)"):
         steps(target, start_decoding(M, params, mask[:, :3], config=config), params, config)

@@ -90,7 +90,7 @@ def test_rates_outside_the_range(rng, rate):
 @pytest.mark.parametrize("rng, came", [(0, "int"), (np.random.RandomState(0), "RandomState"),
                                        (np.random, "module")])
 def test_other_sources_of_randomness(rng, came):
-    with pytest.raises(TypeError, match=f"rng must be a numpy.random.Generator .* got {came}"):
+    with pytest.raises(TypeError, match=f"rng must be a numpy.random.Generator, got {came}"):
         dropout(np.zeros(3), 0.5, rng)
 
 

@@ -83,3 +83,11 @@ def test_tables_that_do_not_fit():
         embedding(np.arange(3), np.zeros(7))
     with pytest.raises(TypeError, match="E must be float32 or float64, got int64"):
         embedding(np.arange(3), np.zeros((7, 5), np.int64))
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (6, 5), (2, 3, 4), (3, 2, 5), (2, 3)])
+def test_upstream_gradients_that_do_not_fit(shape):
+    _, cache = embedding(np.zeros((2, 3), int), np.zeros((7, 5)))
+    with pytest.raises(ValueError) as error:
+        embedding_backward(np.zeros(shape), cache)
+    assert str(error.value) == f"dY {shape} must be shaped like Y (2, 3, 5)"

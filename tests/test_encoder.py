@@ -196,7 +196,7 @@ def test_gradients_of_a_stack(assert_gradients, draw, make_stack, draw_mask, nor
 @pytest.mark.parametrize("options, message", [
     ({"num_heads": 3}, "num_heads=3 for a width of 4"),
     ({"norm": "none"}, 'norm must be "post" or "pre", got \'none\''),
-    ({"activation": "swish"}, "activation must be one of .* got 'swish'"),
+    ({"activation": "swish"}, 'activation must be "relu", .* got .swish'),
     ({"dropout": 1.0}, r"rate must lie in \[0, 1\), got 1.0"),
 ])
 def test_options_that_make_no_sense(block, options, message):
@@ -209,3 +209,20 @@ def test_arrays_that_do_not_fit(block):
         encoder_block(np.zeros((2, 5, 3)), block, num_heads=2)
     with pytest.raises(ValueError, match=r"mask \(2, 1, 1, 4\) .* \(2, 2, 5, 5\)"):
         encoder_block(np.zeros((2, 5, 4)), block, valid_lens_mask([3, 4], 4), num_heads=2)
+
+
+def test_a_norm_that_init_does_not_know(rng):
+    with pytest.raises(ValueError, match='norm must be "post" or "pre", got .Pre'):
+        init_encoder(4, 6, 1, rng, norm="Pre")
+
+
+def test_a_pre_norm_stack_needs_its_last_norm(draw, make_stack):
+    with pytest.raises(ValueError, match='norm="pre" needs a last norm, but params.norm is None'):
+        encoder(draw(2, 5, 4), make_stack("post"), num_heads=2, norm="pre")
+
+
+def test_a_post_norm_stack_may_have_one_more(draw, make_stack):
+    X, params = draw(2, 5, 4), make_stack("pre")
+    Y, _ = encoder(X, params, num_heads=2, norm="post")
+    plain, _ = encoder(X, params._replace(norm=None), num_heads=2, norm="post")
+    assert_array_equal(Y, layer_norm(plain, params.norm)[0])

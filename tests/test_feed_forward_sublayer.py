@@ -89,7 +89,7 @@ def test_convention(convention, args, norm):
 
 @pytest.mark.parametrize("options, message", [
     ({"norm": "none"}, 'norm must be "post" or "pre", got \'none\''),
-    ({"activation": "swish"}, "activation must be one of .* got 'swish'"),
+    ({"activation": "swish"}, 'activation must be "relu", .* got .swish'),
     ({"dropout": 1.0}, r"rate must lie in \[0, 1\), got 1.0"),
 ])
 def test_options_that_make_no_sense(args, options, message):

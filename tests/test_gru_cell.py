@@ -168,5 +168,7 @@ def test_inputs_and_parameters_that_do_not_fit(make_params):
     narrow = params._replace(input=LinearParams(np.zeros((4, 6)), None))
     with pytest.raises(ValueError, match=r"input.W \(4, 6\) must have 9 columns"):
         gru_cell(np.zeros((2, 4)), np.zeros((2, 3)), narrow)
+    with pytest.raises(TypeError, match="^X must be a NumPy array, got list"):
+        gru_cell([[0.0] * 4] * 2, np.zeros((2, 3)), params)
     with pytest.raises(TypeError, match="^H must be float32 or float64, got int64"):
         gru_cell(np.zeros((2, 4)), np.zeros((2, 3), int), params)

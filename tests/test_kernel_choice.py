@@ -144,7 +144,7 @@ def test_the_bytes_from_which_on_tiles_are_taken():
 
 @pytest.mark.parametrize("kernel", ["flash", None, "Tiled", 1])
 def test_another_kernel_is_an_error_that_lists_the_kernels(sources, rng, kernel):
-    message = f"kernel must be one of attention, tiled, auto, got {kernel!r}"
+    message = f'kernel must be "attention", "tiled" or "auto", got {kernel!r}'
     with pytest.raises(ValueError, match=message):
         chosen_attention(*sources, kernel=kernel)
     X, params = np.zeros((2, TQ, D)), init_encoder(D, F, 1, rng)

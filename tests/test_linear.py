@@ -93,6 +93,15 @@ def test_no_positions(params, shape):
     assert not dparams.W.any() and not dparams.b.any()
 
 
+@pytest.mark.parametrize("Din, Dout", [(0, 5), (4, 0)])
+def test_no_columns(rng, Din, Dout):
+    Y, cache = linear(np.ones((2, 3, Din)), init_linear(Din, Dout, rng))
+    assert Y.shape == (2, 3, Dout) and not Y.any()
+    dX, dparams = linear_backward(Y, cache)
+    assert dX.shape == (2, 3, Din) and dparams.W.shape == (Din, Dout) and dparams.b.shape == (Dout,)
+    assert not dX.any()
+
+
 def test_convention(convention, draw, params):
     convention(linear, linear_backward, draw(2, 3, 4), params)
     convention(linear, linear_backward, draw(2, 3, 4), params._replace(b=None))

@@ -59,6 +59,12 @@ def test_the_loss_is_a_scalar(tokens):
     assert np.shape(cross_entropy(*tokens)[0]) == ()
 
 
+@pytest.mark.parametrize("logits, ignore", [(LN[None], 1), (np.array([[0.0, 999.0]]), None)])
+def test_no_loss_is_zero_and_not_minus_zero(logits, ignore):
+    loss, _ = cross_entropy(logits, np.array([1]), ignore=ignore)
+    assert loss == 0.0 and not np.signbit(loss)
+
+
 # ---- invariants ----
 
 
@@ -180,3 +186,16 @@ def test_smoothing_outside_the_range(label_smoothing):
 def test_other_dtypes():
     with pytest.raises(TypeError, match="^logits must be float32 or float64, got float16"):
         cross_entropy(np.zeros((3, 5), np.float16), np.zeros(3, int))
+
+
+@pytest.mark.parametrize("shape", [(1,), (5,), (3, 5)])
+def test_the_upstream_gradient_is_a_scalar(shape):
+    _, cache = cross_entropy(np.zeros((3, 5)), np.zeros(3, int))
+    with pytest.raises(ValueError) as error:
+        cross_entropy_backward(np.ones(shape), cache)
+    assert str(error.value) == f"dloss must be a scalar, as the loss is, got shape {shape}"
+
+
+def test_logits_without_classes():
+    with pytest.raises(ValueError, match=r"targets \(\) do not fit logits \(\)"):
+        cross_entropy(np.array(1.0), np.array(0))

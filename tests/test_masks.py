@@ -149,7 +149,7 @@ def test_lengths_that_do_not_fit(lens, error, message):
     (np.ones((4, 5)), "float64"), (np.ones((4, 5), int), "int64"), ([[True]], "list")
 ])
 def test_masks_to_combine_must_be_boolean(mask, came):
-    with pytest.raises(TypeError, match=f"masks must be boolean .*got {came}"):
+    with pytest.raises(TypeError, match=f"^mask must be a boolean array .*got {came}"):
         combine_masks(causal_mask(4, 5), mask)
 
 
@@ -176,6 +176,31 @@ def test_additive_masks_above_the_threshold():
         mask_from_additive(np.array([0.0, -5e3]), threshold=-1e4)
 
 
+@pytest.mark.parametrize("threshold", [1e4, 0.0, np.nan])
+def test_thresholds_without_a_sign(threshold):
+    with pytest.raises(ValueError, match=f"threshold must be negative, .* got {threshold}"):
+        mask_from_additive(np.array([0.0, -1e9]), threshold=threshold)
+
+
+def test_the_entry_that_is_odd_is_shown_as_a_number():
+    with pytest.raises(ValueError, match="got -1000000000.0;"):
+        mask_from_additive(np.array([0.0, -1e9]))
+
+
+@pytest.mark.parametrize("sizes, error, message", [
+    ((2.5,), TypeError, "Tq must be an integer, got 2.5"),
+    ((-1,), ValueError, "Tq must be at least 0, got -1"),
+    ((2, 3.0), TypeError, "Tk must be an integer, got 3.0"),
+    ((2, -3), ValueError, "Tk must be at least 0, got -3"),
+])
+def test_triangles_that_make_no_sense(sizes, error, message):
+    with pytest.raises(error, match=message):
+        causal_mask(*sizes)
+    if len(sizes) == 2:
+        with pytest.raises(error, match=message):
+            valid_lens_mask([1, 2], sizes[1])
+
+
 def test_drop_masks_must_be_boolean():
     with pytest.raises(TypeError, match="drop must be boolean .* got float64"):
         mask_from_drop(np.array([0.0, -np.inf]))
@@ -185,9 +210,17 @@ def test_drop_masks_must_be_boolean():
     ([], None, "sequences must hold at least one"),
     ([np.zeros((2, 3)), np.zeros((2, 4))], None, r"sequences\[1\] is float64 \(2, 4\).*\(2, 3\)"),
     ([np.zeros(2), np.zeros(2, int)], None, r"sequences\[1\] is int64 \(2,\), .* float64 \(2,\)"),
-    ([np.float64(1.0)], None, r"sequences\[0\] is float64 \(\)"),
     ([np.zeros(2), np.zeros(5)], 4, r"sequences\[1\] has length 5, more than max_len=4"),
 ])
 def test_sequences_that_cannot_be_padded(sequences, max_len, message):
     with pytest.raises(ValueError, match=message):
         pad_sequences(sequences, max_len)
+
+
+@pytest.mark.parametrize("sequences, came", [
+    ([1, 2], r"int64 \(\)"), (["ab", "c"], r"<U2 \(\)"), ([np.zeros(2), None], r"object \(\)"),
+    ([["a", "b"]], r"<U1 \(2,\)"),
+])
+def test_sequences_of_no_numbers(sequences, came):
+    with pytest.raises(TypeError, match=rf"^sequences\[.\] must be an array of numbers .*{came}"):
+        pad_sequences(sequences)

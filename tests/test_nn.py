@@ -3,6 +3,7 @@
 import copy
 import math
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -745,3 +746,17 @@ def test_blocks_agree_with_torch(draw, shake, norm):
         layer, (X, M), {"mask": causal, "memory_mask": keys},
         lambda torch, X, M, params: torch_block(torch, X, M, params, causal, keys, norm),
     )
+
+
+@pytest.mark.parametrize("make", [
+    nn.MultiHeadAttention, partial(nn.EncoderBlock, F=4), partial(nn.DecoderBlock, F=4),
+    partial(nn.TransformerEncoder, F=4, num_blocks=1),
+])
+def test_heads_must_divide_the_width_from_the_start(make):
+    with pytest.raises(ValueError, match="got num_heads=3 for a width of 128"):
+        make(128, 3)
+
+
+def test_positions_of_what_is_no_array():
+    with pytest.raises(TypeError, match="^X must be a NumPy array, got list"):
+        nn.PositionalEncoding()([[0.0, 1.0]])

@@ -75,6 +75,14 @@ def test_gradients(assert_gradients, draw, leading, bias):
     assert_gradients(patch_embedding, patch_embedding_backward, *args, patch=2)
 
 
+def test_no_images():
+    X, params = np.zeros((0, 3, 4, 6)), LinearParams(np.ones((12, 7)), np.ones(7))
+    Y, cache = patch_embedding(X, params, patch=2)
+    assert Y.shape == (0, 6, 7)
+    dX, dparams = patch_embedding_backward(Y, cache)
+    assert dX.shape == X.shape and not dparams.W.any() and not dparams.b.any()
+
+
 # ---- errors ----
 
 
@@ -91,5 +99,7 @@ def test_widths_and_dtypes_that_do_not_fit():
     params = LinearParams(np.zeros((12, 7)), None)
     with pytest.raises(ValueError, match=r"X \(6, 8\) does not fit W \(12, 7\)"):
         patch_embedding(np.zeros((2, 4, 6)), params, patch=2)
+    with pytest.raises(TypeError, match="^X must be a NumPy array, got list"):
+        patch_embedding([[[0.0]]], params, patch=1)
     with pytest.raises(TypeError, match="^X must be float32 or float64, got uint8"):
         patch_embedding(np.zeros((3, 4, 6), np.uint8), params, patch=2)

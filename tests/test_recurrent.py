@@ -86,6 +86,17 @@ def test_a_mask_of_all_real_steps_changes_nothing(make_params, draw):
 
 
 @resets
+@pytest.mark.parametrize("broken", [np.nan, np.inf])
+def test_padding_may_hold_anything(make_params, draw, mask, reset, broken):
+    params, X, H, dY = make_params(), draw(2, 5, 4), draw(2, 3), draw(2, 5, 3)
+    Y, cache = gru(X, H, params, mask, reset=reset)
+    spoilt = np.where(mask[..., None], X, broken)
+    found, spoilt_cache = gru(spoilt, H, params, mask, reset=reset)
+    assert_array_equal(found, Y)
+    tree_map(assert_array_equal, gru_backward(dY, spoilt_cache), gru_backward(dY, cache))
+
+
+@resets
 def test_convention(convention, make_params, draw, mask, reset):
     convention(gru, gru_backward, draw(2, 5, 4), draw(2, 3), make_params(), mask, reset=reset)
 
@@ -145,3 +156,11 @@ def test_arguments_that_do_not_fit(make_params):
         gru(X, H, params, np.ones((2, 5)))
     with pytest.raises(ValueError, match="reset must be"):
         gru(X, H, params, reset="torch")
+
+
+def test_lists_and_nothing(make_params):
+    params, X, H = make_params(), np.zeros((2, 5, 4)), np.zeros((2, 3))
+    with pytest.raises(TypeError, match="^X must be a NumPy array, got list"):
+        gru(X.tolist(), H, params)
+    with pytest.raises(TypeError, match="^H must be a NumPy array, got NoneType"):
+        gru(X, None, params)

@@ -135,9 +135,11 @@ def test_arguments_that_do_not_fit(make_params, given, ids):
     params, (states, M) = make_params(), given
     with pytest.raises(ValueError, match=r"at least one token, got shape \(2, 0\)"):
         recurrent_decoder(ids[:, :0], states, M, params)
+    with pytest.raises(TypeError, match="ids must be an integer array, got list"):
+        recurrent_decoder(ids.tolist(), states, M, params)
     with pytest.raises(ValueError, match="states must be one per layer, 2, got 1"):
         recurrent_decoder(ids, states[:1], M, params)
     with pytest.raises(ValueError, match=r"K \(2, 5, 2\) do not fit .* Wk \(3, 3\)"):
         recurrent_decoder(ids, states, M[..., :2], params)
-    with pytest.raises(ValueError, match=r"mask \(2, 1, 4\)"):
+    with pytest.raises(ValueError, match=r"mask \(2, 4\) .* the tokens \(2, 5\)"):
         recurrent_decoder(ids, states, M, params, MASK[:, :4])

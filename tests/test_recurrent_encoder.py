@@ -132,5 +132,7 @@ def test_arguments_that_do_not_fit(ids, make_params):
         recurrent_encoder(ids * 1.0, params)
     with pytest.raises(ValueError, match=r"mask \(2, 4\)"):
         recurrent_encoder(ids, params, MASK[:, :4])
+    with pytest.raises(ValueError, match="num_layers must be at least 1, got 0"):
+        init_recurrent_encoder(6, 3, 4, 0, np.random.default_rng(0))
     with pytest.raises(ValueError, match="at least one step"):
         recurrent_encoder(ids[:, :0], params)

@@ -89,6 +89,14 @@ def test_gradients(assert_gradients, draw, rows):
         assert_gradients(relative_scores, relative_scores_backward, *args, offset=1)
 
 
+@pytest.mark.parametrize("shape, Tk", [((2, 4, 6), 0), ((0, 4, 6), 5), ((2, 0, 6), 5)])
+def test_no_keys_no_queries_no_batch(shape, Tk):
+    S, cache = relative_scores(np.ones(shape), np.ones((5, 6)), Tk)
+    assert S.shape == (*shape[:-1], Tk)
+    dQ, dA = relative_scores_backward(S, cache)
+    assert dQ.shape == shape and not dQ.any() and not dA.any()
+
+
 # ---- errors ----
 
 
@@ -104,5 +112,7 @@ def test_tables_without_a_middle_row(shape):
 def test_widths_and_dtypes_that_do_not_fit():
     with pytest.raises(ValueError, match=r"Q \(4, 6\) does not fit A \(5, 3\)"):
         relative_scores(np.zeros((4, 6)), np.zeros((5, 3)), 5)
+    with pytest.raises(TypeError, match="Tk must be an integer, got 5.0"):
+        relative_scores(np.zeros((4, 3)), np.zeros((5, 3)), 5.0)
     with pytest.raises(TypeError, match="^E must be float32 or float64, got int64"):
         relative_bias(np.zeros((5, 3), int), 2, 3)

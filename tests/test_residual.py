@@ -118,5 +118,7 @@ def test_norms_that_are_none(params, norm):
 
 @both_norms
 def test_shapes_that_differ(params, norm):
+    with pytest.raises(TypeError, match="^X must be a NumPy array, got list"):
+        leave_residual([[0.0] * 5], np.zeros((1, 5)), params, norm=norm)
     with pytest.raises(ValueError, match=r"X \(2, 5\) and F \(1, 5\)"):
         leave_residual(np.zeros((2, 5)), np.zeros((1, 5)), params, norm=norm)

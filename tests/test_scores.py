@@ -69,6 +69,13 @@ def test_convention(convention, draw):
     convention(bilinear_scores, bilinear_scores_backward, Q, draw(2, 4, 6), draw(5, 6))
 
 
+def test_queries_without_columns(draw):
+    S, cache = bilinear_scores(np.zeros((3, 0)), draw(4, 6), np.zeros((0, 6)))
+    assert_array_equal(S, np.zeros((3, 4)))
+    shapes = [d.shape for d in bilinear_scores_backward(S, cache)]
+    assert shapes == [(3, 0), (4, 6), (0, 6)]
+
+
 # ---- gradients ----
 
 

@@ -226,3 +226,15 @@ def test_the_special_tokens_must_be_in_the_vocabulary(make_model, search):
     config, params, source, _ = make_model(0)
     with pytest.raises(ValueError, match="ids must lie in 0 … 3, the rows of E; got 4 … 4"):
         search(source[:1], params, config=config, bos=4, eos=EOS, max_len=3)
+
+
+@pytest.mark.parametrize("search", [greedy_decode, beam_search])
+def test_sources_are_rows_of_ids(make_model, search):
+    config, params, source, mask = make_model(0)
+    options = dict(config=config, max_len=3, **SPECIAL)
+    with pytest.raises(ValueError, match=r"source must be \(B, Ts\), .* got shape \(5,\); source"):
+        search(source[0], params, **options)
+    with pytest.raises(TypeError, match="source must be an integer array, got list"):
+        search(source.tolist(), params, **options)
+    with pytest.raises(TypeError, match="mask must be a boolean array .* got list"):
+        search(source[:1], params, mask[:1].tolist(), **options)

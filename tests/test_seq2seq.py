@@ -136,6 +136,10 @@ def test_translating_stops_at_the_end_or_at_the_limit(make, tokens):
         return translate(tokens[0], params._replace(decoder=stubborn), config=config, bos=BOS,
                          eos=EOS, max_len=4)
 
+    for max_len in (0, 2):
+        answers, P = translate(tokens[0], params, config=config, bos=BOS, eos=EOS, max_len=max_len)
+        assert len(answers) == 2 and P.shape[::2] == (2, 5) and P.shape[1] <= max_len
+        assert P.dtype == params.decoder.output.W.dtype
     answers, P = always(EOS)
     assert [len(a.ids) for a in answers] == [0, 0] and all(a.finished for a in answers)
     assert P.shape == (2, 1, 5)
@@ -207,3 +211,10 @@ def test_tokens_that_do_not_fit(make, tokens):
         seq2seq(source, target + 7, params, config=config)
     with pytest.raises(TypeError, match="mask must be a boolean array"):
         seq2seq(source, target, params, SOURCE_MASK * 1.0, config=config)
+
+
+@pytest.mark.parametrize("source", [np.arange(3), np.zeros((1, 2, 3), int)])
+def test_a_search_takes_rows_of_ids(make, source):
+    config, params = make()
+    with pytest.raises(ValueError, match=r"source must be \(B, Ts\), .* got shape"):
+        translate(source, params, config=config, bos=BOS, eos=EOS, max_len=4)

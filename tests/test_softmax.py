@@ -175,3 +175,9 @@ def test_a_mask_must_be_boolean(mask, came):
 def test_a_mask_must_broadcast(shape):
     with pytest.raises(ValueError, match=rf"mask \({shape[0]}, .* the scores S \(2, 3\)"):
         masked_softmax(np.zeros((2, 3)), np.ones(shape, bool))
+
+
+@pytest.mark.parametrize("f", [softmax, masked_softmax, log_softmax])
+def test_scores_without_an_axis(f):
+    with pytest.raises(ValueError, match=r"S must be \(..., Tk\) with at least one axis"):
+        f(np.array(1.0))

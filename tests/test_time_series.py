@@ -144,11 +144,22 @@ def test_the_convention(convention, draw, rng, shake):
     )
 
 
+def test_no_windows(rng):
+    for config in (SMALL, WIDE):
+        params, X = init_time_series(config, rng), np.zeros((0, 4, 3))
+        Y, cache = time_series_transformer(X, params, config=config)
+        dX, dparams = time_series_transformer_backward(Y, cache)
+        assert Y.shape == (0, 2, 5) and dX.shape == X.shape
+        assert not any(leaf.any() for leaf in tree_leaves(dparams))
+
+
 # ---- errors ----
 
 
 def test_windows_of_another_shape(draw, rng):
     params = init_time_series(SMALL, rng)
+    with pytest.raises(TypeError, match="^X must be a NumPy array, got list"):
+        forward([[[0.0] * 3] * 4], params, SMALL)
     with pytest.raises(ValueError, match=r"T, M = \(4, 3\), got \(2, 3, 4\)"):
         forward(draw(2, 3, 4), params, SMALL)
 
@@ -162,7 +173,7 @@ def test_another_way_to_attend(draw, rng):
 
 
 def test_heads_that_do_not_divide_the_width():
-    with pytest.raises(ValueError, match="num_heads=2 does not divide the width 9"):
+    with pytest.raises(ValueError, match="num_heads=2 for a width of 9"):
         TimeSeriesConfig(num_heads=2)
 
 

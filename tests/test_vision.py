@@ -176,13 +176,23 @@ def test_against_torch(make, draw, pool):
         assert_allclose(d, want, rtol=0, atol=1e-12)
 
 
+@pools
+def test_no_images(make, pool):
+    config, params = make(pool=pool)
+    X = np.zeros((0, 2, 4, 6))
+    logits, cache = vision_transformer(X, params, config=config)
+    dX, dparams = vision_transformer_backward(logits, cache)
+    assert logits.shape == (0, 5) and dX.shape == X.shape
+    assert not any(leaf.any() for leaf in tree_leaves(dparams))
+
+
 # ---- errors ----
 
 
 @pytest.mark.parametrize("options, message", [
     ({"patch": 4}, r"patch=4 does not divide the image \(2, 4, 6\)"),
     ({"image_shape": (2, 6, 4), "patch": 4}, "patch=4 does not divide"),
-    ({"num_heads": 3}, "num_heads=3 does not divide width=4"),
+    ({"num_heads": 3}, "num_heads=3 for a width of 4"),
     ({"pool": "max"}, 'pool must be "class" or "mean", got \'max\''),
 ])
 def test_configurations_that_make_no_sense(options, message):
@@ -192,6 +202,8 @@ def test_configurations_that_make_no_sense(options, message):
 
 def test_images_that_do_not_fit(make):
     config, params = make()
+    with pytest.raises(TypeError, match="^X must be a NumPy array, got list"):
+        vision_transformer(np.zeros((2, 4, 6)).tolist(), params, config=config)
     for shape in ((3, 2, 6, 4), (3, 1, 4, 6), (4, 6)):
         with pytest.raises(ValueError) as error:
             vision_transformer(np.zeros(shape), params, config=config)

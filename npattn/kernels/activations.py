@@ -18,6 +18,7 @@ from npattn.kernels.arrays import require_floats
 
 _CUBIC = 0.044715
 _STRETCH = math.sqrt(2.0 / math.pi)
+_SATURATED = 10.0  # from here on tanh is 1 to the last bit, and Φ (1 − Φ) is 0
 
 
 class GeluCache(NamedTuple):
@@ -58,7 +59,8 @@ def gelu(X):
 def gelu_backward(dY, cache):
     """dX from dY: dY/dX = Φ(X) + X φ(X), with the normal density φ = Φ′."""
     X, Phi = cache
-    density = np.exp(X * X * -0.5) * math.sqrt(0.5 / math.pi)
+    with np.errstate(over="ignore"):  # exp of −inf is 0 as well
+        density = np.exp(X * X * -0.5) * math.sqrt(0.5 / math.pi)
     return dY * (Phi + X * density)
 
 
@@ -70,7 +72,8 @@ def gelu_tanh(X):
     Returns Y, shaped like X, and the cache. Raises TypeError for other than float arrays.
     """
     require_floats(X=X)
-    Phi = np.tanh(_STRETCH * (X + _CUBIC * (X * X * X)))
+    with np.errstate(over="ignore"):  # tanh of inf is 1 as well
+        Phi = np.tanh(_STRETCH * (X + _CUBIC * (X * X * X)))
     Phi += 1.0
     Phi *= 0.5
     return X * Phi, GeluCache(X, Phi)
@@ -79,5 +82,6 @@ def gelu_tanh(X):
 def gelu_tanh_backward(dY, cache):
     """dX from dY: dY/dX = Φ + X Φ′, where (tanh u)′ = 1 − tanh² u makes Φ′ = 2 Φ (1 − Φ) u′."""
     X, Phi = cache
-    slope = _STRETCH * (1.0 + 3.0 * _CUBIC * (X * X))
+    near = X.clip(-_SATURATED, _SATURATED)  # or else 0 · inf
+    slope = _STRETCH * (1.0 + 3.0 * _CUBIC * (near * near))
     return dY * (Phi + X * (2.0 * Phi * (1.0 - Phi) * slope))

@@ -10,13 +10,13 @@ Source: Bahdanau, Cho and Bengio 2015, "Neural Machine Translation by Jointly Le
 and Translate", section 3.1 and appendix A.1.2; d2l 11.3.4.
 """
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.arrays import require_floats, require_mask
+from npattn.kernels.arrays import as_rows, require_floats, require_mask
 from npattn.kernels.attend import AttendCache, attend, attend_backward
+from npattn.kernels.initial import glorot_uniform
 from npattn.kernels.weighted_sum import weighted_sum
 
 
@@ -44,12 +44,9 @@ class AdditiveCache(NamedTuple):
 
 
 def init_additive(Dq, Dk, H, rng, *, dtype=np.float64):
-    """Each array uniform in ±√(6 / (rows + columns)) (Glorot and Bengio 2010); w has one column."""
-    def uniform(rows, columns):
-        bound = math.sqrt(6.0 / (rows + columns))
-        return rng.uniform(-bound, bound, (rows, columns)).astype(dtype)
-
-    return AdditiveParams(uniform(Dq, H), uniform(Dk, H), uniform(H, 1)[:, 0])
+    """Glorot-uniform, w as a layer with one output."""
+    Wq, Wk, w = (glorot_uniform(*sizes, rng, dtype) for sizes in ((Dq, H), (Dk, H), (H, 1)))
+    return AdditiveParams(Wq, Wk, w[:, 0])
 
 
 def additive_attention(Q, K, V, params, mask=None, *, dropout=0.0, rng=None):
@@ -99,8 +96,7 @@ def additive_attention_backward(dO, cache):
 
 def _product(X, dH):
     """Xᵀ dH over all positions, in which a position with gradient 0 is silent, be X NaN or inf."""
-    rows = dH.reshape(-1, dH.shape[-1])
-    return weighted_sum(rows.T, X.reshape(-1, X.shape[-1])).T
+    return weighted_sum(as_rows(dH).T, as_rows(X)).T
 
 
 def _require_matching(Q, K, V, params):

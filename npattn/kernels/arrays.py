@@ -1,22 +1,28 @@
 """What every kernel asks of its arguments, and the words it uses when they do not fit."""
 
+import math
+
 import numpy as np
+
+PLAIN = np.ndarray, np.memmap  # a masked array or a matrix computes by rules of its own
 
 
 def require_floats(**arrays):
     """Every argument must be a float32 or float64 array, and all of one precision.
 
     Complex arrays pass, because complex-step differentiation sends them through the
-    kernels; None passes, because a bias may be absent.
+    kernels; None passes under the name b alone, because a bias may be absent.
     Raises TypeError that names the argument and says how to convert it.
     """
     single = double = None
     for name, X in arrays.items():
-        if X is None:
-            continue
-        if not isinstance(X, np.ndarray):
+        if type(X) not in PLAIN:
+            if X is None and name == "b":
+                continue
             raise TypeError(
-                f"{name} must be a NumPy array, got {type(X).__name__}; "
+                f"{name} must be a NumPy array, got {came(X)}; convert it with {name}.filled(0.0)"
+                if isinstance(X, np.ma.MaskedArray) else
+                f"{name} must be a NumPy array, got {came(X)}; "
                 f"convert it with np.asarray({name}, dtype=np.float64)"
             )
         kind = X.dtype.char
@@ -36,17 +42,33 @@ def require_floats(**arrays):
         )
 
 
+def require_integers(**arrays):
+    """Every argument must be an integer array. Raises TypeError that names the one that is not."""
+    for name, X in arrays.items():
+        if type(X) not in PLAIN or X.dtype.kind not in "iu":
+            raise TypeError(
+                f"{name} must be an integer array, got {came(X)}; "
+                f"np.asarray({name}, dtype=np.int64) makes one"
+            )
+
+
+def require_bool(mask):
+    """A mask must be a boolean array. Raises TypeError that says how to translate other kinds."""
+    if type(mask) not in PLAIN or mask.dtype != bool:
+        raise TypeError(
+            f"mask must be a boolean array (True = may attend), got {came(mask)}; translate other "
+            "kinds with valid_lens_mask, mask_from_additive or mask_from_drop"
+        )
+
+
 def require_mask(mask, shape, what="the scores"):
     """The boolean `mask`, broadcast to `shape`.
 
     Raises TypeError if mask is no boolean array, ValueError if it does not broadcast.
     """
-    if not isinstance(mask, np.ndarray) or mask.dtype != bool:
-        came = mask.dtype if isinstance(mask, np.ndarray) else type(mask).__name__
-        raise TypeError(
-            f"mask must be a boolean array (True = may attend), got {came}; translate other "
-            "kinds with valid_lens_mask, mask_from_additive or mask_from_drop"
-        )
+    require_bool(mask)
+    if mask.shape == shape:
+        return mask
     try:
         return np.broadcast_to(mask, shape)
     except ValueError:
@@ -76,7 +98,11 @@ def require_matching(Q, K, V):
     raise ValueError(f"shapes disagree: Q {Q.shape}, K {K.shape}, V {V.shape}: {why}")
 
 
-def require_rate(rate):
-    """A dropout rate lies in [0, 1). Raises ValueError otherwise."""
-    if not 0.0 <= rate < 1.0:
-        raise ValueError(f"dropout rate must lie in [0, 1), got {rate!r}")
+def as_rows(X):
+    """X (..., D) as (N, D), the leading axes folded into one; where D = 0, -1 would not know N."""
+    return X.reshape(math.prod(X.shape[:-1]), X.shape[-1])
+
+
+def came(X):
+    """What X is, in an error's words: the dtype of an array, the type of anything else."""
+    return X.dtype if type(X) in PLAIN else type(X).__name__

@@ -20,6 +20,7 @@ import numpy as np
 from npattn.kernels.arrays import require_floats
 from npattn.kernels.attend import AttendCache, attend, attend_backward
 from npattn.kernels.broadcasting import sum_to_shape
+from npattn.kernels.options import require_counts, require_float_dtype
 from npattn.kernels.scores import DotScoresCache, dot_scores, dot_scores_backward
 
 
@@ -65,16 +66,16 @@ def biased_attention_backward(dO, cache):
 
 
 def alibi_slopes(num_heads, *, dtype=np.float64):
-    """The slope of each head, a geometric sequence that ends in 2⁻⁸.
+    """The slope of each head. For H a power of 2 they are a geometric sequence that ends in 2⁻⁸.
 
-    Where the number of heads H is no power of 2, the first 2^n < H slopes are those of 2^n heads,
-    the rest every other one of 2^(n+1) heads, as in the authors' code.
+    For another H, with n the largest power of 2 below it, the first n slopes are those of n heads,
+    the rest every other one of 2n heads, as in the authors' code.
 
-    Returns (H,). Raises ValueError for fewer than one head.
+    Returns (H,). Raises ValueError for fewer than one head, TypeError for no integer.
     """
-    if num_heads < 1:
-        raise ValueError(f"num_heads must be at least 1, got {num_heads}")
-    n = 1 << (num_heads.bit_length() - 1)  # the largest power of 2 that is not above H
+    require_counts(1, num_heads=num_heads)
+    require_float_dtype(dtype)
+    n = 1 << (int(num_heads).bit_length() - 1)
     exponents = np.concatenate([np.arange(1, n + 1) / n, np.arange(1, 2 * n, 2) / (2 * n)])
     return (2.0 ** (-8.0 * exponents[:num_heads])).astype(dtype)
 
@@ -88,5 +89,7 @@ def alibi_bias(Tq, Tk, slopes, *, offset=0):
 
     Returns (H, Tq, Tk), entries ≤ 0.
     """
+    require_floats(slopes=slopes)
+    require_counts(0, Tq=Tq, Tk=Tk)
     distance = np.abs(np.arange(Tk) - np.arange(Tq)[:, None] - offset)
     return -slopes[:, None, None] * distance.astype(slopes.dtype)

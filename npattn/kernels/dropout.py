@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.arrays import require_floats, require_rate
+from npattn.kernels.arrays import require_floats
+from npattn.kernels.options import require_generator, require_rate
 
 
 class DropoutCache(NamedTuple):
@@ -32,11 +33,7 @@ def draw_keep(X, rate, rng):
     require_rate(rate)
     if rng is None or rate == 0.0:
         return None
-    if not isinstance(rng, np.random.Generator):
-        raise TypeError(
-            f"rng must be a numpy.random.Generator or None, got {type(rng).__name__}; "
-            "make one with np.random.default_rng(seed)"
-        )
+    require_generator(rng)
     survive = rng.random(X.shape, dtype=np.float32) >= rate
     return survive * X.real.dtype.type(1.0 / (1.0 - rate))
 

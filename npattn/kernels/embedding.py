@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.arrays import require_floats
+from npattn.kernels.arrays import as_rows, require_floats, require_integers
 
 
 class EmbeddingCache(NamedTuple):
@@ -33,9 +33,7 @@ def embedding(ids, E):
     require_floats(E=E)
     if E.ndim != 2:
         raise ValueError(f"E must be (vocabulary, D), got shape {E.shape}")
-    if not isinstance(ids, np.ndarray) or ids.dtype.kind not in "iu":
-        came = ids.dtype if isinstance(ids, np.ndarray) else type(ids).__name__
-        raise TypeError(f"ids must be an integer array, got {came}")
+    require_integers(ids=ids)
     if ids.size and (ids.min() < 0 or ids.max() >= len(E)):
         raise ValueError(
             f"ids must lie in 0 … {len(E) - 1}, the rows of E; got {ids.min()} … {ids.max()}"
@@ -44,12 +42,17 @@ def embedding(ids, E):
 
 
 def embedding_backward(dY, cache):
-    """dE from dY (..., D). An id that occurs twice gathers both gradients, an absent one gets 0."""
+    """dE from dY (..., D). An id that occurs twice gathers both gradients, an absent one gets 0.
+
+    Raises ValueError if dY is not shaped like Y.
+    """
     ids, E = cache
+    if dY.shape != (*ids.shape, E.shape[1]):
+        raise ValueError(f"dY {dY.shape} must be shaped like Y {(*ids.shape, E.shape[1])}")
     dE = np.zeros(E.shape, dY.dtype)
     if ids.size:
         # Y_n = E[ids_n], so dE_v = Σ dY_n over the n with ids_n = v: sort, then add up each run
         order = np.argsort(ids, axis=None, kind="stable")
         present, starts = np.unique(ids.ravel()[order], return_index=True)
-        dE[present] = np.add.reduceat(dY.reshape(-1, E.shape[1])[order], starts, axis=0)
+        dE[present] = np.add.reduceat(as_rows(dY)[order], starts, axis=0)
     return dE

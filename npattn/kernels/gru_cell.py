@@ -25,6 +25,9 @@ from npattn.kernels.linear import (
     linear,
     linear_backward,
 )
+from npattn.kernels.options import require_choice
+
+RESETS = "before", "after"
 
 
 class GRUParams(NamedTuple):
@@ -73,20 +76,21 @@ def gru_cell(X, H, params, *, reset="before"):
     Returns the new state (..., Dh) and the cache.
     Raises ValueError if shapes disagree or for another reset.
     """
-    _require_state(X.shape[:-1], H, params, reset)
+    require_floats(X=X, H=H)
+    require_state(X.shape[:-1], H, params, reset)
     G, input_cache = linear(X, params.input)
-    Y, step = _step(G, H, params.hidden, reset)
+    Y, step = gru_step(G, H, params.hidden, reset)
     return Y, GRUCache(input_cache, step, params.hidden, reset)
 
 
 def gru_cell_backward(dY, cache):
     """dX, dH and dparams from dY (..., Dh)."""
-    dG, dF, dH = _step_backward(dY, cache.steps, cache.hidden, cache.reset)
+    dG, dF, dH = gru_step_gradients(dY, cache.steps, cache.hidden, cache.reset)
     dX, dinput = linear_backward(dG, cache.input)
-    return dX, dH, GRUParams(dinput, _hidden_gradient(dF, cache))
+    return dX, dH, GRUParams(dinput, hidden_gradient(dF, cache))
 
 
-def _step(G, H, hidden, reset, keep=None):
+def gru_step(G, H, hidden, reset, keep=None):
     """The new state and a GRUStep, from the input's share G (..., 3·Dh) of the gates."""
     Dh = H.shape[-1]
     gates, candidate = _parts(hidden)
@@ -100,7 +104,7 @@ def _step(G, H, hidden, reset, keep=None):
     return Z * H + (1.0 - Z) * C, GRUStep(H, R, Z, C, U)
 
 
-def _step_backward(dY, step, hidden, reset):
+def gru_step_gradients(dY, step, hidden, reset):
     """dG, dF and dH, F being the state's share of the gates; σ′ = σ (1 − σ), tanh′ = 1 − tanh²."""
     H, R, Z, C, U = step
     gates, candidate = _parts(hidden)
@@ -120,7 +124,7 @@ def _step_backward(dY, step, hidden, reset):
     return np.concatenate([dRZ, da], axis=-1), np.concatenate([dRZ, dU], axis=-1), dH
 
 
-def _hidden_gradient(dF, cache):
+def hidden_gradient(dF, cache):
     """The gradient of `hidden`, a sum over batch and steps."""
     H, R, *_ = cache.steps
     Dh = H.shape[-1]
@@ -140,11 +144,9 @@ def _parts(hidden):
     return LinearParams(W[:, :n], b_gates), LinearParams(W[:, n:], b_candidate)
 
 
-def _require_state(leading, H, params, reset):
+def require_state(leading, H, params, reset):
     """A state with the leading axes of the inputs, as wide as the parameters say."""
-    if reset not in ("before", "after"):
-        raise ValueError(f'reset must be "before" or "after", got {reset!r}')
-    require_floats(H=H)
+    require_choice("reset", reset, RESETS)
     Dh = len(params.hidden.W)
     if H.shape != (*leading, Dh):
         raise ValueError(f"the state H {H.shape} does not fit: it must be {(*leading, Dh)}")

@@ -14,6 +14,15 @@ import numpy as np
 from npattn.kernels.arrays import require_floats
 
 
+def require_heads(num_heads, width):
+    """The number of heads must divide the width. Raises ValueError otherwise."""
+    if not isinstance(num_heads, int | np.integer) or num_heads < 1 or width % num_heads:
+        raise ValueError(
+            f"num_heads must be a positive integer that divides the width, "
+            f"got num_heads={num_heads!r} for a width of {width}"
+        )
+
+
 def split_heads(X, num_heads):
     """The columns of X, dealt out to `num_heads` heads. A view of X where possible.
 
@@ -26,11 +35,7 @@ def split_heads(X, num_heads):
     require_floats(X=X)
     if X.ndim < 2:
         raise ValueError(f"X must have at least the two axes (T, H·D), got shape {X.shape}")
-    if not isinstance(num_heads, int | np.integer) or num_heads < 1 or X.shape[-1] % num_heads:
-        raise ValueError(
-            f"num_heads must be a positive integer that divides the width, "
-            f"got num_heads={num_heads!r} for a width of {X.shape[-1]}"
-        )
+    require_heads(num_heads, X.shape[-1])
     T, width = X.shape[-2:]
     return X.reshape(*X.shape[:-1], num_heads, width // num_heads).swapaxes(-3, -2)
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.arrays import require_floats
+from npattn.kernels.options import require_float_dtype
 
 
 class LayerNormParams(NamedTuple):
@@ -31,6 +32,7 @@ class LayerNormCache(NamedTuple):
 
 def init_layer_norm(D, *, dtype=np.float64):
     """Gain 1 and bias 0: at the start the layer only normalizes."""
+    require_float_dtype(dtype)
     return LayerNormParams(np.ones(D, dtype), np.zeros(D, dtype))
 
 

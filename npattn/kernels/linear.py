@@ -8,12 +8,12 @@ torch.nn.Linear stores its transpose.
 Source: d2l 3.1, 11.5; the gradients follow from dY_nj = Σ_i dX_ni W_ij + X_ni dW_ij + db_j.
 """
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.arrays import require_floats
+from npattn.kernels.arrays import as_rows, require_floats
+from npattn.kernels.initial import glorot_uniform
 from npattn.kernels.weighted_sum import weighted_sum
 
 
@@ -32,9 +32,8 @@ class LinearCache(NamedTuple):
 
 
 def init_linear(Din, Dout, rng, *, bias=True, dtype=np.float64):
-    """Weights uniform in ±√(6 / (Din + Dout)) (Glorot and Bengio 2010, eq. 16), bias 0."""
-    bound = math.sqrt(6.0 / (Din + Dout))
-    W = rng.uniform(-bound, bound, (Din, Dout)).astype(dtype)
+    """Weights Glorot-uniform, bias 0."""
+    W = glorot_uniform(Din, Dout, rng, dtype)
     return LinearParams(W, np.zeros(Dout, dtype) if bias else None)
 
 
@@ -53,7 +52,7 @@ def linear(X, params):
         raise ValueError(f"X {X.shape} does not fit W {W.shape}: need X (..., Din), W (Din, Dout)")
     if b is not None and b.shape != W.shape[1:]:
         raise ValueError(f"b {b.shape} does not fit W {W.shape}: b must be (Dout,)")
-    rows = X.reshape(-1, W.shape[0])
+    rows = as_rows(X)
     Y = rows @ W if b is None else rows @ W + b
     return Y.reshape(*X.shape[:-1], W.shape[1]), LinearCache(X, params)
 
@@ -61,9 +60,9 @@ def linear(X, params):
 def linear_backward(dY, cache):
     """dX and dparams from dY (..., Dout). Positions share W and b, so theirs are sums."""
     X, (W, b) = cache
-    dY2 = dY.reshape(-1, W.shape[1])
+    dY2 = as_rows(dY)
     # Y = X W + b
     dX = (dY2 @ W.T).reshape(X.shape)
-    dW = weighted_sum(dY2.T, X.reshape(-1, W.shape[0])).T
+    dW = weighted_sum(dY2.T, as_rows(X)).T
     db = None if b is None else dY2.sum(axis=0)
     return dX, LinearParams(dW, db)

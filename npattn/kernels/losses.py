@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.arrays import require_floats
+from npattn.kernels.arrays import require_floats, require_integers
 from npattn.kernels.softmax import log_softmax
 
 
@@ -50,12 +50,17 @@ def cross_entropy(logits, targets, *, ignore=None, label_smoothing=0.0):
     terms = right if label_smoothing == 0.0 else (
         (1.0 - label_smoothing) * right + label_smoothing * L.mean(axis=-1)
     )
-    loss = -terms[counts].sum() / L.real.dtype.type(max(counts.sum(), 1))
-    return loss, CrossEntropyCache(L, targets, counts, label_smoothing)
+    mean = terms[counts].sum() / L.real.dtype.type(max(counts.sum(), 1))
+    return L.dtype.type(0) - mean, CrossEntropyCache(L, targets, counts, label_smoothing)
 
 
 def cross_entropy_backward(dloss, cache):
-    """dlogits from dloss: the softmax minus the target distribution, over N, times dloss."""
+    """dlogits from dloss: the softmax minus the target distribution, over N, times dloss.
+
+    Raises ValueError if dloss is no scalar.
+    """
+    if np.ndim(dloss):
+        raise ValueError(f"dloss must be a scalar, as the loss is, got shape {np.shape(dloss)}")
     L, targets, counts, label_smoothing = cache
     # loss = −Σ q L / N and L = log_softmax(logits), whose backward turns −q into exp(L) − q
     dlogits = np.exp(L) - label_smoothing / L.shape[-1]
@@ -67,10 +72,8 @@ def cross_entropy_backward(dloss, cache):
 
 
 def _require_classes(logits, targets, ignore):
-    if not isinstance(targets, np.ndarray) or targets.dtype.kind not in "iu":
-        came = targets.dtype if isinstance(targets, np.ndarray) else type(targets).__name__
-        raise TypeError(f"targets must be an integer array, got {came}")
-    if targets.shape != logits.shape[:-1]:
+    require_integers(targets=targets)
+    if not logits.ndim or targets.shape != logits.shape[:-1]:
         raise ValueError(
             f"targets {targets.shape} do not fit logits {logits.shape}: "
             "targets must have the logits' shape without its last axis"

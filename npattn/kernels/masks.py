@@ -10,7 +10,12 @@ at the border, so that no kernel needs a flag.
 Source: d2l 11.3.2.1; Vaswani et al. 2017, section 3.2.3.
 """
 
+from functools import reduce
+
 import numpy as np
+
+from npattn.kernels.arrays import require_bool
+from npattn.kernels.options import require_counts
 
 
 def valid_lens_mask(valid_lens, Tk):
@@ -23,6 +28,7 @@ def valid_lens_mask(valid_lens, Tk):
     Raises TypeError for other than integers, ValueError for another number of axes or a
     length outside 0 … Tk.
     """
+    require_counts(0, Tk=Tk)
     lens = np.asarray(valid_lens)
     if lens.dtype.kind not in "iu":
         raise TypeError(f"valid_lens must be integers, got {lens.dtype}")
@@ -42,8 +48,10 @@ def causal_mask(Tq, Tk=None, *, offset=0):
     offset  the position of query 0 among the keys: with a key/value cache, its length
 
     Returns (Tq, Tk), bool. offset=0 puts the triangle in the upper left, as torch does.
+    Raises TypeError unless Tq and Tk are integers, ValueError if one is negative.
     """
     Tk = Tq if Tk is None else Tk
+    require_counts(0, Tq=Tq, Tk=Tk)
     return np.arange(Tk) <= np.arange(Tq)[:, None] + offset
 
 
@@ -54,19 +62,14 @@ def combine_masks(*masks):
 
     Raises TypeError for other than bool, ValueError if shapes do not broadcast.
     """
-    allowed = None
-    for mask in masks:
-        if mask is None:
-            continue
-        if not isinstance(mask, np.ndarray) or mask.dtype != bool:
-            came = getattr(mask, "dtype", type(mask).__name__)
-            raise TypeError(f"masks must be boolean arrays (True = may attend), got {came}")
-        try:
-            allowed = mask if allowed is None else allowed & mask
-        except ValueError:
-            shapes = ", ".join(str(m.shape) for m in masks if m is not None)
-            raise ValueError(f"masks {shapes} do not broadcast to each other") from None
-    return allowed
+    given = [mask for mask in masks if mask is not None]
+    for mask in given:
+        require_bool(mask)
+    try:
+        return reduce(np.logical_and, given) if given else None
+    except ValueError:
+        shapes = ", ".join(str(mask.shape) for mask in given)
+        raise ValueError(f"masks {shapes} do not broadcast to each other") from None
 
 
 def mask_from_additive(bias, *, threshold=None):
@@ -77,16 +80,18 @@ def mask_from_additive(bias, *, threshold=None):
                value count as −inf, such as −1e4 for masks made of −1e6 or −1e9
 
     Returns (...), bool. Raises ValueError if an entry is neither 0 nor −inf (nor below the
-    threshold): then it is a bias on the scores and not a mask.
+    threshold): then it is a bias on the scores and not a mask; and for a threshold from 0 on.
     """
-    bias = np.asarray(bias)
+    bias, threshold = np.asarray(bias), -np.inf if threshold is None else threshold
     if bias.dtype.kind != "f":
         raise TypeError(f"bias must be a float array, got {bias.dtype}")
-    drop = bias <= (-np.inf if threshold is None else threshold)
+    if not threshold < 0.0:
+        raise ValueError(f"threshold must be negative, such as -1e4, got {threshold}")
+    drop = bias <= threshold
     odd = bias[~drop & (bias != 0.0)]
     if odd.size:
         raise ValueError(
-            f"bias must hold 0 (may attend) and −inf (may not), got {odd[0]!r}; if large negative "
+            f"bias must hold 0 (may attend) and −inf (may not), got {odd[0]}; if large negative "
             "numbers stand for −inf, pass threshold=, else add the bias to the scores"
         )
     return ~drop
@@ -114,14 +119,19 @@ def pad_sequences(sequences, max_len=None):
 
     Returns padded (B, T, ...) and mask (B, T), bool, True where there is data. For attention
     insert the query axis: mask[:, None, :].
-    Raises ValueError for no sequences, unlike ones, or one longer than max_len.
+    Raises ValueError for no sequences, unlike ones, or one longer than max_len, TypeError for
+    single numbers and for what is no number.
     """
     sequences = [np.asarray(X) for X in sequences]
     if not sequences:
         raise ValueError("sequences must hold at least one array")
     first = sequences[0]
     for b, X in enumerate(sequences):
-        if X.ndim < 1 or X.shape[1:] != first.shape[1:] or X.dtype != first.dtype:
+        if X.ndim < 1 or X.dtype.kind not in "biufc":
+            raise TypeError(
+                f"sequences[{b}] must be an array of numbers (T_b, ...), got {X.dtype} {X.shape}"
+            )
+        if X.shape[1:] != first.shape[1:] or X.dtype != first.dtype:
             raise ValueError(
                 f"sequences[{b}] is {X.dtype} {X.shape}, sequences[0] is {first.dtype} "
                 f"{first.shape}: only the first axis may differ"

@@ -13,6 +13,8 @@ Source: Vaswani et al. 2017, section 3.5; d2l 11.6.3.
 
 import numpy as np
 
+from npattn.kernels.options import require_float_dtype
+
 
 def sinusoidal_positions(T, D, *, offset=0, paired=True, dtype=np.float64):
     """The encoding of T consecutive positions.
@@ -27,6 +29,7 @@ def sinusoidal_positions(T, D, *, offset=0, paired=True, dtype=np.float64):
     """
     if T < 0 or D < 1 or offset < 0:
         raise ValueError(f"need T ≥ 0, D ≥ 1, offset ≥ 0; got T={T}, D={D}, offset={offset}")
+    require_float_dtype(dtype)
     t = np.arange(offset, offset + T)[:, None]
     column = np.arange(D)
     angle = t / 10000.0 ** ((column - column % 2 if paired else column) / D)

@@ -12,15 +12,15 @@ Source: Werbos 1990, "Backpropagation Through Time"; d2l 9.7, 10.2 (Chinese edit
 
 import numpy as np
 
-from npattn.kernels.arrays import require_mask
+from npattn.kernels.arrays import require_floats, require_mask
 from npattn.kernels.gru_cell import (
     GRUCache,
     GRUParams,
     GRUStep,
-    _hidden_gradient,
-    _require_state,
-    _step,
-    _step_backward,
+    gru_step,
+    gru_step_gradients,
+    hidden_gradient,
+    require_state,
 )
 from npattn.kernels.linear import linear, linear_backward
 
@@ -32,22 +32,24 @@ def gru(X, H, params, mask=None, *, reset="before"):
     H       (..., Dh)    the state before the first
     params  GRUParams
     mask    (..., T) bool, True = a real input; elsewhere the state stays as it is, so that the
-            last state of a padded sequence is that of its last real input
+            last state of a padded sequence is that of its last real input, whatever X holds there
     reset   "before" or "after"
 
     Returns Y (..., T, Dh), whose last row is the final state, and the cache.
     Raises ValueError if shapes disagree, there is no step, or for another reset.
     """
+    require_floats(X=X, H=H)
     if X.ndim < 2 or X.shape[-2] == 0:
         raise ValueError(f"X must be (..., T, D) with at least one step, got shape {X.shape}")
-    _require_state(X.shape[:-2], H, params, reset)
+    require_state(X.shape[:-2], H, params, reset)
     if mask is not None:
         mask = require_mask(mask, X.shape[:-1], "the steps")[..., None]
+        X = np.where(mask, X, 0.0)  # 0 · NaN is NaN: a shut gate would not keep it out
     G, input_cache = linear(X, params.input)
     states, steps = [], []
     for t in range(X.shape[-2]):
         keep = None if mask is None else mask[..., t, :]
-        H, step = _step(G[..., t, :], H, params.hidden, reset, keep)
+        H, step = gru_step(G[..., t, :], H, params.hidden, reset, keep)
         states.append(H)
         steps.append(step)
     steps = GRUStep(*(np.stack(arrays, axis=-2) for arrays in zip(*steps, strict=True)))
@@ -60,9 +62,9 @@ def gru_backward(dY, cache):
     dH = np.zeros_like(dY[..., 0, :])
     for t in reversed(range(dY.shape[-2])):
         step = GRUStep(*(array[..., t, :] for array in cache.steps))
-        dG_t, dF_t, dH = _step_backward(dY[..., t, :] + dH, step, cache.hidden, cache.reset)
+        dG_t, dF_t, dH = gru_step_gradients(dY[..., t, :] + dH, step, cache.hidden, cache.reset)
         dG.append(dG_t)
         dF.append(dF_t)
     dX, dinput = linear_backward(np.stack(dG[::-1], axis=-2), cache.input)
-    dhidden = _hidden_gradient(np.stack(dF[::-1], axis=-2), cache)
+    dhidden = hidden_gradient(np.stack(dF[::-1], axis=-2), cache)
     return dX, dH, GRUParams(dinput, dhidden)

@@ -11,12 +11,14 @@ Source: Shaw, Uszkoreit and Vaswani 2018, "Self-Attention with Relative Position
 eq. 4 and 5, for A; Raffel et al. 2020 (T5), section 2.1, for E, there with wider and wider rows.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
 from npattn.kernels.arrays import require_floats
 from npattn.kernels.embedding import EmbeddingCache, embedding, embedding_backward
+from npattn.kernels.options import require_counts
 
 
 def relative_rows(Tq, Tk, reach, *, offset=0):
@@ -27,6 +29,7 @@ def relative_rows(Tq, Tk, reach, *, offset=0):
 
     Returns (Tq, Tk) integers in 0 … 2 · reach.
     """
+    require_counts(0, Tq=Tq, Tk=Tk)
     distance = np.arange(Tk) - np.arange(Tq)[:, None] - offset
     return np.clip(distance, -reach, reach) + reach
 
@@ -82,7 +85,8 @@ def relative_scores_backward(dS, cache):
     Q, R, embedding_cache = cache
     # S_ij = R_ij q_i
     dQ = (dS[..., None, :] @ R)[..., 0, :]
-    dR = np.einsum("nij,nid->ijd", dS.reshape(-1, *dS.shape[-2:]), Q.reshape(-1, *Q.shape[-2:]))
+    N = math.prod(dS.shape[:-2])
+    dR = np.einsum("nij,nid->ijd", *(X.reshape(N, *X.shape[-2:]) for X in (dS, Q)))
     # R = A[rows]
     return dQ, embedding_backward(dR, embedding_cache)
 

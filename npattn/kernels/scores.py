@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.arrays import require_floats
+from npattn.kernels.arrays import as_rows, require_floats
 from npattn.kernels.weighted_sum import weighted_sum
 
 
@@ -78,7 +78,7 @@ def bilinear_scores_backward(dS, cache):
     """dQ, dK and dM from dS: with G = dS K, the gradient of Q M, dQ = G Mᵀ and dM = Σ Qᵀ G."""
     Q, K, M = cache
     G = weighted_sum(dS, K)
-    dM = weighted_sum(G.reshape(-1, M.shape[1]).T, Q.reshape(-1, M.shape[0])).T
+    dM = weighted_sum(as_rows(G).T, as_rows(Q)).T
     return G @ M.T, weighted_sum(dS.swapaxes(-1, -2), product(Q, M.T)), dM
 
 

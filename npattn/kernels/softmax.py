@@ -36,9 +36,10 @@ def masked_softmax(S, mask=None, *, out=None):
 
     Returns P, shaped like S: a row sums to 1, a disallowed entry is exactly 0,
     and a row that allows no key is all zeros, not NaN.
-    Raises TypeError if mask is not boolean, ValueError if it does not broadcast to S.
+    Raises TypeError if mask is not boolean, ValueError if it does not broadcast to S, or S has
+    no axis.
     """
-    require_floats(S=S)
+    _require_scores(S)
     if mask is not None:
         S = np.where(require_mask(mask, S.shape, "the scores S"), S, -np.inf)
     E = np.subtract(S, _finite_top(S), out=out)
@@ -70,7 +71,7 @@ def log_softmax(S):
     −inf; a row of nothing else is no distribution and gives NaN.
     Raises TypeError if S is not a float array.
     """
-    require_floats(S=S)
+    _require_scores(S)
     L = S - _finite_top(S)
     L -= np.log(np.exp(L).sum(axis=-1, keepdims=True))
     return L
@@ -82,6 +83,13 @@ def log_softmax_backward(dL, L):
     ∂L_j/∂S_k = δ_jk − P_k with P = exp(L), so  dS = dL − P Σ_j dL_j.
     """
     return dL - np.exp(L) * dL.sum(axis=-1, keepdims=True)
+
+
+def _require_scores(S):
+    """Scores are float and have rows."""
+    require_floats(S=S)
+    if not S.ndim:
+        raise ValueError("S must be (..., Tk) with at least one axis, got shape ()")
 
 
 def _finite_top(S):

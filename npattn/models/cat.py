@@ -19,6 +19,7 @@ from npattn.kernels.layer_norm import (
     layer_norm,
     layer_norm_backward,
 )
+from npattn.kernels.options import require_choice
 from npattn.models.feed_forward import (
     FeedForwardCache,
     FeedForwardParams,
@@ -63,7 +64,7 @@ class CatBlockCache(NamedTuple):
 
 def init_cat_block(C, F, rng, *, kind, patch, bias=True, dtype=np.float64):
     """A block for C channels with a feed-forward network F wide; `kind` as in `cat_block`."""
-    _require_kind(kind)
+    require_choice("kind", kind, ATTENTIONS)
     return CatBlockParams(
         init_layer_norm(C, dtype=dtype),
         init_multihead(C if kind == "inner" else patch**2, rng, bias=bias, dtype=dtype),
@@ -82,7 +83,7 @@ def cat_block(X, params, *, kind, patch, num_heads=1, kernel="attention"):
 
     Returns Y (..., H, W, C) and the cache. Raises ValueError for another kind.
     """
-    _require_kind(kind)
+    require_choice("kind", kind, ATTENTIONS)
     attend, _ = ATTENTIONS[kind]
     Z, attention_norm = layer_norm(X, params.attention_norm)
     A, attention = attend(Z, params.attention, patch=patch, num_heads=num_heads, kernel=kernel)
@@ -137,8 +138,3 @@ def cat_backward(dY, cache):
         dX, dblock = cat_block_backward(dX, block)
         dblocks.append(dblock)
     return dX, tuple(reversed(dblocks))
-
-
-def _require_kind(kind):
-    if kind not in ATTENTIONS:
-        raise ValueError(f"kind must be one of {', '.join(ATTENTIONS)}, got {kind!r}")

@@ -39,8 +39,10 @@ from npattn.models.residual import (
     LeaveCache,
     enter_residual,
     enter_residual_backward,
+    is_pre,
     leave_residual,
     leave_residual_backward,
+    require_last_norm,
 )
 from npattn.trees import tree_map
 
@@ -155,23 +157,26 @@ def init_decoder(D, F, num_blocks, rng, *, norm="post", bias=True, dtype=np.floa
     blocks = tuple(
         init_decoder_block(D, F, rng, bias=bias, dtype=dtype) for _ in range(num_blocks)
     )
-    return DecoderParams(blocks, init_layer_norm(D, dtype=dtype) if norm == "pre" else None)
+    return DecoderParams(blocks, init_layer_norm(D, dtype=dtype) if is_pre(norm) else None)
 
 
-def decoder(X, M, params, mask=None, memory_mask=None, **options):
+def decoder(X, M, params, mask=None, memory_mask=None, *, norm="post", **options):
     """The blocks one after the other, each beside the memory, then the last norm.
 
     X            (..., T, D)
     M            (..., Tm, D)
     params       DecoderParams
     mask, memory_mask  as in `decoder_block`, the same in every block
-    options      num_heads, kernel, norm, activation, dropout, rng: as in `decoder_block`
+    norm         "post" or "pre", as the parameters were made for
+    options      num_heads, kernel, activation, dropout, rng: as in `decoder_block`
 
     Returns Y (..., T, D) and the cache; `cache.blocks[i].cross_attention.attention.P` are weights.
+    Raises ValueError if norm is "pre" and params.norm None.
     """
+    require_last_norm(params.norm, norm)
     Y, caches = X, []
     for block in params.blocks:
-        Y, cache = decoder_block(Y, M, block, mask, memory_mask, **options)
+        Y, cache = decoder_block(Y, M, block, mask, memory_mask, norm=norm, **options)
         caches.append(cache)
     norm_cache = None
     if params.norm is not None:

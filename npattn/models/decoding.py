@@ -13,13 +13,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.arrays import require_mask
+from npattn.kernels.arrays import require_integers
 from npattn.kernels.attention import attention
 from npattn.kernels.heads import merge_heads, split_heads
 from npattn.kernels.layer_norm import layer_norm
 from npattn.kernels.linear import linear
 from npattn.models.feed_forward_sublayer import feed_forward_sublayer
-from npattn.models.residual import enter_residual, leave_residual
+from npattn.models.residual import enter_residual, leave_residual, require_last_norm
 from npattn.models.transformer import embed_tokens, key_mask
 
 
@@ -46,9 +46,8 @@ def start_decoding(M, params, source_mask=None, *, config):
         np.zeros((len(M), config.num_heads, 0, config.width // config.num_heads), M.dtype)
         for _ in attentions
     )
-    mask = source_mask
-    if mask is not None:
-        mask = key_mask(require_mask(mask, M.shape[:2], "the tokens of the memory"))
+    require_last_norm(params.stack.norm, config.norm)
+    mask = key_mask(source_mask, M.shape[:2])
     return DecodeState(
         0,
         empty,
@@ -68,6 +67,7 @@ def decode_step(tokens, state, params, *, config):
 
     Returns logits (B, target_vocabulary) and the new state; the old one stays as it was.
     """
+    require_integers(tokens=tokens)
     X, _ = embed_tokens(tokens[:, None], params.embedding, config=config, offset=state.length)
     keys, values = [], []
     for i, block in enumerate(params.stack.blocks):

@@ -38,8 +38,10 @@ from npattn.models.residual import (
     LeaveCache,
     enter_residual,
     enter_residual_backward,
+    is_pre,
     leave_residual,
     leave_residual_backward,
+    require_last_norm,
 )
 from npattn.trees import tree_map
 
@@ -131,22 +133,25 @@ def init_encoder(D, F, num_blocks, rng, *, norm="post", bias=True, dtype=np.floa
     blocks = tuple(
         init_encoder_block(D, F, rng, bias=bias, dtype=dtype) for _ in range(num_blocks)
     )
-    return EncoderParams(blocks, init_layer_norm(D, dtype=dtype) if norm == "pre" else None)
+    return EncoderParams(blocks, init_layer_norm(D, dtype=dtype) if is_pre(norm) else None)
 
 
-def encoder(X, params, mask=None, **options):
+def encoder(X, params, mask=None, *, norm="post", **options):
     """The blocks one after the other, then the last norm where there is one.
 
     X        (..., T, D)
     params   EncoderParams
     mask     bool, as in `multihead_attention`, the same in every block
-    options  num_heads, kernel, norm, activation, dropout, rng: as in `encoder_block`
+    norm     "post" or "pre", as the parameters were made for
+    options  num_heads, kernel, activation, dropout, rng: as in `encoder_block`
 
     Returns Y (..., T, D) and the cache; `cache.blocks[i].attention.attention.P` are weights.
+    Raises ValueError if norm is "pre" and params.norm None.
     """
+    require_last_norm(params.norm, norm)
     Y, caches = X, []
     for block in params.blocks:
-        Y, cache = encoder_block(Y, block, mask, **options)
+        Y, cache = encoder_block(Y, block, mask, norm=norm, **options)
         caches.append(cache)
     norm_cache = None
     if params.norm is not None:

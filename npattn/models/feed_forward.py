@@ -26,6 +26,7 @@ from npattn.kernels.linear import (
     linear,
     linear_backward,
 )
+from npattn.kernels.options import require_choice
 
 
 class FeedForwardParams(NamedTuple):
@@ -74,8 +75,7 @@ def feed_forward(X, params, *, activation="relu"):
     Returns Y (..., T, D) and the cache.
     Raises ValueError for an unknown activation or widths that disagree.
     """
-    if activation not in ACTIVATIONS:
-        raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {activation!r}")
+    require_choice("activation", activation, ACTIVATIONS)
     activate, _ = ACTIVATIONS[activation]
     H, hidden_cache = linear(X, params.hidden)
     A, activated = activate(H)

@@ -19,6 +19,7 @@ import numpy as np
 
 from npattn.kernels.arrays import require_floats, require_matching
 from npattn.kernels.attention import attention, attention_backward
+from npattn.kernels.options import require_choice
 from npattn.kernels.tiled import TiledCache, tiled_attention, tiled_attention_backward
 
 KERNELS = "attention", "tiled", "auto"
@@ -30,8 +31,7 @@ WORTH_TILES = 2**24  # of all heads together, as with 64 sequences, 4 heads, 128
 
 def require_kernel(kernel):
     """Raises ValueError unless `kernel` is one of KERNELS."""
-    if kernel not in KERNELS:
-        raise ValueError(f"kernel must be one of {', '.join(KERNELS)}, got {kernel!r}")
+    require_choice("kernel", kernel, KERNELS)
 
 
 def chosen_attention(

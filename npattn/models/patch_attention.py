@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from npattn.kernels.arrays import require_floats
 from npattn.models.multihead import (
     MultiHeadCache,
     multihead_attention,
@@ -35,6 +36,7 @@ def to_patches(X, P):
     It only moves numbers, and `from_patches` moves them back: each is the other's inverse and
     adjoint, hence its backward. Raises ValueError if P does not divide H and W.
     """
+    require_floats(X=X)
     if X.ndim < 3 or P < 1 or X.shape[-3] % P or X.shape[-2] % P:
         raise ValueError(f"X must be (..., H, W, C) with H and W divisible by P={P}, got {X.shape}")
     *leading, H, W, C = X.shape

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from npattn.kernels.arrays import require_floats
 from npattn.kernels.linear import LinearCache, init_linear, linear, linear_backward
 from npattn.models.patch_attention import from_patches, to_patches
 
@@ -38,12 +39,13 @@ def patch_embedding(X, params, *, patch):
     Returns Y (..., HW/P², D) and the cache.
     Raises ValueError if P does not divide H and W, or W does not fit the patches.
     """
+    require_floats(X=X)
     if X.ndim < 3 or patch < 1 or X.shape[-2] % patch or X.shape[-1] % patch:
         raise ValueError(
             f"X must be (..., C, H, W) with H and W divisible by patch={patch}, got {X.shape}"
         )
     pixels = to_patches(np.moveaxis(X, -3, -1), patch)
-    Y, cache = linear(pixels.reshape(*pixels.shape[:-2], -1), params)
+    Y, cache = linear(pixels.reshape(*pixels.shape[:-2], patch**2 * X.shape[-3]), params)
     return Y, PatchEmbeddingCache(cache, patch, X.shape[-3:])
 
 

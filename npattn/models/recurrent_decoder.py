@@ -21,9 +21,11 @@ from npattn.kernels.additive import (
     additive_attention_backward,
     init_additive,
 )
+from npattn.kernels.arrays import require_integers
 from npattn.kernels.dropout import DropoutCache, dropout, dropout_backward
 from npattn.kernels.embedding import EmbeddingCache, embedding, embedding_backward
 from npattn.kernels.gru_cell import GRUCache, GRUParams, gru_cell, gru_cell_backward
+from npattn.kernels.initial import normal
 from npattn.kernels.linear import (
     LinearCache,
     LinearParams,
@@ -67,7 +69,7 @@ def recurrent_step(X, states, M, params, mask=None, *, reset="before", dropout_r
     if len(states) != len(params.layers):
         raise ValueError(f"states must be one per layer, {len(params.layers)}, got {len(states)}")
     context, attended = additive_attention(
-        states[-1][..., None, :], M, M, params.attention, key_mask(mask),
+        states[-1][..., None, :], M, M, params.attention, key_mask(mask, M.shape[:-1]),
         dropout=dropout_rate, rng=rng,
     )
     Z = np.concatenate([context[..., 0, :], X], axis=-1)
@@ -116,7 +118,7 @@ def init_recurrent_decoder(vocabulary, De, Dh, num_layers, rng, *, hidden_bias=F
                            dtype=np.float64):
     """For a memory Dh wide: embeddings standard normal, all else Glorot-uniform."""
     return RecurrentDecoderParams(
-        rng.standard_normal((vocabulary, De)).astype(dtype),
+        normal(1.0, (vocabulary, De), rng, dtype),
         RecurrentStepParams(
             init_additive(Dh, Dh, Dh, rng, dtype=dtype),
             init_gru_layers(Dh + De, Dh, num_layers, rng, hidden_bias, dtype),
@@ -137,7 +139,8 @@ def recurrent_decoder(ids, states, M, params, mask=None, **options):
 
     Returns logits (..., T, vocabulary) and the cache. Raises ValueError if there is no token.
     """
-    if ids.shape[-1] == 0:
+    require_integers(ids=ids)
+    if ids.ndim < 1 or ids.shape[-1] == 0:
         raise ValueError(f"ids must be (..., T) with at least one token, got shape {ids.shape}")
     X, embedded = embedding(ids, params.embedding)
     tops, steps = [], []

@@ -17,6 +17,8 @@ import numpy as np
 from npattn.kernels.dropout import DropoutCache, dropout, dropout_backward
 from npattn.kernels.embedding import EmbeddingCache, embedding, embedding_backward
 from npattn.kernels.gru_cell import GRUCache, GRUParams, init_gru
+from npattn.kernels.initial import normal
+from npattn.kernels.options import require_counts
 from npattn.kernels.recurrent import gru, gru_backward
 
 
@@ -37,13 +39,14 @@ class RecurrentEncoderCache(NamedTuple):
 def init_recurrent_encoder(vocabulary, De, Dh, num_layers, rng, *, hidden_bias=False,
                            dtype=np.float64):
     """Embeddings standard normal, layers as `init_gru` makes them."""
-    table = rng.standard_normal((vocabulary, De)).astype(dtype)
+    table = normal(1.0, (vocabulary, De), rng, dtype)
     layers = init_gru_layers(De, Dh, num_layers, rng, hidden_bias, dtype)
     return RecurrentEncoderParams(table, layers)
 
 
 def init_gru_layers(Din, Dh, num_layers, rng, hidden_bias, dtype):
     """GRUParams for layers one above the other, the lowest with inputs Din wide."""
+    require_counts(1, num_layers=num_layers)
     widths = [Din, *[Dh] * (num_layers - 1)]
     return tuple(init_gru(D, Dh, rng, hidden_bias=hidden_bias, dtype=dtype) for D in widths)
 

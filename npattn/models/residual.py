@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from npattn.kernels.arrays import require_floats
 from npattn.kernels.dropout import DropoutCache, dropout, dropout_backward
 from npattn.kernels.layer_norm import (
     LayerNormCache,
@@ -22,6 +23,7 @@ from npattn.kernels.layer_norm import (
     layer_norm,
     layer_norm_backward,
 )
+from npattn.kernels.options import require_choice
 from npattn.trees import tree_map
 
 
@@ -49,7 +51,7 @@ def enter_residual(X, params, *, norm):
 
     Returns Z (..., T, D) and the cache. Raises ValueError for another norm.
     """
-    if _is_pre(norm):
+    if is_pre(norm):
         Z, norm_cache = layer_norm(X, params)
         return Z, EnterCache(norm_cache, params)
     return X, EnterCache(None, params)
@@ -74,11 +76,12 @@ def leave_residual(X, F, params, *, norm, dropout_rate=0.0, rng=None):
     Returns Y (..., T, D) and the cache.
     Raises ValueError if X and F differ in shape, or for another norm.
     """
+    require_floats(X=X, F=F)
     if X.shape != F.shape:
         raise ValueError(f"a residual adds equal shapes, got X {X.shape} and F {F.shape}")
     F_kept, dropped = dropout(F, dropout_rate, rng)
     Y, norm_cache = X + F_kept, None
-    if not _is_pre(norm):
+    if not is_pre(norm):
         Y, norm_cache = layer_norm(Y, params)
     return Y, LeaveCache(dropped, norm_cache, params)
 
@@ -92,7 +95,18 @@ def leave_residual_backward(dY, cache):
     return dsum, dropout_backward(dsum, cache.dropped), dparams
 
 
-def _is_pre(norm):
-    if norm not in ("post", "pre"):
-        raise ValueError(f'norm must be "post" or "pre", got {norm!r}')
+def is_pre(norm):
+    """Whether norm is "pre" and not "post". Raises ValueError for anything else."""
+    require_choice("norm", norm, ("post", "pre"))
     return norm == "pre"
+
+
+def require_last_norm(params, norm):
+    """Nothing normalizes what a pre-norm stack returns but a layer norm of its own.
+
+    Raises ValueError if its params are missing; in post-norm they may be there as well.
+    """
+    if is_pre(norm) and params is None:
+        raise ValueError(
+            'norm="pre" needs a last norm, but params.norm is None; make them with norm="pre", too'
+        )

@@ -9,10 +9,12 @@ length penalty.
 """
 
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
+from npattn.kernels.arrays import require_integers
 from npattn.kernels.softmax import log_softmax
 from npattn.models.decoding import decode_step, select_rows, start_decoding
 from npattn.models.transformer import encode
@@ -37,20 +39,34 @@ def greedy_decode(source, params, source_mask=None, *, config, bos, eos, max_len
 
     Returns a list of B `Answer`.
     """
+    require_sentences(source)
     state = _before_the_first(source, params, source_mask, config)
-    newest = np.full(len(source), bos)
+    step = partial(decode_step, params=params.decode, config=config)
+    answers, _ = greedy_answers(step, state, len(source), bos=bos, eos=eos, max_len=max_len)
+    return answers
+
+
+def greedy_answers(step, state, B, *, bos, eos, max_len):
+    """`greedy_decode` for every model that goes from token to token, B sequences at a time.
+
+    step   function of the newest tokens (B,) and a state: logits (B, C) and the new state
+    state  the state before the first token, made of whatever `step` wants
+
+    Returns a list of B `Answer` and the last state.
+    """
+    newest = np.full(B, bos)
     ids, log_probs = [], []
     for _ in range(max_len):
-        logits, state = decode_step(newest, state, params.decode, config=config)
+        logits, state = step(newest, state)
         L = log_softmax(logits)
         newest = L.argmax(axis=-1)
         ids.append(newest)
         log_probs.append(L.max(axis=-1))
         if (np.array(ids) == eos).any(axis=0).all():
             break
-    shape = len(ids), len(source)
+    shape = len(ids), B
     rows, steps = np.array(ids, int).reshape(shape).T, np.array(log_probs).reshape(shape).T
-    return [_until_end(*row, eos) for row in zip(rows, steps, strict=True)]
+    return [_until_end(*row, eos) for row in zip(rows, steps, strict=True)], state
 
 
 def beam_search(
@@ -66,6 +82,7 @@ def beam_search(
     Returns `beam` `Answer` at most, the best first.
     Raises ValueError for more than one source or a beam below 1.
     """
+    require_sentences(source)
     if len(source) != 1 or beam < 1:
         raise ValueError(f"need one source and a beam of at least 1, got {len(source)} and {beam}")
     state = _before_the_first(source, params, source_mask, config)
@@ -85,6 +102,16 @@ def beam_search(
         state = select_rows(state, parents[alive])
     answers += _answers(prefixes[:, 1:], totals, finished=False)
     return sorted(answers, key=lambda answer: -_compared(answer, length_penalty))
+
+
+def require_sentences(source):
+    """A search takes ids (B, Ts). Raises TypeError if they are no integers, else ValueError."""
+    require_integers(source=source)
+    if source.ndim != 2:
+        raise ValueError(
+            f"source must be (B, Ts), a row for each sentence, got shape {source.shape}; "
+            "source[None] makes a row of one sentence"
+        )
 
 
 def _before_the_first(source, params, source_mask, config):

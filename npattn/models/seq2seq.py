@@ -17,8 +17,10 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.embedding import embedding
+from npattn.kernels.gru_cell import RESETS
 from npattn.kernels.linear import linear
-from npattn.kernels.softmax import log_softmax
+from npattn.kernels.options import require_choice, require_rate
+from npattn.models.config import require_sizes
 from npattn.models.recurrent_decoder import (
     RecurrentDecoderCache,
     RecurrentDecoderParams,
@@ -34,7 +36,7 @@ from npattn.models.recurrent_encoder import (
     recurrent_encoder,
     recurrent_encoder_backward,
 )
-from npattn.models.search import _until_end
+from npattn.models.search import greedy_answers, require_sentences
 
 
 @dataclass(frozen=True)
@@ -50,11 +52,10 @@ class Seq2SeqConfig:
     dropout: float = 0.0
 
     def __post_init__(self):
-        for name in ("source_vocabulary", "target_vocabulary", "embedding", "width", "num_layers"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.reset not in ("before", "after"):
-            raise ValueError(f'reset must be "before" or "after", got {self.reset!r}')
+        vocabularies = "source_vocabulary", "target_vocabulary"
+        require_sizes(self, *vocabularies, "embedding", "width", "num_layers")
+        require_choice("reset", self.reset, RESETS)
+        require_rate(self.dropout)
 
     def options(self, rng):
         """What encoder and decoder are told."""
@@ -123,20 +124,18 @@ def translate(source, params, source_mask=None, *, config, bos, eos, max_len):
     Returns a list of B `Answer` and the weights P (B, steps, Ts): what each step looked at. Rows
     of P behind an answer's end have no meaning.
     """
+    require_sentences(source)
     options, decoder = config.options(None), params.decoder
     (M, states), _ = recurrent_encoder(source, params.encoder, source_mask, **options)
-    newest = np.full(len(source), bos)
-    ids, log_probs, weights = [], [], []
-    for _ in range(max_len):
+
+    def step(newest, state):
+        states, P = state
         X, _ = embedding(newest, decoder.embedding)
-        states, step = recurrent_step(X, states, M, decoder.step, source_mask, **options)
+        states, cache = recurrent_step(X, states, M, decoder.step, source_mask, **options)
         logits, _ = linear(states[-1], decoder.output)
-        L = log_softmax(logits)
-        newest = L.argmax(axis=-1)
-        ids.append(newest)
-        log_probs.append(L.max(axis=-1))
-        weights.append(step.attention.P[:, 0])
-        if (np.array(ids) == eos).any(axis=0).all():
-            break
-    rows = zip(np.array(ids).T, np.array(log_probs).T, strict=True)
-    return [_until_end(row, steps, eos) for row, steps in rows], np.stack(weights, axis=1)
+        return logits, (states, np.concatenate([P, cache.attention.P], axis=1))
+
+    start = states, np.zeros((len(source), 0, source.shape[1]), M.dtype)
+    limits = dict(bos=bos, eos=eos, max_len=max_len)
+    answers, (_, P) = greedy_answers(step, start, len(source), **limits)
+    return answers, P

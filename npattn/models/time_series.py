@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from npattn.kernels.arrays import require_floats
 from npattn.kernels.dropout import DropoutCache, dropout, dropout_backward
 from npattn.kernels.linear import (
     LinearCache,
@@ -26,7 +27,9 @@ from npattn.kernels.linear import (
     linear,
     linear_backward,
 )
+from npattn.kernels.options import require_choice, require_counts
 from npattn.kernels.positions import sinusoidal_positions
+from npattn.models.config import fix_shape, require_blocks, require_sizes
 from npattn.models.encoder import (
     EncoderCache,
     EncoderParams,
@@ -34,7 +37,7 @@ from npattn.models.encoder import (
     encoder_backward,
     init_encoder,
 )
-from npattn.models.kernel_choice import require_kernel
+from npattn.models.residual import is_pre
 
 
 @dataclass(frozen=True)
@@ -54,15 +57,16 @@ class TimeSeriesConfig:
     kernel: str = "attention"               # as in `chosen_attention`
 
     def __post_init__(self):
-        require_kernel(self.kernel)
-        if self.model_width % self.num_heads:
-            raise ValueError(
-                f"num_heads={self.num_heads} does not divide the width {self.model_width}"
-            )
+        fix_shape(self, "input_shape", "TM")
+        fix_shape(self, "output_shape")
+        require_counts(1, width=self.model_width)
+        require_sizes(self, "num_blocks", least=0)
+        require_blocks(self, self.model_width)
+        is_pre(self.norm)
 
     @property
     def model_width(self):
-        return self.width or self.input_shape[1]
+        return self.input_shape[1] if self.width is None else self.width
 
 
 class TimeSeriesParams(NamedTuple):
@@ -120,7 +124,7 @@ def time_series_transformer(X, params, *, config, rng=None, attend="time"):
         activation=config.activation, dropout=config.dropout, rng=rng,
     )
     E = _sequence_inside(E, attend)
-    Y, output_cache = linear(E.reshape(*E.shape[:-2], -1), params.output)
+    Y, output_cache = linear(E.reshape(*E.shape[:-2], E.shape[-2] * E.shape[-1]), params.output)
     return Y.reshape(*Y.shape[:-1], *config.output_shape), TimeSeriesCache(
         input_cache, dropped, encoder_cache, E.shape, output_cache, attend
     )
@@ -128,7 +132,8 @@ def time_series_transformer(X, params, *, config, rng=None, attend="time"):
 
 def time_series_transformer_backward(dY, cache):
     """dX and dparams from dY: the forward's calls, undone in reverse."""
-    dE, doutput = linear_backward(dY.reshape(*cache.shape[:-2], -1), cache.output)
+    flat = dY.reshape(*cache.shape[:-2], cache.output.params.W.shape[1])
+    dE, doutput = linear_backward(flat, cache.output)
     dE = _sequence_inside(dE.reshape(cache.shape), cache.attend)
     dZ, dencoder = encoder_backward(dE, cache.encoder)
     dX = _sequence_inside(dropout_backward(dZ, cache.dropped), cache.attend)
@@ -144,9 +149,9 @@ def _sequence_inside(X, attend):
 
 
 def _require(X, config, attend):
+    require_floats(X=X)
     if X.shape[-2:] != config.input_shape:
         raise ValueError(f"X must be (..., T, M) with T, M = {config.input_shape}, got {X.shape}")
-    if attend not in ("time", "batch"):
-        raise ValueError(f'attend must be "time" or "batch", got {attend!r}')
+    require_choice("attend", attend, ("time", "batch"))
     if attend == "batch" and X.ndim != 3:
         raise ValueError(f'attend="batch" needs X as (B, T, M), got {X.shape}')

@@ -14,9 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.arrays import require_rate
+from npattn.kernels.arrays import require_mask
 from npattn.kernels.dropout import DropoutCache, dropout, dropout_backward
 from npattn.kernels.embedding import EmbeddingCache, embedding, embedding_backward
+from npattn.kernels.initial import normal
 from npattn.kernels.linear import (
     LinearCache,
     LinearParams,
@@ -26,6 +27,7 @@ from npattn.kernels.linear import (
 )
 from npattn.kernels.masks import causal_mask, combine_masks
 from npattn.kernels.positions import sinusoidal_positions
+from npattn.models.config import require_blocks, require_sizes
 from npattn.models.decoder import (
     DecoderCache,
     DecoderParams,
@@ -40,8 +42,7 @@ from npattn.models.encoder import (
     encoder_backward,
     init_encoder,
 )
-from npattn.models.feed_forward import ACTIVATIONS
-from npattn.models.kernel_choice import require_kernel
+from npattn.models.residual import is_pre
 
 
 @dataclass(frozen=True)
@@ -62,22 +63,10 @@ class TransformerConfig:
     kernel: str = "attention"       # as in `chosen_attention`
 
     def __post_init__(self):
-        for name in (
-            "source_vocabulary", "target_vocabulary", "width", "num_heads", "hidden",
-            "encoder_blocks", "decoder_blocks",
-        ):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.width % self.num_heads:
-            raise ValueError(f"num_heads={self.num_heads} does not divide width={self.width}")
-        if self.norm not in ("post", "pre"):
-            raise ValueError(f'norm must be "post" or "pre", got {self.norm!r}')
-        if self.activation not in ACTIVATIONS:
-            raise ValueError(
-                f"activation must be one of {', '.join(ACTIVATIONS)}, got {self.activation!r}"
-            )
-        require_rate(self.dropout)
-        require_kernel(self.kernel)
+        vocabularies = "source_vocabulary", "target_vocabulary"
+        require_sizes(self, *vocabularies, "width", "encoder_blocks", "decoder_blocks")
+        require_blocks(self, self.width)
+        is_pre(self.norm)
 
     def block_options(self, rng):
         """What every block is told."""
@@ -145,7 +134,7 @@ def init_transformer(config, rng, *, dtype=np.float64):
     common = dict(norm=config.norm, dtype=dtype)
 
     def table(vocabulary):
-        return rng.normal(0.0, 1.0 / math.sqrt(D), (vocabulary, D)).astype(dtype)
+        return normal(1.0 / math.sqrt(D), (vocabulary, D), rng, dtype)
 
     return TransformerParams(
         EncodeParams(
@@ -191,7 +180,8 @@ def encode(source, params, source_mask=None, *, config, rng=None):
     Returns M (..., Ts, D) and the cache.
     """
     X, embed_cache = embed_tokens(source, params.embedding, config=config, rng=rng)
-    M, stack = encoder(X, params.stack, key_mask(source_mask), **config.block_options(rng))
+    mask = key_mask(source_mask, source.shape)
+    M, stack = encoder(X, params.stack, mask, **config.block_options(rng))
     return M, EncodeCache(embed_cache, stack)
 
 
@@ -213,10 +203,9 @@ def decode(target, M, params, target_mask=None, source_mask=None, *, config, rng
     Returns logits (..., Tt, target_vocabulary) and the cache.
     """
     X, embed_cache = embed_tokens(target, params.embedding, config=config, rng=rng)
-    mask = combine_masks(causal_mask(target.shape[-1]), key_mask(target_mask))
-    Y, stack = decoder(
-        X, M, params.stack, mask, key_mask(source_mask), **config.block_options(rng)
-    )
+    mask = combine_masks(causal_mask(target.shape[-1]), key_mask(target_mask, target.shape))
+    memory_mask = key_mask(source_mask, M.shape[:-1])
+    Y, stack = decoder(X, M, params.stack, mask, memory_mask, **config.block_options(rng))
     logits, output = linear(Y, params.output)
     return logits, DecodeCache(embed_cache, stack, output)
 
@@ -252,6 +241,11 @@ def transformer_backward(dlogits, cache):
     return TransformerParams(encode_backward(dM, cache.encode), ddecode)
 
 
-def key_mask(token_mask):
-    """A padding mask (..., T) as a mask over keys (..., 1, T), the same for every query."""
-    return None if token_mask is None else token_mask[..., None, :]
+def key_mask(token_mask, shape):
+    """A padding mask for tokens (..., T) as one over keys (..., 1, T), the same for every query.
+
+    Raises TypeError if it is no boolean array, ValueError if it does not fit tokens of that shape.
+    """
+    if token_mask is None:
+        return None
+    return require_mask(token_mask, shape, "the tokens")[..., None, :]

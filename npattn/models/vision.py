@@ -16,8 +16,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from npattn.kernels.arrays import require_floats
 from npattn.kernels.broadcasting import sum_to_shape
 from npattn.kernels.dropout import DropoutCache, dropout, dropout_backward
+from npattn.kernels.initial import normal
 from npattn.kernels.learned_positions import (
     LearnedPositionsCache,
     learned_positions,
@@ -30,6 +32,8 @@ from npattn.kernels.linear import (
     linear,
     linear_backward,
 )
+from npattn.kernels.options import require_choice
+from npattn.models.config import fix_shape, require_blocks, require_sizes
 from npattn.models.encoder import (
     EncoderCache,
     EncoderParams,
@@ -37,7 +41,6 @@ from npattn.models.encoder import (
     encoder_backward,
     init_encoder,
 )
-from npattn.models.kernel_choice import require_kernel
 from npattn.models.patches import (
     PatchEmbeddingCache,
     init_patch_embedding,
@@ -63,13 +66,13 @@ class VisionConfig:
     kernel: str = "attention"                      # as in `chosen_attention`
 
     def __post_init__(self):
-        require_kernel(self.kernel)
+        fix_shape(self, "image_shape", "CHW")
+        require_sizes(self, "patch", "classes", "width")
+        require_sizes(self, "num_blocks", least=0)
+        require_blocks(self, self.width)
+        require_choice("pool", self.pool, ("class", "mean"))
         if self.image_shape[1] % self.patch or self.image_shape[2] % self.patch:
             raise ValueError(f"patch={self.patch} does not divide the image {self.image_shape}")
-        if self.width % self.num_heads:
-            raise ValueError(f"num_heads={self.num_heads} does not divide width={self.width}")
-        if self.pool not in ("class", "mean"):
-            raise ValueError(f'pool must be "class" or "mean", got {self.pool!r}')
 
     @property
     def tokens(self):
@@ -106,7 +109,7 @@ def init_vision(config, rng, *, dtype=np.float64):
     D = config.width
 
     def small(*shape):
-        return rng.normal(0.0, 0.02, shape).astype(dtype)
+        return normal(0.02, shape, rng, dtype)
 
     return VisionParams(
         init_patch_embedding(config.image_shape[0], config.patch, D, rng, dtype=dtype),
@@ -128,6 +131,7 @@ def vision_transformer(X, params, *, config, rng=None):
     Returns logits (..., classes) and the cache.
     Raises ValueError if X does not end in config.image_shape.
     """
+    require_floats(X=X)
     if X.shape[-3:] != config.image_shape:
         raise ValueError(f"X must be (..., C, H, W) with {config.image_shape}, got {X.shape}")
     Z, patches = patch_embedding(X, params.patches, patch=config.patch)

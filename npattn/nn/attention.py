@@ -15,6 +15,7 @@ from npattn.kernels.additive import (
     init_additive,
 )
 from npattn.kernels.co_attention import co_attention, co_attention_backward
+from npattn.kernels.heads import require_heads
 from npattn.models.co_attention import (
     bidirectional_attention,
     bidirectional_attention_backward,
@@ -94,6 +95,7 @@ class MultiHeadAttention(Layer):
         self, D, num_heads, *, Dq=None, Dk=None, Dv=None, bias=True, output=True,
         kernel="attention", scale=None, dropout=0.0, rng=None, dtype=np.float64,
     ):
+        require_heads(num_heads, D)
         rng = np.random.default_rng(rng)
         super().__init__(
             multihead_attention, multihead_attention_backward,

@@ -17,9 +17,11 @@ from npattn.kernels.activations import (
     relu,
     relu_backward,
 )
+from npattn.kernels.arrays import require_floats
 from npattn.kernels.dropout import dropout as drop
 from npattn.kernels.dropout import dropout_backward as drop_backward
 from npattn.kernels.embedding import embedding, embedding_backward
+from npattn.kernels.initial import normal
 from npattn.kernels.layer_norm import init_layer_norm, layer_norm, layer_norm_backward
 from npattn.kernels.linear import init_linear, linear, linear_backward
 from npattn.kernels.losses import cross_entropy, cross_entropy_backward
@@ -49,7 +51,7 @@ class Embedding(Layer):
 
     def __init__(self, vocabulary, D, *, rng=None, dtype=np.float64):
         rng = np.random.default_rng(rng)
-        table = rng.normal(0.0, 1.0 / math.sqrt(D), (vocabulary, D)).astype(dtype)
+        table = normal(1.0 / math.sqrt(D), (vocabulary, D), rng, dtype)
         super().__init__(embedding, embedding_backward, table, slot="E")
 
 
@@ -101,6 +103,7 @@ class PositionalEncoding(Composite):
         super().__init__(None, self.dropout)
 
     def _forward(self, X, offset=0):
+        require_floats(X=X)
         T, D = X.shape[-2:]
         positions = sinusoidal_positions(T, D, offset=offset, dtype=X.real.dtype)
         return self.dropout(X + positions), None

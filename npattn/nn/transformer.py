@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from npattn.kernels.heads import require_heads
 from npattn.models.decoder import (
     decoder,
     decoder_backward,
@@ -60,6 +61,7 @@ class _Block(Layer):
         self, D, num_heads, F, *, kernel="attention", norm="post", activation="relu", bias=True,
         dropout=0.0, rng=None, dtype=np.float64,
     ):
+        require_heads(num_heads, D)
         forward, backward, init = self._functions
         rng = np.random.default_rng(rng)
         super().__init__(
@@ -96,6 +98,7 @@ class _Stack(Layer):
         self, D, num_heads, F, num_blocks, *, kernel="attention", norm="post", activation="relu",
         bias=True, dropout=0.0, rng=None, dtype=np.float64,
     ):
+        require_heads(num_heads, D)
         forward, backward, init = self._functions
         rng = np.random.default_rng(rng)
         super().__init__(
