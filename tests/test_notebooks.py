@@ -1,14 +1,15 @@
 """Every notebook runs without an error or a warning, and shows what it showed when it was saved."""
 
 import base64
-import importlib.util
 import re
-from pathlib import Path
+import runpy
 
 import pytest
+from pictures import FIGURES, TOLERANCE, difference
 
-FOLDER = Path(__file__).parents[1] / "notebooks"
-NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+from npattn.experiments import notebooks
+
+NOTEBOOKS = sorted(notebooks.FOLDER.glob("*.ipynb"))
 WHY = "the notebooks need nbclient and ipykernel: pip install -e '.[notebooks]'"
 nbformat = pytest.importorskip("nbformat", reason=WHY)
 
@@ -41,15 +42,16 @@ def texts(cell):
     return found
 
 
-@pytest.fixture(scope="module")
+def drawn(path, cell):
+    """The PNG that figures/ has of what the cell draws."""
+    return (FIGURES / f"{notebooks.figure_name(path, cell)}.png").read_bytes()
+
+
+@pytest.fixture
 def execute():
-    """notebooks/execute.py's function of that name."""
     for name in ("nbclient", "ipykernel"):
         pytest.importorskip(name, reason=WHY)
-    spec = importlib.util.spec_from_file_location("execute", FOLDER / "execute.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.execute
+    return notebooks.execute
 
 
 def test_there_are_notebooks():
@@ -58,22 +60,95 @@ def test_there_are_notebooks():
 
 @every_notebook
 def test_it_runs_and_shows_what_was_saved(path, execute):
-    saved, again = code_cells(read(path)), code_cells(execute(path))
-    for old, new in zip(saved, again, strict=True):
+    notebook, drawings = execute(path)
+    for old, new in zip(code_cells(read(path)), code_cells(notebook), strict=True):
         if VARIES in old.metadata.get("tags", ()):
             assert len(new.outputs) == len(old.outputs), old.id
         else:
             assert texts(new) == texts(old), old.id
+    assert [*drawings] == notebooks.figure_names(path)
+    for name, drawing in drawings.items():
+        assert difference(drawing.png, (FIGURES / f"{name}.png").read_bytes()) <= TOLERANCE, name
 
 
-def test_a_warning_is_an_error(tmp_path, execute):
+@pytest.fixture
+def run(tmp_path, execute):
+    """run(source, name): what `execute` returns of a notebook with this one cell."""
+
+    def run_one(source, name=None):
+        cell = nbformat.v4.new_code_cell(source, metadata={"name": name} if name else {})
+        path = tmp_path / "7.7-one-cell.ipynb"
+        nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
+        return execute(path)
+
+    return run_one
+
+
+def test_a_warning_is_an_error(run):
     from nbclient.exceptions import CellExecutionError
 
-    warns = nbformat.v4.new_code_cell("import warnings; warnings.warn('old', DeprecationWarning)")
-    path = tmp_path / "warns.ipynb"
-    nbformat.write(nbformat.v4.new_notebook(cells=[warns]), path)
     with pytest.raises(CellExecutionError, match="DeprecationWarning.*Traceback"):
-        execute(path)
+        run("import warnings; warnings.warn('old', DeprecationWarning)")
+
+
+DRAW = "from matplotlib import pyplot; pyplot.figure().add_subplot().plot([1, 2]); pyplot.show()\n"
+
+
+def test_a_figure_is_drawn_twice_and_kept_once_the_same_each_time(run):
+    (notebook, first), (_, second) = run(DRAW, "line"), run(DRAW, "line")
+    assert first == second and [*first] == ["7.7-line"]
+    [drawing] = first.values()
+    assert drawing.png.startswith(b"\x89PNG") and drawing.svg.startswith(b"<?xml")
+    [output] = notebook.cells[0].outputs
+    assert output.data.keys() == {"image/png", "text/plain"}
+    assert base64.b64decode(output.data["image/png"]) == drawing.png
+
+
+@pytest.mark.parametrize(
+    ("source", "name"), [(DRAW, None), (2 * DRAW, "two"), ("print(1)", "none")], ids="abc"
+)
+def test_a_cell_draws_one_figure_and_has_a_name_or_neither(run, source, name):
+    with pytest.raises(notebooks.NotebookError, match=r"7\.7-one-cell.ipynb: the cell that starts"):
+        run(source, name)
+
+
+def test_the_script_keeps_outputs_in_the_notebook_and_its_own_figures_in_the_folder(
+    tmp_path, monkeypatch, capsys
+):
+    path = tmp_path / "7.7-two-cells.ipynb"
+    cells = [nbformat.v4.new_code_cell(metadata={"name": name}) for name in ("line", "anatomy")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+
+    def execute(path):
+        notebook = read(path)
+        notebook.cells[0].execution_count = 3
+        drawing = notebooks.Drawing(b"png", b"svg")
+        return notebook, {name: drawing for name in notebooks.figure_names(path)}
+
+    script = runpy.run_path(str(notebooks.FOLDER / "execute.py"))
+    monkeypatch.setattr(notebooks, "FOLDER", tmp_path)
+    monkeypatch.setattr(notebooks, "require", lambda: None)
+    monkeypatch.setattr(notebooks, "execute", execute)
+    monkeypatch.setitem(script["main"].__globals__, "FIGURES", tmp_path)
+    script["main"]([])
+    assert capsys.readouterr().out.split() == [str(path)]
+    assert read(path).cells[0].execution_count == 3
+    assert {path.name for path in tmp_path.iterdir()} == {path.name, "7.7-line.png", "7.7-line.svg"}
+
+
+@every_notebook
+def test_its_figures_have_names_of_their_own_and_are_those_in_the_folder(path):
+    names = []
+    for cell in code_cells(read(path)):
+        figures = [text for text in texts(cell) if "image/png" in text]
+        assert len(figures) == ("name" in cell.metadata), cell.id
+        for output in cell.outputs:
+            if "image/png" in output.get("data", ()):
+                names.append(notebooks.figure_name(path, cell))
+                shown = base64.b64decode(output.data["image/png"])
+                assert difference(shown, drawn(path, cell)) <= TOLERANCE, cell.id
+    assert names == notebooks.figure_names(path)
+    assert len({*names}) == len(names)
 
 
 @every_notebook

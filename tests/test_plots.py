@@ -121,6 +121,44 @@ def test_heatmap_draws_the_weights_with_queries_downwards(rng):
     assert [t.get_text() for t in ax.get_xticklabels()] == ["w", "x", "y", "z"]
 
 
+def test_the_axes_are_titled_as_told(rng):
+    heat = heatmap(weights(rng, 3, 4), xlabel="patch", ylabel=None)
+    axes = head_grid(
+        weights(rng, 2, 2, 3, 4), row_titles=["a", ""], xlabel=None, ylabel="position"
+    )
+    assert (heat.get_xlabel(), heat.get_ylabel()) == ("patch", "")
+    assert [ax.get_ylabel() for ax in axes[:, 0]] == ["a\nposition", "position"]
+    assert [ax.get_xlabel() for ax in axes[1]] == ["", ""]
+    require_tidy(heat.figure)
+    require_tidy(axes[0, 0].figure)
+
+
+def test_a_title_less_means_a_page_less_high_or_wide(rng):
+    P = weights(rng, 3, 4)
+    width, height = heatmap(P).figure.get_size_inches()
+    assert heatmap(P, xlabel=None).figure.get_size_inches()[1] < height - 0.1
+    assert heatmap(P, ylabel=None).figure.get_size_inches()[0] < width - 0.1
+
+
+def test_many_cells_become_an_image_and_a_few_vectors(tmp_path):
+    M = np.linspace(0.0, 1.0, 40_000).reshape(200, 200)
+    many, few = heatmap(M), head_grid(np.stack([M[:30, :30]] * 3))[0, 0]
+    [image] = many.images
+    np.testing.assert_array_equal(image.get_array(), M)
+    assert image.get_extent() == [*many.get_xlim(), *many.get_ylim()] == [-0.5, 199.5, 199.5, -0.5]
+    assert save_figure(many.figure, tmp_path / "many.svg").stat().st_size < 100_000
+    np.testing.assert_array_equal(mesh(few).get_array(), M[:30, :30])
+    assert not few.images
+    assert head_grid(np.stack([M[:30, :30]] * 4))[0, 0].images  # 3600 in all
+
+
+def test_the_panels_of_a_grid_stand_by_themselves(rng):
+    # Shared axes would tell each other of every change: a grid of n panels would take n³ steps.
+    axes = head_grid(weights(rng, 2, 3, 4, 5))
+    assert all(len(ax.get_shared_x_axes().get_siblings(ax)) == 1 for ax in axes.flat)
+    assert all(len(ax.get_shared_y_axes().get_siblings(ax)) == 1 for ax in axes.flat)
+
+
 def test_values_are_written_into_small_matrices_only(rng):
     P = weights(rng, 2, 3)
     assert [t.get_text() for t in heatmap(P).texts] == [f"{p:.2f}" for p in P.ravel()]
@@ -324,10 +362,10 @@ def test_without_a_cjk_font_one_warning_says_what_to_install(rng):
 
 
 def test_tokens_are_shown_as_they_are_spelled(rng):
-    ax = heatmap(weights(rng, 4, 1), ["$x$", "a\nb", "x" * 99, 7])
+    ax = heatmap(weights(rng, 8, 1), ["$x$", "a\nb", "x" * 99, 7, " ", "  ", "a b", ""])
     shown = [t.get_text() for t in ax.get_yticklabels()]
-    assert shown == [r"\$x\$", r"a\nb", "x" * 23 + "…", "7"]
-    assert ax.yaxis.get_major_formatter()(3.5) == ""  # a pointer on the lower edge
+    assert shown == [r"\$x\$", r"a\nb", "x" * 23 + "…", "7", "␣", "␣␣", "a b", ""]
+    assert ax.yaxis.get_major_formatter()(7.5) == ""  # a pointer on the lower edge
     ax.figure.canvas.draw()
 
 

@@ -136,7 +136,7 @@ def test_the_figures_show_what_was_computed(points):
     assert_array_equal(axes[1].lines[2].get_ydata(), found["width 0.2"][0])
     figure = pooling.weights_figure(points, {name: P for name, (_, P) in found.items()})
     panels = [ax for ax in figure.axes if ax.get_title()]
-    assert_allclose(panels[2].collections[0].get_array().reshape(50, 50), found["width 0.5"][1])
+    assert_allclose(panels[2].images[0].get_array().reshape(50, 50), found["width 0.5"][1])
     pyplot.close(figure)
     path = descend(0.5, points)
     left, right = pooling.width_figure(points, path, best_width(points)[0]).axes

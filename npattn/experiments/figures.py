@@ -1,15 +1,15 @@
 """Every figure of the README, drawn from what the package computes. `npattn figures` writes them.
 
 FIGURES maps the name of a file in figures/ to a function that returns the matplotlib Figure.
-Experiments are imported when their figure is drawn.
+Experiments are imported when their figure is drawn. The figures of the notebooks are drawn by
+the notebooks, see `npattn.experiments.notebooks`.
 """
 
 import numpy as np
 
 from npattn.kernels.attention import attention
 from npattn.kernels.masks import valid_lens_mask
-from npattn.kernels.softmax import masked_softmax
-from npattn.plots import anatomy, head_grid, heatmap, house_style
+from npattn.plots import anatomy, head_grid
 
 
 def dates():
@@ -29,27 +29,6 @@ def attention_anatomy():
     Q, K, V, dO = (rng.standard_normal(shape) for shape in ((4, 3), (6, 3), (6, 5), (4, 5)))
     _, cache = attention(Q, K, V, valid_lens_mask([[6, 4, 0, 2]], 6)[0])
     return anatomy(cache, dO)
-
-
-def padding():
-    """Three padded sentences under valid lengths, each with random scores of its own."""
-    from matplotlib.figure import Figure
-
-    sentences = [line.split() for line in ("i love you", "i can't go there", "of course")]
-    lens = np.array([len(words) for words in sentences])
-    mask = np.repeat(valid_lens_mask(lens, 4), 4, axis=1)
-    P = masked_softmax(np.random.default_rng(1).standard_normal((3, 4, 4)), mask)
-    with house_style():
-        figure = Figure(figsize=(10, 3.6), layout="constrained")
-        axes = figure.subplots(1, 3)
-        for b, words in enumerate(sentences):
-            words = words + ["<pad>"] * (4 - len(words))
-            title = f"valid length {lens[b]}"
-            heatmap(
-                P[b], words, words, mask=mask[b], ax=axes[b], title=title, vmax=1.0,
-                colorbar="weight" if b == 2 else False,
-            )
-    return figure
 
 
 def forecast():
@@ -74,22 +53,18 @@ def alignment():
     return translation.alignment_figure(models, "she often watches the old white house.")
 
 
-def translation_training():
-    """Loss and BLEU of both translation models, step by step."""
-    from npattn.experiments import translation
+def growth():
+    """How time and memory of attention grow with the length of the text, as measured."""
+    from npattn.experiments.growth import growth
 
-    recipes = {"Transformer": translation.TRANSFORMER, "Bahdanau": translation.BAHDANAU}
-    return translation.training_figure(
-        {name: translation.shipped_curves(recipe) for name, recipe in recipes.items()}
-    )
+    return growth()
 
 
 FIGURES = {
     "dates": dates,
     "anatomy": attention_anatomy,
-    "padding": padding,
     "forecast": forecast,
     "adaptation": adaptation,
     "alignment": alignment,
-    "translation-training": translation_training,
+    "growth": growth,
 }

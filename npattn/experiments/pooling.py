@@ -201,11 +201,9 @@ def weights_figure(points, weights, *, vmax=None):
 
     places, known = ([f"{x:.1f}" for x in array] for array in (points.grid, points.x))
     axes = head_grid(
-        np.stack([*weights.values()]), places, known, column_titles=[*weights], vmax=vmax
+        np.stack([*weights.values()]), places, known, column_titles=[*weights], vmax=vmax,
+        xlabel="known x", ylabel="predicted at x",
     )
-    for ax in axes[0]:
-        ax.set_xlabel("known x")
-    axes[0, 0].set_ylabel("predicted at x")
     return axes[0, 0].figure
 
 

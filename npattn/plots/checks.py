@@ -39,7 +39,12 @@ def labels(name, tokens, count, axis):
 
 
 def printable(label):
-    """A token as a label: line breaks and the like escaped, no mathematics, not too long."""
+    """A token as a label: line breaks and the like escaped, no mathematics, not too long.
+
+    Blanks alone would be no label, and show as ␣.
+    """
+    if not label.strip(" "):
+        label = "␣" * len(label)
     label = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in label)
     if len(label) > LONGEST_LABEL:
         label = label[: LONGEST_LABEL - 1] + "…"

@@ -15,14 +15,15 @@ GAP = 0.2  # inches between panels
 
 
 def draw_grid(
-    weights, mask, queries, keys, row_titles, column_titles, title, axes, limits, cmap, annotate,
-    bar_label,
+    weights, mask, queries, keys, row_titles, column_titles, title, xlabel, ylabel, axes, limits,
+    cmap, annotate, bar_label,
 ):  # fmt: skip
     """Draw weights (rows, columns, Tq, Tk) in the current style; returns the axes."""
-    queries, keys, row_titles, column_titles, (title,) = map(
-        fonts.drawable, (queries, keys, row_titles, column_titles, [title or ""])
+    around = [text or "" for text in (title, xlabel, ylabel)]
+    queries, keys, row_titles, column_titles, (title, xlabel, ylabel) = map(
+        fonts.drawable, (queries, keys, row_titles, column_titles, around)
     )
-    side_labels = [f"{row_title}\nqueries".strip() for row_title in row_titles]
+    side_labels = [f"{row_title}\n{ylabel}".strip() for row_title in row_titles]
     norm, own_page = Normalize(*limits), axes is None
     if own_page:
         axes = _new_axes(weights.shape, side_labels, column_titles)
@@ -33,10 +34,13 @@ def draw_grid(
         if not own_page:
             ax.set_aspect("equal")
         keep = None if mask is None else mask[at]
-        panels.draw_cells(ax, weights[at], norm, cmap, mask=keep, annotate=annotate)
+        panels.draw_cells(
+            ax, weights[at], norm, cmap, mask=keep, annotate=annotate,
+            as_image=weights.size > panels.LARGEST_VECTOR,
+        )
         panels.label_tokens(ax, queries, keys)
         ax.tick_params(labelleft=at[1] == 0, labelbottom=at[0] == len(axes) - 1)
-    _write_titles(axes, column_titles, side_labels)
+    _write_titles(axes, column_titles, side_labels, xlabel)
     if own_page:
         pages.fit_page(axes[0, 0].figure, title)
     elif title:
@@ -71,8 +75,8 @@ def _draw_bar(axes, own_page, mappable, label, beyond):
     figure.colorbar(mappable, label=label, extend=extend, **place)
 
 
-def _write_titles(axes, above, beside):
-    """Titles over the first row, labels at the left of the first column, keys below the last."""
+def _write_titles(axes, above, beside, below):
+    """Titles over the first row, labels at the left of the first column and below the last row."""
     height = axes[0, 0].bbox.height / axes[0, 0].figure.dpi
     rise = max(0.0, fonts.text_width(beside, rcParams["axes.labelsize"]) - height) / 2
     for ax, text in zip(axes[0], above, strict=True):
@@ -81,4 +85,4 @@ def _write_titles(axes, above, beside):
     for ax, text in zip(axes[:, 0], beside, strict=True):
         ax.set_ylabel(text)
     for ax in axes[-1]:
-        ax.set_xlabel("keys")
+        ax.set_xlabel(below)

@@ -12,8 +12,8 @@ from npattn.plots.style import house_style
 
 
 def heatmap(
-    weights, queries=None, keys=None, *, mask=None, ax=None, title=None, colorbar=True,
-    vmin=0.0, vmax=None, cmap="Blues", annotate=None,
+    weights, queries=None, keys=None, *, mask=None, ax=None, title=None, xlabel="keys",
+    ylabel="queries", colorbar=True, vmin=0.0, vmax=None, cmap="Blues", annotate=None,
 ):  # fmt: skip
     """One matrix of attention weights, with a label for each query and each key.
 
@@ -23,6 +23,8 @@ def heatmap(
     mask      bool, broadcastable to weights; True means "may attend"
     ax        the Axes to draw in; None makes a figure of a fitting size
     title     text above the matrix
+    xlabel    text below the keys; None means none
+    ylabel    text beside the queries; None means none
     colorbar  whether to draw one; a text labels it, True means "weight"
     vmin      value of the palest colour; None means the least weight
     vmax      value of the darkest colour; None means the greatest weight
@@ -35,15 +37,16 @@ def heatmap(
     weights = checks.numbers("weights", weights, ndims=(2,))
     axes = head_grid(
         weights[None], queries, keys, mask=mask, column_titles=[title or ""],
-        axes=None if ax is None else [[ax]], colorbar=colorbar, vmin=vmin, vmax=vmax, cmap=cmap,
-        annotate=annotate,
+        axes=None if ax is None else [[ax]], xlabel=xlabel, ylabel=ylabel, colorbar=colorbar,
+        vmin=vmin, vmax=vmax, cmap=cmap, annotate=annotate,
     )  # fmt: skip
     return axes[0, 0]
 
 
 def head_grid(
     weights, queries=None, keys=None, *, mask=None, row_titles=None, column_titles=None,
-    title=None, axes=None, colorbar=True, vmin=0.0, vmax=None, cmap="Blues", annotate=None,
+    title=None, axes=None, xlabel="keys", ylabel="queries", colorbar=True, vmin=0.0, vmax=None,
+    cmap="Blues", annotate=None,
 ):  # fmt: skip
     """A panel for each head (columns) and layer (rows), all on one colour scale with one bar.
 
@@ -74,6 +77,6 @@ def head_grid(
 
         return draw_grid(
             weights.reshape(grid), None if keep is None else keep.reshape(grid), queries, keys,
-            row_titles, column_titles, title, axes, limits, cmap, annotate,
+            row_titles, column_titles, title, xlabel, ylabel, axes, limits, cmap, annotate,
             "weight" if colorbar is True else colorbar,
         )  # fmt: skip

@@ -22,9 +22,7 @@ def place_grid(figure, rows, columns, size, pitch):
     corner = -np.array(size) / 2
     for r, c in np.ndindex(rows, columns):
         left, bottom = corner + (c * pitch[0], -r * pitch[1])
-        axes[r, c] = figure.add_axes(
-            (left, bottom, *size), sharex=axes[0, 0], sharey=axes[0, 0], label=f"panel {r} {c}"
-        )
+        axes[r, c] = figure.add_axes((left, bottom, *size), label=f"panel {r} {c}")
     return axes
 
 

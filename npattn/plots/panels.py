@@ -15,31 +15,33 @@ from matplotlib.ticker import FuncFormatter, Locator
 
 from npattn.plots import fonts
 
-LARGEST_VECTOR = 10_000  # cells; a bigger matrix becomes an image inside an .svg or .pdf
+LARGEST_VECTOR = 3_000  # cells; if there are more, a matrix is an image, inside an .svg or .pdf too
 LARGEST_ANNOTATED = 8  # rows or columns that get numbers unasked
 NUMBER_SIZE = 7  # points
 LINE = 1.25  # height of a line of text over its size in points
 HATCH, LINES, DEAD = "#8c8c8c", "#d9d9d9", "#d55e00"
 
 
-def draw_cells(ax, M, norm, cmap, *, mask=None, annotate=False):
-    """Draw M (rows, columns); hatch where mask is False. Returns the QuadMesh."""
+def draw_cells(ax, M, norm, cmap, *, mask=None, annotate=False, as_image=False):
+    """Draw M (rows, columns); hatch where mask is False. Returns the QuadMesh or AxesImage."""
     rows, columns = M.shape
     ax.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5))
     ax.apply_aspect()
     width, height = cell_points(ax)
-    mesh = ax.pcolormesh(
-        np.arange(columns + 1) - 0.5, np.arange(rows + 1) - 0.5, M,
-        norm=norm, cmap=cmap, rasterized=M.size > LARGEST_VECTOR,
-        edgecolors=LINES if min(width, height) > 12 else "face", linewidth=0.4,
-    )  # fmt: skip
+    if as_image:
+        drawn = ax.imshow(M, norm=norm, cmap=cmap, interpolation="none", aspect=ax.get_aspect())
+    else:
+        drawn = ax.pcolormesh(
+            np.arange(columns + 1) - 0.5, np.arange(rows + 1) - 0.5, M, norm=norm, cmap=cmap,
+            edgecolors=LINES if min(width, height) > 12 else "face", linewidth=0.4,
+        )
     if mask is not None:
         _hatch(ax, ~mask & (M == 0), rcParams["axes.facecolor"])
         _hatch(ax, ~mask & (M != 0), "none")  # a weight where none should be stays in sight
         _mark_dead_rows(ax, ~mask.any(axis=1), height)
     if annotate or (annotate is None and max(M.shape) <= LARGEST_ANNOTATED):
-        _write_numbers(ax, M, mesh, mask, None if annotate else (width, height))
-    return mesh
+        _write_numbers(ax, M, drawn, mask, None if annotate else (width, height))
+    return drawn
 
 
 def label_tokens(ax, queries, keys):
@@ -114,7 +116,7 @@ def _runs(flags):
     return edges.reshape(-1, 2).tolist()
 
 
-def _write_numbers(ax, M, mesh, mask, room):
+def _write_numbers(ax, M, drawn, mask, room):
     """Each allowed entry in its cell; none if they need more than room (width, height) points."""
     shown = np.full(M.shape, True) if mask is None else mask
     decimals = ".2f" if 0.1 <= abs(M).max() < 100 else ".2g"
@@ -123,7 +125,7 @@ def _write_numbers(ax, M, mesh, mask, room):
     need = 72 * fonts.text_width(texts, NUMBER_SIZE), NUMBER_SIZE * LINE
     if room and (need[0] > room[0] or need[1] > room[1]):
         return
-    red, green, blue, _ = np.moveaxis(mesh.cmap(mesh.norm(M)), -1, 0)
+    red, green, blue, _ = np.moveaxis(drawn.cmap(drawn.norm(M)), -1, 0)
     dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
     for (i, j), text in zip(cells, texts, strict=True):
         ax.text(j, i, text, ha="center", va="center", fontsize=NUMBER_SIZE,

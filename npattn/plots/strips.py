@@ -7,7 +7,7 @@ from matplotlib.colors import Normalize
 
 from npattn.plots import fonts, pages, panels
 
-STRIP = 6.2  # inches that all matrices of a row together may span
+STRIP = 6.8  # inches that all matrices of a row together may span
 HEIGHT = 3.0  # inches that one matrix may
 CELL = 0.02, 0.38  # inches that a cell spans at least and at most
 THIN = 0.12  # inches that a matrix spans at least
@@ -54,7 +54,10 @@ def _draw(figure, middle, size, matrix, norm, kind, mask):
     """One matrix around its middle, on axes without ticks."""
     corner = np.array(middle) - np.array(size) / 2
     ax = figure.add_axes((*corner, *size))
-    panels.draw_cells(ax, matrix, norm, COLOURS[kind], mask=mask, annotate=None)
+    panels.draw_cells(
+        ax, matrix, norm, COLOURS[kind], mask=mask, annotate=None,
+        as_image=matrix.size > panels.LARGEST_VECTOR,
+    )
     ax.set(xticks=[], yticks=[])
     return ax
 
