@@ -106,10 +106,10 @@ def only_anatomy(monkeypatch):
 def test_without_the_tools_for_notebooks_their_figures_are_said_to_be_left_out(
     tmp_path, capsys, monkeypatch
 ):
-    monkeypatch.setitem(sys.modules, "nbclient", None)
+    monkeypatch.setitem(sys.modules, "ipykernel", None)
     assert main(["figures", "--out", str(tmp_path)]) == 1
     assert {path.name for path in tmp_path.iterdir()} == {"anatomy.png", "anatomy.svg"}
-    said = "left out. Running notebooks needs nbclient: pip install 'npattn[notebooks]'"
+    said = "left out. Running notebooks needs ipykernel: pip install 'npattn[notebooks]'"
     assert said in capsys.readouterr().err
     assert main(["figures", "anatomy", "--out", str(tmp_path)]) == 0
     assert main(["figures", "anatomy", "11.6-columns", "--out", str(tmp_path / "new")]) == 2
