@@ -100,10 +100,7 @@ def _is_leaf(tree):
 
 def _kind(tree):
     """What trees must share to be alike: the tuple's type and length, or whether they are None."""
-    if isinstance(tree, tuple):
-        return type(tree), len(tree)
-    _is_leaf(tree)
-    return tree is None
+    return tree is None if _is_leaf(tree) else (type(tree), len(tree))
 
 
 def _describe(tree):

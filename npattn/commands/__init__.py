@@ -16,6 +16,12 @@ def require_seed(seed):
         raise InputError(f"--seed must be at least 0, got {seed}")
 
 
+def require_folder(argument, path):
+    """Raises InputError if `path` is there and no folder, so that it cannot be made one."""
+    if path.exists() and not path.is_dir():
+        raise InputError(f"{argument} {path} is a file; name a folder")
+
+
 def require_file(argument, path, *suffixes):
     """Raises InputError unless `path` can be a file to write, ending in one of `suffixes`.
 

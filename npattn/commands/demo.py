@@ -13,7 +13,7 @@ is read year first, as in 2021/3/5. An answer that does not fit the text is mark
 import datetime
 from pathlib import Path
 
-from npattn.commands import InputError
+from npattn.commands import InputError, require_folder
 
 HELP = "read dates and draw the cross-attention"
 
@@ -44,8 +44,7 @@ def run(options):
             encode_source(text)
         except ValueError as error:
             raise InputError(f"{text!r}: {error}") from error
-    if options.out.exists() and not options.out.is_dir():
-        raise InputError(f"--out {options.out} is a file; name a folder")
+    require_folder("--out", options.out)
     params = dates.load()
     readings = dates.read_dates(params, texts)
     options.out.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ import difflib
 import sys
 from pathlib import Path
 
-from npattn.commands import InputError
+from npattn.commands import InputError, require_folder
 
 HELP = "draw the figures again"
 
@@ -63,8 +63,7 @@ def _require(names, known, folder):
             near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
             hint = f"did you mean {' or '.join(near)}?" if near else "--list names them all"
             raise InputError(f"no figure is called {name!r}; {hint}")
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"--out {folder} is a file; name a folder")
+    require_folder("--out", folder)
 
 
 def _lack(notebooks):

@@ -17,10 +17,10 @@ from typing import NamedTuple
 
 from npattn.experiments.figures import FIGURES
 from npattn.files import replace_file
+from npattn.plots.style import UNDATED
 
 FOLDER = Path(__file__).parents[2] / "notebooks"  # of a clone; the package alone has none
 SECONDS = 300  # for one cell: a limit, not an estimate
-UNDATED = {"Date": None, "Creator": None}  # what a figure would tell of the day and the program
 ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",  # sums of one order, whatever the number of cores
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
@@ -131,7 +131,7 @@ def load_ipython_extension(shell):
     rcParams["svg.hashsalt"] = "npattn"  # names of its parts that do not change
     backend = InlineBackend.instance(parent=shell)
     backend.figure_formats = set(Drawing._fields)
-    backend.print_figure_kwargs = {**backend.print_figure_kwargs, "metadata": UNDATED}
+    backend.print_figure_kwargs = {**backend.print_figure_kwargs, "metadata": UNDATED[".svg"]}
     warnings.simplefilter("error")
     # What the kernel's own machinery warns of, to itself, is not the notebook's affair.
     warnings.filterwarnings("ignore", module="ipykernel")
