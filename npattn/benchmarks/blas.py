@@ -2,9 +2,10 @@
 
 OpenBLAS has kernels for many processors and takes those for the one it finds. One that it does
 not know gets older ones: Haswell's, on processors that have AVX-512 as well. The environment
-variable OPENBLAS_CORETYPE, read when OpenBLAS is loaded, names others. Where that may help, the
-same measurement is made in two fresh processes, with and without OPENBLAS_CORETYPE=SKYLAKEX. The
-variable is never set for anybody else.
+variable OPENBLAS_CORETYPE, read when OpenBLAS is loaded, names others; some systems set it, to have
+the same bits everywhere. Where other kernels may help, the same measurement is made in two fresh
+processes, as things are and with OPENBLAS_CORETYPE=SKYLAKEX. The variable is never set for anybody
+else.
 
     python -m npattn.benchmarks.blas SETTING      prints the rows that one such process measures
 """
@@ -31,15 +32,15 @@ def measure(setting):
     """Yields one row: the library, and the rows of both processes where the hint applies."""
     library = blas_of_numpy()
     row = {"library": library, "avx512": has_avx512(), "set": os.environ.get(VARIABLE)}
-    if hint_applies(**row):
+    if hint_applies(library, row["avx512"]):
         environments = {"without": {}, "with": {VARIABLE: CORETYPE}}
         row |= {name: in_a_process(setting, extra) for name, extra in environments.items()}
     yield row
 
 
-def hint_applies(library, avx512, set):
-    """Whether this is OpenBLAS, leaves AVX-512 unused though it is there, and was not told to."""
-    return library["name"] == "openblas" and library["kernels"] in OLDER and avx512 and not set
+def hint_applies(library, avx512):
+    """Whether this is OpenBLAS and leaves AVX-512 unused though it is there, told to or not."""
+    return library["name"] == "openblas" and library["kernels"] in OLDER and avx512
 
 
 def in_a_process(setting, environment):
@@ -67,7 +68,7 @@ def line(row):
     """The library, its version and its kernels."""
     name, version, kernels = row["library"].values()
     text = f"{name} {version or ''}, {kernels or 'unknown'} kernels"
-    return f"{text}, as {VARIABLE} says" if row["set"] else text
+    return f"{text}, as {VARIABLE}={row['set']} says" if row["set"] else text
 
 
 def summary(rows):
