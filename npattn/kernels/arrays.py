@@ -98,6 +98,11 @@ def require_matching(Q, K, V):
     raise ValueError(f"shapes disagree: Q {Q.shape}, K {K.shape}, V {V.shape}: {why}")
 
 
+def all_finite(X):
+    """Whether X holds neither NaN nor inf. The sum of squares tells, unless it overflows."""
+    return bool(np.isfinite(np.vdot(X, X)) or np.isfinite(X).all())
+
+
 def as_rows(X):
     """X (..., D) as (N, D), the leading axes folded into one; where D = 0, -1 would not know N."""
     return X.reshape(math.prod(X.shape[:-1]), X.shape[-1])

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.arrays import require_floats
+from npattn.kernels.arrays import all_finite, require_floats
 from npattn.kernels.dropout import draw_keep
 from npattn.kernels.softmax import masked_softmax, softmax_backward
 from npattn.kernels.weighted_sum import weighted_sum
@@ -63,9 +63,9 @@ def attend_backward(dO, cache):
     # O = A V
     with np.errstate(invalid="ignore", over="ignore"):  # a masked value may be anything
         dA = dO @ V.swapaxes(-1, -2)
-    if not np.isfinite(dA).all():
+    if not all_finite(dA):
         dA = np.where(A == 0.0, 0.0, dA)  # a masked value moves no weight
-    dV = A.swapaxes(-1, -2) @ dO
+    dV = weighted_sum(A.swapaxes(-1, -2), dO)
     # A = P ⊙ keep
     dP = dA if keep is None else dA * keep
     # P = softmax(S)

@@ -52,7 +52,7 @@ def attention(Q, K, V, mask=None, *, scale=None, dropout=0.0, rng=None):
     require_matching(Q, K, V)
     scale = 1.0 / math.sqrt(Q.shape[-1]) if scale is None else float(scale)
     with np.errstate(invalid="ignore", over="ignore"):  # a masked key may hold anything
-        S = Q @ K.swapaxes(-1, -2) * scale
+        S = (Q * scale) @ K.swapaxes(-1, -2)
     O, attended = attend(S, V, mask, dropout=dropout, rng=rng, out=S)
     return O, AttentionCache(Q, K, V, attended.P, attended.keep, scale, mask)
 
@@ -63,7 +63,6 @@ def attention_backward(dO, cache):
     # O = (softmax(S) ⊙ keep) V
     dS, dV = attend_backward(dO, AttendCache(V, P, keep, mask))
     # S = Q Kᵀ · scale
-    dS *= scale
-    dQ = weighted_sum(dS, K)
-    dK = weighted_sum(dS.swapaxes(-1, -2), Q)
+    dQ = weighted_sum(dS, K) * scale
+    dK = weighted_sum(dS.swapaxes(-1, -2), Q * scale)
     return dQ, dK, dV

@@ -13,6 +13,7 @@ import numpy as np
 
 from npattn.kernels.arrays import require_floats
 from npattn.kernels.options import require_float_dtype
+from npattn.kernels.sums import column_sums, row_sums
 
 
 class LayerNormParams(NamedTuple):
@@ -67,16 +68,16 @@ def layer_norm_backward(dY, cache):
     """
     Xhat, rstd, (gain, _) = cache
     # Y = X̂ ⊙ gain + bias
-    dXhat = dY * gain
-    leading = tuple(range(dY.ndim - 1))
-    dgain = (dY * Xhat).sum(axis=leading)
-    dbias = dY.sum(axis=leading)
-    # X̂ = (X − mean) · rstd
-    dX = dXhat - _row_mean(dXhat)
-    dX -= Xhat * _row_mean(dXhat * Xhat)
+    pull = dY * Xhat
+    dgain, dbias = column_sums(pull), column_sums(dY)
+    # X̂ = (X − mean) · rstd, and dX̂ = dY ⊙ gain, so that a row's mean is a product with gain
+    D = len(gain)
+    dX = dY * gain
+    dX -= (dY @ gain / D)[..., None]
+    dX -= Xhat * (pull @ gain / D)[..., None]
     dX *= rstd
     return dX, LayerNormParams(dgain, dbias)
 
 
 def _row_mean(X):
-    return X.sum(axis=-1, keepdims=True) / X.shape[-1]
+    return row_sums(X) / X.shape[-1]

@@ -14,6 +14,7 @@ import numpy as np
 
 from npattn.kernels.arrays import as_rows, require_floats
 from npattn.kernels.initial import glorot_uniform
+from npattn.kernels.sums import column_sums
 from npattn.kernels.weighted_sum import weighted_sum
 
 
@@ -64,5 +65,5 @@ def linear_backward(dY, cache):
     # Y = X W + b
     dX = (dY2 @ W.T).reshape(X.shape)
     dW = weighted_sum(dY2.T, as_rows(X)).T
-    db = None if b is None else dY2.sum(axis=0)
+    db = None if b is None else column_sums(dY2)
     return dX, LinearParams(dW, db)

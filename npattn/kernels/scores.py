@@ -36,14 +36,13 @@ def dot_scores(Q, K, *, scale=None):
     """
     require_matching_widths(Q, K)
     scale = 1.0 / math.sqrt(Q.shape[-1]) if scale is None else float(scale)
-    return product(Q, K) * scale, DotScoresCache(Q, K, scale)
+    return product(Q * scale, K), DotScoresCache(Q, K, scale)
 
 
 def dot_scores_backward(dS, cache):
     """dQ and dK from dS (..., Tq, Tk): S is linear in each."""
     Q, K, scale = cache
-    dS = dS * scale
-    return weighted_sum(dS, K), weighted_sum(dS.swapaxes(-1, -2), Q)
+    return weighted_sum(dS, K) * scale, weighted_sum(dS.swapaxes(-1, -2), Q * scale)
 
 
 class BilinearScoresCache(NamedTuple):

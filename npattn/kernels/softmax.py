@@ -13,6 +13,7 @@ Source: Vaswani et al. 2017, "Attention Is All You Need", section 3.2.1; d2l 11.
 import numpy as np
 
 from npattn.kernels.arrays import require_floats, require_mask
+from npattn.kernels.sums import row_sums
 
 
 def softmax(S):
@@ -41,10 +42,12 @@ def masked_softmax(S, mask=None, *, out=None):
     """
     _require_scores(S)
     if mask is not None:
-        S = np.where(require_mask(mask, S.shape, "the scores S"), S, -np.inf)
+        require_mask(mask, S.shape, "the scores S")
+        S = S if out is S else S.copy()
+        np.copyto(S, -np.inf, where=~mask)
     E = np.subtract(S, _finite_top(S), out=out)
     np.exp(E, out=E)
-    Z = E.sum(axis=-1, keepdims=True)
+    Z = row_sums(E)
     E /= np.where(Z == 0.0, 1.0, Z)  # Z is 0 in an empty row only
     return E
 
@@ -58,7 +61,7 @@ def softmax_backward(dP, P, *, out=None):
     P is 0 where masked, hence so is dS.
     """
     dS = np.multiply(dP, P, out=out)
-    dS -= P * dS.sum(axis=-1, keepdims=True)
+    dS -= P * row_sums(dS)
     return dS
 
 
@@ -73,7 +76,7 @@ def log_softmax(S):
     """
     _require_scores(S)
     L = S - _finite_top(S)
-    L -= np.log(np.exp(L).sum(axis=-1, keepdims=True))
+    L -= np.log(row_sums(np.exp(L)))
     return L
 
 
@@ -82,7 +85,7 @@ def log_softmax_backward(dL, L):
 
     ∂L_j/∂S_k = δ_jk − P_k with P = exp(L), so  dS = dL − P Σ_j dL_j.
     """
-    return dL - np.exp(L) * dL.sum(axis=-1, keepdims=True)
+    return dL - np.exp(L) * row_sums(dL)
 
 
 def _require_scores(S):
