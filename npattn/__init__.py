@@ -78,6 +78,7 @@ from npattn.kernels.online_softmax import (
     merge_partials,
     merge_partials_backward,
 )
+from npattn.kernels.packing import Packing, pack, packing_of, unpack, unpack_backward
 from npattn.kernels.pooling import gaussian_pooling, gaussian_pooling_backward
 from npattn.kernels.positions import sinusoidal_positions
 from npattn.kernels.recurrent import gru, gru_backward

@@ -129,9 +129,10 @@ def test_causality_needs_no_training_mode(make_model, batch, norm):
         assert_allclose(prefix, logits[:, : t + 1], rtol=0, atol=1e-13)
 
 
+@pytest.mark.parametrize("packed", [False, True], ids=["padded", "packed"])
 @both_norms
-def test_a_padded_batch_computes_each_pair_as_if_alone(make_model, batch, norm):
-    config, params = make_model(norm=norm, encoder_blocks=2, decoder_blocks=2)
+def test_a_padded_batch_computes_each_pair_as_if_alone(make_model, batch, norm, packed):
+    config, params = make_model(norm=norm, encoder_blocks=2, decoder_blocks=2, packed=packed)
     source, target, source_mask, target_mask = batch
     logits, _ = transformer(source, target, params, source_mask, target_mask, config=config)
     for b in range(3):
@@ -148,6 +149,32 @@ def test_padded_ids_do_not_matter(make_model, batch):
         source_mask, target_mask, config=config,
     )
     assert_array_equal(other[target_mask], logits[target_mask])
+
+
+def test_packing_changes_neither_memory_nor_gradient(make_model, batch, draw):
+    (config, params), (source, _, mask, _) = make_model(norm="pre", encoder_blocks=2), batch
+    dM = draw(3, 5, 4) * mask[..., None]
+    (M, cache), (M_packed, cache_packed) = (
+        encode(source, params.encode, mask, config=dataclasses.replace(config, packed=packed))
+        for packed in (False, True)
+    )
+    assert cache_packed.packing.mask.shape == (2, 5, 5)
+    assert_allclose(M_packed, np.where(mask[..., None], M, 0.0), rtol=0, atol=1e-13)
+    for padded, packed in zip(
+        tree_leaves(encode_backward(dM, cache)),
+        tree_leaves(encode_backward(dM, cache_packed)), strict=True,
+    ):
+        assert_allclose(packed, padded, rtol=0, atol=1e-12)
+
+
+def test_one_mask_serves_all_packed_sources(make_model, batch):
+    (config, params), (source, *_) = make_model(packed=True), batch
+    mask = np.array([True, True, False, True, False])
+    M, _ = encode(source, params.encode, mask, config=config)
+    wanted, _ = encode(source, params.encode, np.tile(mask, (3, 1)), config=config)
+    assert_array_equal(M, wanted)
+    alone, _ = encode(source[0], params.encode, mask, config=config)
+    assert_allclose(alone, M[0], rtol=0, atol=1e-13)
 
 
 def test_word_order_shows(make_model, batch):
@@ -209,8 +236,8 @@ def test_convention(convention, make_model, batch, norm):
 
 @pytest.mark.parametrize("options", [
     {"norm": "pre"}, {"norm": "post", "scale_embeddings": True, "activation": "gelu"},
-    {"norm": "pre", "dropout": 0.3, "activation": "gelu_tanh"},
-], ids=["pre", "post", "dropout"])
+    {"norm": "pre", "dropout": 0.3, "activation": "gelu_tanh"}, {"norm": "pre", "packed": True},
+], ids=["pre", "post", "dropout", "packed"])
 def test_gradients(assert_gradients, make_model, batch, rng, options):
     (config, params), (source, target, *masks) = make_model(**options), batch
     args, options = (source, target, params, *masks), dict(config=config, rng=rng)

@@ -1,10 +1,16 @@
 """One training step of the dates model, beside an equal torch model.
 
 Forward, cross-entropy, backward and Adam on one batch, the same parameters, learning rate and
-precision on both sides, torch's own modules and defaults. Both run with one thread, which is
-what this package trains with, and with all. Before anything is timed both take three steps,
-and their losses must agree.
+precision on both sides, torch's own modules and defaults. This package packs the texts, as it does
+when it trains, and once computes their padding instead, as torch's modules do. All run with one
+thread, which is what this package trains with, and with all. Before anything is timed they take
+three steps, and their losses must agree.
 """
+
+import math
+from dataclasses import replace
+from functools import partial
+from itertools import product
 
 import numpy as np
 
@@ -19,31 +25,31 @@ from npattn.training import adam, init_adam
 
 LR, STEPS, AGREED = 1e-3, 3, 1e-4
 TITLE = "one training step of the dates model; the ratio to torch"
-HEADER = heading("threads", "npattn", "torch")
+HEADER = heading("threads, texts", "npattn", "torch")
 
 
-def contenders(bridge=None, seed=0):
+def contenders(bridge=None, *, packed=CONFIG.packed, seed=0):
     """Functions that take one step and return its loss: name → function."""
     rng = np.random.default_rng(seed)
     params = init_transformer(CONFIG, rng, dtype=np.float32)
     batch = next(batches(rng, BATCH, count=1))
-    steps = {"npattn": _step(params, batch)}
+    steps = {"npattn": _step(params, batch, replace(CONFIG, packed=packed))}
     if bridge is not None:
         steps["torch"] = _torch_step(params, batch, bridge)
     return steps
 
 
 def measure(setting):
-    """Yields a row for one thread, and one for all."""
-    for threads in sorted({1, setting.threads}):
+    """Yields two rows for one thread, with texts packed and padded, and two for all."""
+    for threads, packed in product(sorted({1, setting.threads}), (True, False)):
+        make = partial(contenders, setting.bridge, packed=packed)
         with same_threads(threads, setting.bridge):
             losses = {
-                name: [float(step()) for _ in range(STEPS)]
-                for name, step in contenders(setting.bridge).items()
+                name: [float(step()) for _ in range(STEPS)] for name, step in make().items()
             }
         require_agreement(losses)
-        timings = setting._replace(threads=threads).compare(contenders(setting.bridge))
-        yield {"threads": threads, "losses": losses, "timings": timings}
+        timings = setting._replace(threads=threads).compare(make())
+        yield {"threads": threads, "packed": packed, "losses": losses, "timings": timings}
 
 
 def require_agreement(losses):
@@ -59,7 +65,7 @@ def require_agreement(losses):
 
 def line(row):
     """How many threads, milliseconds of a step of each contender, and the ratio to torch."""
-    return beside(f"{row['threads']}", row["timings"])
+    return beside(f"{row['threads']}, {'packed' if row['packed'] else 'padded'}", row["timings"])
 
 
 def summary(rows):
@@ -68,12 +74,12 @@ def summary(rows):
         yield f"the losses of the first {STEPS} steps agree"
 
 
-def _step(params, batch):
+def _step(params, batch, config):
     state = init_adam(params)
 
     def step():
         nonlocal params, state
-        loss, grads, _ = loss_and_grads(params, batch)
+        loss, grads, _ = loss_and_grads(params, batch, config=config)
         params, state = adam(params, grads, state, lr=LR)
         return loss
 
@@ -100,7 +106,7 @@ def _torch_step(params, batch, bridge):
     optimizer = torch.optim.Adam(model.parameters(), lr=LR)
 
     source, target, wanted = map(bridge.to_torch, (batch.source, batch.target_in, batch.target_out))
-    Ts, Tt = source.shape[1], target.shape[1]
+    Ts, Tt, factor = source.shape[1], target.shape[1], math.sqrt(D)
     source_positions, target_positions = (
         bridge.to_torch(sinusoidal_positions(T, D, dtype=np.float32)) for T in (Ts, Tt)
     )
@@ -109,9 +115,9 @@ def _torch_step(params, batch, bridge):
 
     def step():
         optimizer.zero_grad()
-        M = encoder(read(source) + source_positions, src_key_padding_mask=padding)
+        M = encoder(read(source) * factor + source_positions, src_key_padding_mask=padding)
         Y = decoder(
-            spoken(target) + target_positions, M, tgt_mask=future, tgt_is_causal=True,
+            spoken(target) * factor + target_positions, M, tgt_mask=future, tgt_is_causal=True,
             memory_key_padding_mask=padding,
         )
         loss = nn.functional.cross_entropy(output(Y).flatten(0, 1), wanted.flatten())

@@ -26,6 +26,7 @@ from npattn.kernels.linear import (
     linear_backward,
 )
 from npattn.kernels.masks import causal_mask, combine_masks
+from npattn.kernels.packing import Packing, pack, packing_of, unpack, unpack_backward
 from npattn.kernels.positions import sinusoidal_positions
 from npattn.models.config import require_blocks, require_sizes
 from npattn.models.decoder import (
@@ -61,6 +62,7 @@ class TransformerConfig:
     scale_embeddings: bool = False  # times √D, as in d2l and Vaswani et al.
     dropout: float = 0.0
     kernel: str = "attention"       # as in `chosen_attention`
+    packed: bool = False            # sources share rows, as in `npattn.kernels.packing`
 
     def __post_init__(self):
         vocabularies = "source_vocabulary", "target_vocabulary"
@@ -110,7 +112,8 @@ class EncodeCache(NamedTuple):
     """What encode_backward reads."""
 
     embed: EmbedCache
-    stack: EncoderCache
+    stack: EncoderCache       # of rows, not of texts, where sources were packed
+    packing: Packing | None
 
 
 class DecodeCache(NamedTuple):
@@ -149,25 +152,27 @@ def init_transformer(config, rng, *, dtype=np.float64):
     )
 
 
-def embed_tokens(ids, E, *, config, offset=0, rng=None):
+def embed_tokens(ids, E, *, config, offset=0, positions=None, rng=None):
     """Token embeddings plus positions.
 
-    ids     (..., T)  integers
-    E       (vocabulary, D)
-    offset  the position of the first id
+    ids        (..., T)  integers
+    E          (vocabulary, D)
+    offset     the position of the first id
+    positions  (..., T)  integers below T, where ids do not stand one after the other
 
     Returns X (..., T, D) and the cache.
     """
     factor = math.sqrt(config.width) if config.scale_embeddings else 1.0
     rows, embedding_cache = embedding(ids, E)
-    positions = sinusoidal_positions(ids.shape[-1], E.shape[-1], offset=offset, dtype=E.real.dtype)
-    X, dropped = dropout(rows * factor + positions, config.dropout, rng)
+    table = sinusoidal_positions(ids.shape[-1], E.shape[-1], offset=offset, dtype=E.real.dtype)
+    X = rows * factor + (table if positions is None else table[positions])
+    X, dropped = dropout(X, config.dropout, rng)
     return X, EmbedCache(embedding_cache, factor, dropped)
 
 
 def embed_tokens_backward(dX, cache):
     """dE from dX; the positions are constants."""
-    return embedding_backward(dropout_backward(dX, cache.dropped) * cache.factor, cache.embedding)
+    return embedding_backward(dropout_backward(dX, cache.dropped), cache.embedding) * cache.factor
 
 
 def encode(source, params, source_mask=None, *, config, rng=None):
@@ -177,16 +182,24 @@ def encode(source, params, source_mask=None, *, config, rng=None):
     params       EncodeParams
     source_mask  (..., Ts)  bool, True = a real token
 
-    Returns M (..., Ts, D) and the cache.
+    Returns M (..., Ts, D) and the cache. With config.packed M is 0 where the mask is False, and
+    what the cache has of the encoder belongs to rows that several sources share.
     """
-    X, embed_cache = embed_tokens(source, params.embedding, config=config, rng=rng)
-    mask = key_mask(source_mask, source.shape)
+    mask, packing, positions = key_mask(source_mask, source.shape), None, None
+    if config.packed and mask is not None:
+        packing = packing_of(mask[..., 0, :])
+        source, mask, positions = pack(source, packing), packing.mask, packing.positions
+    X, embed_cache = embed_tokens(
+        source, params.embedding, config=config, positions=positions, rng=rng
+    )
     M, stack = encoder(X, params.stack, mask, **config.block_options(rng))
-    return M, EncodeCache(embed_cache, stack)
+    return M if packing is None else unpack(M, packing), EncodeCache(embed_cache, stack, packing)
 
 
 def encode_backward(dM, cache):
     """dparams from dM."""
+    if cache.packing is not None:
+        dM = unpack_backward(dM, cache.packing)
     dX, dstack = encoder_backward(dM, cache.stack)
     return EncodeParams(embed_tokens_backward(dX, cache.embed), dstack)
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from npattn.kernels import heads
+from npattn.kernels import heads, packing
 from npattn.kernels.additive import init_additive
 from npattn.kernels.attention import attention
 from npattn.kernels.gru_cell import init_gru
@@ -161,6 +161,14 @@ def _merge_heads(rng):
     )
 
 
+def _unpack(rng):
+    packed = packing.packing_of(np.arange(TK) < np.array([[1], [TK], [2]]))
+    return Case(
+        (normal(rng, *packed.positions.shape, DV),), dict(packing=packed),
+        {"Y": "row place dim"}, backward=lambda dX, X: packing.unpack_backward(dX, packed),
+    )
+
+
 def _linear(rng):
     return Case(
         (normal(rng, B, TQ, DK), LinearParams(normal(rng, DK, DV), normal(rng, DV))),
@@ -232,6 +240,7 @@ CASES = {
     "relative_scores": _relative_scores,
     "split_heads": _split_heads,
     "merge_heads": _merge_heads,
+    "unpack": _unpack,
     "linear": _linear,
     "embedding": _embedding,
     "layer_norm": _layer_norm,

@@ -194,6 +194,9 @@ IN_TORCH = {
     "merge_partials": _merge_partials,
     "split_heads": lambda torch, X, H: torch.stack(X.chunk(H, dim=-1), dim=-3),
     "merge_heads": lambda torch, X: torch.cat(X.unbind(dim=-3), dim=-1),
+    "unpack": lambda torch, Y, packing: torch.zeros(
+        (*packing.tokens.shape, Y.shape[-1]), dtype=Y.dtype, device=Y.device
+    ).masked_scatter(packing.tokens[..., None], Y[packing.places]),
     "linear": lambda torch, X, params: torch.nn.functional.linear(X, params.W.T, params.b),
     "embedding": lambda torch, ids, E: torch.nn.functional.embedding(ids, E),
     "learned_positions": _learned_positions,
