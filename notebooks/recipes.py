@@ -3,10 +3,10 @@
     python notebooks/recipes.py
 
 trains each for 4000 steps and writes recipes.npz beside this file. The recipes differ in where
-layer norm stands and in how large the entries of an embedding are when training begins: 1/8 as in
-the shipped recipe, 1 if that is multiplied by √D = 8, or 8 if it is drawn with variance 1 and then
-multiplied by √D, as in d2l. A position has entries of about 0.7; the last recipe has eight times
-larger ones, to go with embeddings of size 8.
+layer norm stands and in how large the entries of an embedding are when training begins: 1/8 as
+drawn, 1 if that is multiplied by √D = 8, or 8 if it is drawn with variance 1 and then multiplied
+by √D, as in d2l. "pre-norm, 1" is the shipped recipe. A position has entries of about 0.7; the last
+recipe has eight times larger ones, to go with embeddings of size 8.
 """
 
 import sys
