@@ -52,14 +52,19 @@ def needs_shift(Q, K, V, stop, scale):
 
     Returns (N, Tq) bool; a row that is not finite needs one, too. The bound may use up half of
     the exponents there are. The other half is for exp(S − L) in the backward, in which it
-    counts twice.
+    counts twice. Mostly one bound will do for all rows; where it is too large, each has its own.
     """
     q, k, v = (np.sqrt(np.einsum("ntd,ntd->nt", X, X)) for X in (Q, K, V))
-    longest_k, longest_v = _longest_below(stop, k), _longest_below(stop, v)
+
+    def fits(q, k, v):
+        bits = q * k * (abs(scale) / math.log(2.0)) + np.abs(np.log2(v))
+        return bits + math.log2(max(1, K.shape[1])) < np.finfo(Q.dtype).maxexp // 2
+
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        bits = q * longest_k * (abs(scale) / math.log(2.0)) + np.abs(np.log2(longest_v))
-        bits += math.log2(max(1, k.shape[1]))
-        return ~(bits < np.finfo(bits.dtype).maxexp // 2) & (stop > 0)
+        range_v = np.array([v.min(initial=np.inf), v.max(initial=0.0)])
+        if fits(q.max(initial=0.0), k.max(initial=0.0), range_v).all():
+            return np.zeros(stop.shape, bool)
+        return ~fits(q, _longest_below(stop, k), _longest_below(stop, v)) & (stop > 0)
 
 
 def _longest_below(stop, length):

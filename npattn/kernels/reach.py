@@ -103,7 +103,7 @@ def reach_of(shape, Tk, mask=None, valid_lens=None, causal=False, offset=0, wind
     """
     *lead, Tq = shape
     position = np.arange(Tq) + _require_integer("offset", offset)
-    start, stop = np.zeros(Tq, int), np.full(shape, Tk)
+    start, stop = np.zeros(Tq, int), np.full(Tq, Tk)
     if valid_lens is not None:
         stop = np.minimum(stop, _require_lens(valid_lens, shape, Tk))
     if causal:
@@ -115,11 +115,11 @@ def reach_of(shape, Tk, mask=None, valid_lens=None, causal=False, offset=0, wind
         start = position - (window - 1)
         stop = np.minimum(stop, position + window)
     start, stop = (np.clip(X, 0, Tk).astype(np.int32) for X in (start, stop))
-    flat = (math.prod(lead), Tq)
-    start, stop = np.broadcast_to(start, shape).reshape(flat), np.maximum(stop, start).reshape(flat)
+    stop = np.maximum(stop, start)
     if mask is not None:
         mask = require_mask(mask, (*(lead or [1]), Tq, Tk))
     free = bool(mask is None and start.max(initial=0) == 0 and stop.min(initial=Tk) == Tk)
+    start, stop = (np.broadcast_to(X, shape).reshape(math.prod(lead), Tq) for X in (start, stop))
     return Reach(start, stop, mask, free)
 
 

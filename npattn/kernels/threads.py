@@ -110,15 +110,18 @@ class _BlasLimit:
     def __init__(self):
         self.lock = threading.Lock()
         self.holders = set()
-        self.saved = None
+        self.saved = {}
 
     @contextmanager
     def one(self):
         holder = object()
         try:
             with self.lock:
-                self.saved = self.saved or _blas().limit(limits=1)
+                if not self.holders:
+                    self.saved = {library: library.num_threads for library in _blas()}
                 self.holders.add(holder)
+                for library in self.saved:
+                    library.set_num_threads(1)
             yield
         finally:
             with self.lock:
@@ -129,11 +132,8 @@ class _BlasLimit:
     def threads(self):
         """As many as BLAS would use by itself; all cores where the library is unknown."""
         with self.lock:
-            if self.saved:
-                count = self.saved.get_original_num_threads()["blas"]
-            else:
-                count = max((library.num_threads for library in _blas().lib_controllers), default=0)
-        return count or os.cpu_count() or 1
+            counts = self.saved.values() or [library.num_threads for library in _blas()]
+        return max(counts, default=os.cpu_count() or 1)
 
     def after_fork(self):
         """A child process has none of its parent's threads: no pool, and nobody in `holders`."""
@@ -143,9 +143,9 @@ class _BlasLimit:
         self._restore()
 
     def _restore(self):
-        if self.saved:
-            self.saved.restore_original_limits()
-            self.saved = None
+        for library, count in self.saved.items():
+            library.set_num_threads(count)
+        self.saved = {}
 
 
 @cache
@@ -161,7 +161,7 @@ def _blas():
     """The BLAS libraries in this process. Finding them takes far longer than limiting them."""
     from threadpoolctl import ThreadpoolController
 
-    return ThreadpoolController().select(user_api="blas")
+    return ThreadpoolController().select(user_api="blas").lib_controllers
 
 
 _blas_limit = _BlasLimit()
