@@ -21,6 +21,7 @@ from npattn.kernels.masks import causal_mask, combine_masks, valid_lens_mask
 from npattn.kernels.online_softmax import Partial, merge_partials, merge_partials_backward
 from npattn.kernels.reach import reach_of
 from npattn.kernels.threads import run, thread_count
+from npattn.kernels.tile_passes import log_sum_exp
 from npattn.kernels.tiled import tiled_attention, tiled_attention_backward
 from npattn.kernels.tiles import keep_tile, latin_rounds, row_round, tile_shape
 
@@ -365,6 +366,22 @@ def test_the_bound_tells_small_scores_from_large_ones(draw):
     assert needs_shift(Q, K, 1e-200 * V, stop, 1.0).all()
     K[0, 5] = 1e6
     assert_array_equal(needs_shift(Q, K, V, np.array([[5, 5, 6, 0, 7]]), 1.0)[0], [0, 0, 1, 0, 1])
+
+
+def test_a_small_value_that_a_query_meets_alone_is_not_hidden_by_larger_ones(draw):
+    Q, K, V = draw(1, 5, 6), draw(1, 7, 6), draw(1, 7, 3)
+    V[0, 0] = 1e-200
+    assert not needs_shift(Q, K, V, np.full((1, 5), 7), 1.0).any()
+    assert_array_equal(needs_shift(Q, K, V, np.array([[1, 2, 3, 0, 7]]), 1.0)[0], [1, 0, 0, 0, 0])
+
+
+def test_the_log_sum_exp_and_its_rest_lose_nothing():
+    m = np.array([0.0, -np.inf, 0.3, -7.1, 9876.5], np.float32)
+    Z = np.array([5.0, 0.0, 90.0, 1.0, 3.0], np.float32)
+    L, rest = log_sum_exp(m, Z)
+    assert L.dtype == rest.dtype == np.float32 and L[1] == -np.inf and rest[1] == 0.0
+    m, Z, found = (X[m > -np.inf].astype(np.longdouble) for X in (m, Z, L + rest.astype(float)))
+    assert_allclose(found, m + np.log(Z), rtol=0.0, atol=1e-10)
 
 
 EXTREMES = {

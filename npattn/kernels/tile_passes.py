@@ -31,40 +31,54 @@ from npattn.kernels.tiles import blocks, keep_tile
 _scratch = Scratch()
 
 
-def forward_pass(flat, shape, heads, rows, keys):
-    """O and L of a patch of queries with all their keys, from one tile after the other."""
+def forward_pass(sums, flat, shape, heads, rows, keys):
+    """O of a block of queries with all their keys, from one tile after the other; and m and Z.
+
+    sums  m and Z, (N, Tq) each: −inf or 0, and 0, at first
+    """
     K, V, wild = flat.K, flat.V, flat.shifted[heads, rows]
-    base = exponential(V.dtype)
-    QT = _columns(flat.Q[heads, rows], flat.scale / units(wild, base))  # (n, Dk, rows)
-    Y, Z = np.zeros((*wild.shape, V.shape[2]), V.dtype), np.zeros(wild.shape, V.dtype)
-    m, ones = np.where(wild, V.dtype.type(-np.inf), Z), np.ones(shape[2], V.dtype)
-    for part in blocks(rows.start, rows.stop, shape[1]):
-        i = _within(rows, part)
-        qT, y, z, any_wild = _alone(QT, i), Y[:, i], Z[:, i], wild[:, i].any()
-        for tile, allowed in flat.reach.tiles(heads, part, keys, shape[2]):
-            # S = Q Kᵀ · scale
-            S = _scratch.product(0, K[heads, tile], qT)
-            if any_wild:
-                silence(S, allowed, -np.inf)
-                m[:, i], shrink = raise_maximum(S, m[:, i], wild[:, i], base)
-                y *= shrink[..., None]
-                z *= shrink
-            # E = exp(S − m)
-            E = base.exp(S, out=S)
-            silence(E, allowed)
-            z += ones[: E.shape[1]] @ E
-            # Y = (E ⊙ keep) V
-            if flat.seed is not None:
-                E *= keep_tile(flat.dropout, flat.seed, heads, part, tile)
-            y += _scratch.product(1, E.swapaxes(1, 2), V[heads, tile])
+    base, any_wild = exponential(V.dtype), wild.any()
+    q = _append(flat.Q[heads, rows], flat.scale / units(wild, base))
+    m, Z = (X[heads, rows] for X in sums)
+    Y, ones = np.zeros((*wild.shape, V.shape[2]), V.dtype), np.ones(shape[2], V.dtype)
+    for tile, allowed in flat.reach.tiles(heads, rows, keys, shape[2]):
+        # S = Q Kᵀ · scale
+        S = _scratch.product(0, K[heads, tile], q.swapaxes(1, 2))
+        if any_wild:
+            silence(S, allowed, -np.inf)
+            m[:], shrink = raise_maximum(S, m, wild, base)
+            Y *= shrink[..., None]
+            Z *= shrink
+        # E = exp(S − m)
+        E = base.exp(S, out=S)
+        silence(E, allowed)
+        Z += ones[: E.shape[1]] @ E
+        # Y = (E ⊙ keep) V
+        if flat.seed is not None:
+            E *= keep_tile(flat.dropout, flat.seed, heads, rows, tile)
+        Y += _scratch.product(1, E.swapaxes(1, 2), V[heads, tile])
     Z[m == -np.inf] = 0.0  # no key, or no score above −inf
-    flat.L[heads, rows], flat.L_rest[heads, rows] = _exact_sum(m, np.log(Z, dtype=np.float64))
-    Z[Z == 0.0] = np.inf
-    np.divide(Y, (Z * (1.0 - flat.dropout))[..., None], out=flat.O[heads, rows])
+    whole = np.where(Z == 0.0, np.inf, Z * (1.0 - flat.dropout))
+    np.divide(Y, whole[..., None], out=flat.O[heads, rows])
 
 
-def backward_pass(dO, dL, grads, flat, shape, heads, rows, keys):
-    """What a patch of the score matrix adds to dQ, dK and dV: the forward, undone in reverse."""
+def log_sum_exp(m, Z):
+    """L = m + log Z as a rounded sum and what rounding has taken from it.
+
+    Nothing is lost where |m| ≥ |log Z|; elsewhere, as log Z is small, so is the sum.
+    """
+    with np.errstate(all="ignore"):
+        exact_m, log_Z = m.astype(np.float64), np.log(Z, dtype=np.float64)
+        L = (exact_m + log_Z).astype(m.dtype)
+        rest = np.where(np.isfinite(L), (exact_m - L) + log_Z, 0.0)
+    return L, rest.astype(m.dtype)
+
+
+def backward_pass(dO, columns, grads, flat, shape, heads, rows, keys):
+    """What a patch of the score matrix adds to dQ, dK and dV: the forward, undone in reverse.
+
+    columns  what `appended_columns` returns
+    """
     Q, K, (dQ, dK, dV) = flat.Q, flat.K, grads
     base, parts = exponential(Q.dtype), blocks(rows.start, rows.stop, shape[1])
     tiles = [
@@ -74,48 +88,49 @@ def backward_pass(dO, dL, grads, flat, shape, heads, rows, keys):
     ]
     if not tiles:
         return
-    XTs = _query_columns(dO, dL, flat, heads, rows)
-    columns = {part.start: [_alone(XT, _within(rows, part)) for XT in XTs] for part in parts}
-    K1, V1 = _append_ones(K[heads, keys], 2), _append_ones(flat.V[heads, keys], 1)
+    *L, delta = (column[heads, rows] for column in columns)
+    Q1 = _append(Q[heads, rows], flat.scale / units(flat.shifted[heads, rows], base), *L)
+    g1 = _append(dO[heads, rows], flat.scale / (1.0 - flat.dropout), delta)
+    K1, V1 = _append(K[heads, keys], 1.0, 1.0, 1.0), _append(flat.V[heads, keys], 1.0, 1.0)
     # block of keys by block of keys, so that what belongs to one stays in the cache
     for tile, part, allowed in sorted(tiles, key=lambda entry: entry[0].start):
-        (qT, gT), j, wild = columns[part.start], _within(keys, tile), flat.shifted[heads, part]
+        i, j, wild = _within(rows, part), _within(keys, tile), flat.shifted[heads, part]
         any_wild = wild.any()
         # P = exp(S − L)
-        P = _scratch.product(0, K1[:, j], qT)
+        P = _scratch.product(0, K1[:, j], Q1[:, i].swapaxes(1, 2))
         if any_wild:
             to_base(P, wild, base)
         base.exp(P, out=P)
         silence(P, allowed, 0.0 if any_wild else None)
         # Y = (P ⊙ keep) V
-        dS, A = _scratch.product(1, V1[:, j], gT), P
+        dS, A = _scratch.product(1, V1[:, j], g1[:, i].swapaxes(1, 2)), P
         if flat.seed is not None:
             keep = keep_tile(flat.dropout, flat.seed, heads, part, tile)
-            np.copyto(dS, gT[:, -1:], where=~keep)
+            np.copyto(dS, g1[:, None, i, -1], where=~keep)
             A = P * (keep * P.dtype.type(1.0 / (1.0 - flat.dropout)))
         dV[heads, tile] += _scratch.product(2, A, dO[heads, part])
         # P = softmax(S)
         dS *= P
         if any_wild:
             silence(dS, allowed, 0.0)
-        # S = Q Kᵀ · scale, of which the scale is in gT
+        # S = Q Kᵀ · scale, of which the scale is in g1
         dK[heads, tile] += _scratch.product(2, dS, Q[heads, part])
         dQ[heads, part] += _scratch.product(2, dS.swapaxes(1, 2), K[heads, tile])
 
 
-def _query_columns(dO, dL, flat, heads, rows):
-    """[Q, −L]ᵀ and [dO, −δ]ᵀ of some queries, with the factors that the tiles are to have.
+def appended_columns(dO, dL, flat):
+    """−L, for the queries, and −δ, for dO, with the factors that the tiles are to have.
 
     L / unit is written as the sum of two numbers, so that it loses nothing by the division.
+    So there are three arrays (N, Tq).
     """
-    q, g, L = flat.Q[heads, rows], dO[heads, rows], flat.L[heads, rows]
-    unit = units(flat.shifted[heads, rows], exponential(q.dtype))
-    whole = np.where(L == -np.inf, 0.0, L / unit)
-    large = whole.astype(q.dtype)
-    small = whole - large + flat.L_rest[heads, rows] / unit
-    delta = np.einsum("nqd,nqd->nq", g, flat.O[heads, rows]) - dL[heads, rows]
-    QT = _columns(q, flat.scale / unit, -large, -small)
-    return QT, _columns(g, flat.scale / (1.0 - flat.dropout), delta * -flat.scale)
+    L, unit = flat.L, units(flat.shifted, exponential(dO.dtype))
+    with np.errstate(all="ignore"):
+        whole = np.where(L == -np.inf, 0.0, L / unit)
+        large = whole.astype(L.dtype)
+        small = whole - large + flat.L_rest / unit
+        delta = np.einsum("nqd,nqd->nq", dO, flat.O) - dL
+        return -large, -small, delta * -flat.scale
 
 
 def _within(whole, part):
@@ -123,30 +138,11 @@ def _within(whole, part):
     return slice(part.start - whole.start, part.stop - whole.start)
 
 
-def _columns(X, factor, *more):
-    """[X · factor, more]ᵀ, (n, D + len(more), T), from X (n, T, D), factor and more (n, T)."""
+def _append(X, factor, *more):
+    """[X · factor, more], (n, T, D + len(more)); X is (n, T, D), the others (n, T) or numbers."""
     D = X.shape[2]
-    XT = np.empty((X.shape[0], D + len(more), X.shape[1]), X.dtype)
-    XT[:, :D] = (X * np.asarray(factor, X.dtype)[..., None]).swapaxes(1, 2)
-    for i, row in enumerate(more):
-        XT[:, D + i] = row
-    return XT
-
-
-def _alone(XT, i):
-    """Some of these columns, with nothing in between: products are faster so."""
-    return np.ascontiguousarray(XT[..., i])
-
-
-def _append_ones(X, count):
-    """[X, 1 …], (n, T, D + count), from X (n, T, D)."""
-    return np.concatenate([X, np.ones((*X.shape[:2], count), X.dtype)], axis=2)
-
-
-def _exact_sum(a, b):
-    """a + b as a rounded sum and what rounding has taken from it: both in the precision of a."""
-    total = a + b
-    part = total - a
-    lost = (a - (total - part)) + (b - part)
-    rounded = total.astype(a.dtype)
-    return rounded, np.where(np.isfinite(rounded), total - rounded + lost, 0.0)
+    out = np.empty((*X.shape[:2], D + len(more)), X.dtype)
+    np.multiply(X, np.asarray(factor, X.dtype)[..., None], out=out[..., :D])
+    for i, column in enumerate(more, start=D):
+        out[..., i] = column
+    return out

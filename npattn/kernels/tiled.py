@@ -35,7 +35,12 @@ from npattn.kernels.arrays import require_floats, require_matching
 from npattn.kernels.exp_range import needs_shift
 from npattn.kernels.reach import Reach, reach_of, set_aside
 from npattn.kernels.threads import run, thread_count
-from npattn.kernels.tile_passes import backward_pass, forward_pass
+from npattn.kernels.tile_passes import (
+    appended_columns,
+    backward_pass,
+    forward_pass,
+    log_sum_exp,
+)
 from npattn.kernels.tiles import draw_seed, latin_rounds, row_round, tile_shape
 
 WORTH_THREADS = 2**16  # scores; with fewer, handing out the work takes longer than doing it
@@ -98,12 +103,13 @@ def tiled_attention(
         Q, K, V, spoilt = set_aside(Q, K, V, reach)
         shifted = needs_shift(Q, K, V, reach.stop, scale) | spoilt
     O = np.empty((*Q.shape[:2], V.shape[-1]), Q.dtype)
-    L, L_rest = np.empty((2, *Q.shape[:2]), Q.dtype)
-    flat = TiledCache(Q, K, V, O, L, L_rest, shifted, reach, scale, dropout, seed, threads)
-    _on_tiles(forward_pass, flat, row_round)
+    m, Z = np.where(shifted, -np.inf, 0.0).astype(Q.dtype), np.zeros(shifted.shape, Q.dtype)
+    flat = TiledCache(Q, K, V, O, None, None, shifted, reach, scale, dropout, seed, threads)
+    _on_tiles(partial(forward_pass, (m, Z)), flat, row_round)
+    L, L_rest = log_sum_exp(m, Z)
     if spoilt is not None:
         O[spoilt] = L[spoilt] = np.nan
-    cache = _with_axes(flat, lead)
+    cache = _with_axes(flat._replace(L=L, L_rest=L_rest), lead)
     return cache.O, cache
 
 
@@ -124,7 +130,8 @@ def tiled_attention_backward(dO, cache, dL=None):
     flat = _with_axes(cache, (math.prod(cache.L.shape[:-1]),))
     grads = [np.zeros(X.shape, X.dtype) for X in (flat.Q, flat.K, flat.V)]
     dO, dL = dO.reshape(flat.O.shape), dL.reshape(flat.L.shape)
-    _on_tiles(partial(backward_pass, dO, dL, grads), flat, latin_rounds)
+    columns = appended_columns(dO, dL, flat)
+    _on_tiles(partial(backward_pass, dO, columns, grads), flat, latin_rounds)
     return tuple(G.reshape(X.shape) for G, X in zip(grads, cache[:3], strict=True))
 
 

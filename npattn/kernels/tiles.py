@@ -16,7 +16,7 @@ import numpy as np
 from npattn.kernels.dropout import draw_keep
 
 QUERIES = 256   # to a tile, at most: with so many, products run at full speed
-PATCH = 1024    # queries to a patch, at most; keys, too, in the backward pass
+PATCH = 1024    # queries, and keys, to a patch of the backward pass, at most
 STREAM = 128    # queries that share one stream of random numbers
 
 
@@ -45,15 +45,16 @@ def cache_bytes():
 
 
 def row_round(N, Tq, Tk, shape):
-    """One round: each patch has some queries and all their keys, the last queries first.
+    """One round: each patch has a block of queries and all their keys.
 
     shape  heads, queries and keys to a tile
 
-    Returns a list of rounds, each a list of patches. Under a causal mask the last queries have
-    most to do; whoever gets them should begin early.
+    Returns a list of rounds, each a list of patches. The patches of one head follow each other,
+    so that its keys and values stay in the cache; and the last queries come first, which under
+    a causal mask have most to do, so that nobody is left with a long one in the end.
     """
-    rows = blocks(0, Tq, _patch_size(N, Tq, shape))[::-1]
-    return [[(n, part, slice(0, Tk)) for part in rows for n in blocks(0, N, shape[0])]]
+    rows = blocks(0, Tq, shape[1])[::-1]
+    return [[(n, part, slice(0, Tk)) for n in blocks(0, N, shape[0]) for part in rows]]
 
 
 def latin_rounds(N, Tq, Tk, shape):
