@@ -2,11 +2,15 @@
 
 import math
 import os
+import signal
 import subprocess
 import sys
 import textwrap
 import threading
+import time
 import tracemalloc
+from functools import partial
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -23,7 +27,7 @@ from npattn.kernels.reach import reach_of
 from npattn.kernels.threads import run, thread_count
 from npattn.kernels.tile_passes import log_sum_exp
 from npattn.kernels.tiled import tiled_attention, tiled_attention_backward
-from npattn.kernels.tiles import keep_tile, latin_rounds, row_round, tile_shape
+from npattn.kernels.tiles import keep_tile, latin_patches, row_patches, tile_shape
 
 LEAD, TQ, TK, DK, DV = (2, 3), 50, 70, 6, 7
 
@@ -303,19 +307,23 @@ def test_full_tiles_need_no_mask():
 
 
 @pytest.mark.parametrize("sizes", [(3, 100, 70), (1, 20, 200), (2, 1, 1), (1, 0, 5)])
-def test_patches_of_a_round_share_nothing_and_all_of_them_cover_the_matrix(small_tiles, sizes):
+def test_patches_cover_the_matrix_and_name_all_they_share(small_tiles, sizes):
     N, Tq, Tk = sizes
-    for rounds, exclusive in ((latin_rounds, True), (row_round, False)):
-        seen = np.zeros(sizes, int)
-        for patches in rounds(N, Tq, Tk, (1, 16, 24)):
-            rows_used, keys_used = np.zeros((N, Tq), int), np.zeros((N, Tk), int)
-            for heads, rows, keys in patches:
-                seen[heads, rows, keys] += 1
-                rows_used[heads, rows] += 1
-                keys_used[heads, keys] += 1
-            assert rows_used.max(initial=0) <= 1
-            assert not exclusive or keys_used.max(initial=0) <= 1
+    for patches in (row_patches, latin_patches):
+        seen, dealt = np.zeros(sizes, int), patches(N, Tq, Tk, (1, 16, 24))
+        for (heads, rows, keys), _ in dealt:
+            seen[heads, rows, keys] += 1
         assert np.all(seen == 1)
+        for ((n1, rows1, keys1), sums1), ((n2, rows2, keys2), sums2) in combinations(dealt, 2):
+            assert n1 != n2 or rows1 != rows2 or patches is latin_patches
+            common = (rows1 == rows2) + (keys1 == keys2) if n1 == n2 else 0
+            assert patches is row_patches or len(set(sums1) & set(sums2)) == common
+
+
+def test_patches_that_follow_each_other_share_nothing(small_tiles):
+    sums = [sums for _, sums in latin_patches(2, 128, 128, (1, 16, 24))]
+    for i in range(0, len(sums), 8):  # four to a diagonal, two heads
+        assert len(set().union(*sums[i : i + 8])) == 16
 
 
 # ---- dropout ----
@@ -548,17 +556,18 @@ def blas_threads():
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 @pytest.mark.parametrize("threads", [1, 2])
 def test_an_exception_ends_the_call_and_restores_blas(error, threads):
-    before, done, second_round = blas_threads(), [], []
+    before, done, afterwards = blas_threads(), [], []
 
     def fail():
         done.append(blas_threads())
         raise error("stop")
 
     with pytest.raises(error, match="stop"):
-        run([[fail, *[lambda: None] * 5], [lambda: second_round.append(1)]], threads)
+        jobs = [(fail, "a"), *[(lambda: None, ())] * 5, (lambda: afterwards.append(1), "a")]
+        run(jobs, threads)
     assert set(done[0].values()) == {1}
     assert blas_threads() == before
-    assert not second_round
+    assert not afterwards
 
 
 def test_an_exception_on_another_thread_reaches_the_caller():
@@ -573,15 +582,60 @@ def test_an_exception_on_another_thread_reaches_the_caller():
             raise RuntimeError("stop")
 
     with pytest.raises(RuntimeError, match="stop"):
-        run([[fail_elsewhere] * 2 + [lambda: begun.append(1)] * 100], 2)
+        run([(fail_elsewhere, ())] * 2 + [(lambda: begun.append(1), ())] * 100, 2)
     assert len(begun) < 102
 
 
-def test_every_job_of_a_round_is_done_before_the_next():
-    log = []
-    run([[lambda i=i, r=r: log.append((r, i)) for i in range(7)] for r in range(3)], 3)
-    assert [r for r, _ in log] == sorted(r for r, _ in log)
-    assert sorted(log) == [(r, i) for r in range(3) for i in range(7)]
+def test_jobs_with_a_common_place_come_one_after_the_other(rng):
+    """In their order, and never two at a time."""
+    places = [tuple(rng.choice(6, size=n, replace=False)) for n in rng.integers(0, 4, size=200)]
+    log, busy = {place: [] for place in range(6)}, set()
+
+    def job(i):
+        assert not busy.intersection(places[i])
+        busy.update(places[i])
+        time.sleep(1e-4)
+        for place in places[i]:
+            log[place].append(i)
+        busy.difference_update(places[i])
+
+    run([(partial(job, i), places[i]) for i in range(200)], 4)
+    assert log == {place: [i for i in range(200) if place in places[i]] for place in range(6)}
+
+
+def test_a_job_does_not_wait_for_those_that_do_not_concern_it():
+    begun = threading.Event()
+    run([(lambda: begun.wait(timeout=30), "a"), (lambda: None, "a"), (begun.set, "b")], 2)
+    assert begun.is_set()
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_who_waits_for_a_job_that_fails_is_let_go(error):
+    caller, waits, begun = threading.get_ident(), threading.Event(), []
+
+    def fail():
+        waits.wait(timeout=0.05)  # until the other thread has nothing to do but to wait
+        raise error("stop")
+
+    with pytest.raises(error, match="stop"):
+        run([(fail, "a"), *[(lambda: begun.append(threading.get_ident() == caller), "a")] * 3], 2)
+    assert not begun
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no signals between threads")
+def test_the_caller_may_be_interrupted_while_it_waits():
+    caller, together, afterwards = threading.get_ident(), threading.Barrier(2), []
+
+    def job():
+        together.wait(timeout=30)
+        if threading.get_ident() != caller:
+            time.sleep(0.05)  # meanwhile the caller finds nothing that may begin
+            signal.pthread_kill(caller, signal.SIGINT)
+            time.sleep(0.05)
+
+    with pytest.raises(KeyboardInterrupt):
+        run([(job, "a"), (job, "b"), (lambda: afterwards.append(1), "ab")], 2)
+    assert not afterwards
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="threads cannot be held to cores")
@@ -595,10 +649,10 @@ def test_threads_keep_to_a_core_each_and_only_meanwhile():
 
     if len(before) == 1:
         pytest.skip("there is one core only")
-    run([[job] * len(before)], len(before))
+    run([(job, ())] * len(before), len(before))
     assert sorted(cores for _, cores in seen) == [(core,) for core in sorted(before)]
     seen.clear()
-    run([[job] * len(before) + [lambda: None]], len(before) + 1)
+    run([(job, ())] * len(before) + [(lambda: None, ())], len(before) + 1)
     assert {cores for _, cores in seen} == {tuple(before)}
     assert os.sched_getaffinity(0) == before
 

@@ -56,7 +56,7 @@ def products_and_exponentials(inputs, threads):
             _product(rooms[2], dS.swapaxes(1, 2), K[n, j])
 
     def on_all(job):
-        run([[partial(job, *operand) for operand in operands]], threads)
+        run([(partial(job, *operand), ()) for operand in operands], threads)
 
     def forward():
         on_all(forward_job)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.arrays import require_mask
-from npattn.kernels.tiles import PATCH, blocks, row_round
+from npattn.kernels.tiles import PATCH, blocks, row_patches
 
 
 FAR = 2**60  # positions further apart than any array is long, and sums of a few still fit
@@ -71,7 +71,7 @@ class Reach(NamedTuple):
         """Which queries may attend to a marked key: (N, Tq) bool from marked (N, Tk) bool."""
         met = np.zeros(self.stop.shape, bool)
         (N, Tq), Tk = met.shape, marked.shape[1]
-        for heads, rows, keys in row_round(N, Tq, Tk, (1, PATCH, PATCH))[0]:
+        for (heads, rows, keys), _ in row_patches(N, Tq, Tk, (1, PATCH, PATCH)):
             for tile, allowed in self.tiles(heads, rows, keys, PATCH):
                 hit = np.repeat(marked[heads, tile, None], rows.stop - rows.start, axis=2)
                 silence(hit, allowed)

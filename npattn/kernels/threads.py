@@ -5,8 +5,9 @@ Python threads share the work. One product per core beats one product on all cor
 other: what a core works on stays in its cache, and nobody waits for the slowest at every
 step. So the BLAS library underneath is held to one thread meanwhile.
 
-Work comes in rounds. The jobs of one round must not write to the same place; the next round
-begins when all are done. So no job needs a lock, and the number of threads changes no bit.
+A job says to which places it adds something, and begins when the jobs before it that add to
+one of them are done. So no job needs a lock, every sum is added up in the same order, and the
+number of threads changes no bit.
 """
 
 import os
@@ -14,6 +15,7 @@ import threading
 from collections import deque
 from contextlib import contextmanager
 from functools import cache, lru_cache
+from graphlib import TopologicalSorter
 
 
 def thread_count(threads=None):
@@ -31,10 +33,11 @@ def thread_count(threads=None):
     return int(value)
 
 
-def run(rounds, threads):
-    """Does all jobs of a round, in any order, then those of the next.
+def run(jobs, threads):
+    """Does all jobs, in their order as far as their places allow.
 
-    rounds   list of lists of functions that take no argument
+    jobs     list of pairs: a function that takes no argument, and the places, hashable, to
+             which it adds something; of two jobs with a common place the first comes first
     threads  how many of them run at a time; the caller is one
 
     An exception or Ctrl-C drops the jobs that have not begun, waits for those that have and
@@ -42,34 +45,61 @@ def run(rounds, threads):
     """
     from concurrent.futures import wait  # takes long to import
 
+    agenda, cores, others = _Agenda(jobs), _cores(min(threads, len(jobs))), []
     with _blas_limit.one():
-        for jobs in rounds:
-            cores = _cores(min(threads, len(jobs)))
-            jobs, others = iter(jobs), []  # one iterator: everybody takes the next job from it
-            try:
-                others.extend(_pool(threads).submit(_work, jobs, core) for core in cores[1:])
-                _work(jobs, cores[0])
-            finally:
-                _drop(jobs)
-                others = [other for other in others if not other.cancel()]
-                wait(others)
-            for other in others:
-                other.result()
+        try:
+            others.extend(_pool(threads).submit(_work, agenda, core) for core in cores[1:])
+            _work(agenda, cores[0])
+        finally:
+            agenda.close()
+            others = [other for other in others if not other.cancel()]
+            wait(others)
+        for other in others:
+            other.result()
 
 
-def _work(jobs, core):
+def _work(agenda, core):
     """Does one job after the other, as long as there are any."""
     with _held_to(core):
         try:
-            for job in jobs:
-                job()
+            while (i := agenda.take()) is not None:
+                agenda.jobs[i][0]()
+                agenda.done(i)
         finally:
-            _drop(jobs)
+            agenda.close()
 
 
-def _drop(jobs):
-    """Takes all jobs that are left, so that nobody begins another."""
-    deque(jobs, maxlen=0)
+class _Agenda:
+    """The jobs, by their numbers, of which nobody is given one before its time."""
+
+    def __init__(self, jobs):
+        self.jobs, self.ready, self.closed = jobs, deque(), False
+        self.changed, self.order, last = threading.Condition(), TopologicalSorter(), {}
+        for i, (_, places) in enumerate(jobs):
+            self.order.add(i, *(last[place] for place in places if place in last))
+            last |= dict.fromkeys(places, i)
+        self.order.prepare()
+
+    def take(self):
+        """A job that may begin, as soon as there is one; None when all are done."""
+        with self.changed:
+            while self.order.is_active() and not self.closed:
+                self.ready.extend(self.order.get_ready())
+                if self.ready:
+                    return self.ready.popleft()
+                self.changed.wait()
+
+    def done(self, i):
+        """Others may have waited for that one."""
+        with self.changed:
+            self.order.done(i)
+            self.changed.notify_all()
+
+    def close(self):
+        """From now on nobody begins another."""
+        with self.changed:
+            self.closed = True
+            self.changed.notify_all()
 
 
 def _cores(count):

@@ -17,8 +17,8 @@ Backward. L alone brings the weights back, and one more number per query their g
     to V: theirs is dP − δ. What remains is one exponential and one ⊙ for each tile.
 
 This page has the pair, and the driver of both directions, which deals out the score matrix
-in patches; the page `tile_passes` has what is done on a patch. Patches that write to different
-places run side by side on threads: NumPy lets go of the interpreter lock inside a product.
+in patches; the page `tile_passes` has what is done on a patch. Patches that add to different
+sums run side by side on threads: NumPy lets go of the interpreter lock inside a product.
 
 `...` stands for any leading axes (batch, heads). A gradient carries the name of what it
 differentiates: dO is ∂loss/∂O.
@@ -41,7 +41,7 @@ from npattn.kernels.tile_passes import (
     forward_pass,
     log_sum_exp,
 )
-from npattn.kernels.tiles import draw_seed, latin_rounds, row_round, tile_shape
+from npattn.kernels.tiles import draw_seed, latin_patches, row_patches, tile_shape
 
 WORTH_THREADS = 2**16  # scores; with fewer, handing out the work takes longer than doing it
 
@@ -105,7 +105,7 @@ def tiled_attention(
     O = np.empty((*Q.shape[:2], V.shape[-1]), Q.dtype)
     m, Z = np.where(shifted, -np.inf, 0.0).astype(Q.dtype), np.zeros(shifted.shape, Q.dtype)
     flat = TiledCache(Q, K, V, O, None, None, shifted, reach, scale, dropout, seed, threads)
-    _on_tiles(partial(forward_pass, (m, Z)), flat, row_round)
+    _on_tiles(partial(forward_pass, (m, Z)), flat, row_patches)
     L, L_rest = log_sum_exp(m, Z)
     if spoilt is not None:
         O[spoilt] = L[spoilt] = np.nan
@@ -131,11 +131,11 @@ def tiled_attention_backward(dO, cache, dL=None):
     grads = [np.zeros(X.shape, X.dtype) for X in (flat.Q, flat.K, flat.V)]
     dO, dL = dO.reshape(flat.O.shape), dL.reshape(flat.L.shape)
     columns = appended_columns(dO, dL, flat)
-    _on_tiles(partial(backward_pass, dO, columns, grads), flat, latin_rounds)
+    _on_tiles(partial(backward_pass, dO, columns, grads), flat, latin_patches)
     return tuple(G.reshape(X.shape) for G, X in zip(grads, cache[:3], strict=True))
 
 
-def _on_tiles(work, flat, rounds):
+def _on_tiles(work, flat, patches):
     """The driver of both directions: has all patches of the score matrix worked on."""
     (N, Tq, _), Tk = flat.Q.shape, flat.K.shape[1]
     heads, *block = tile_shape(Tq, Tk, flat.Q.itemsize)
@@ -146,8 +146,7 @@ def _on_tiles(work, flat, rounds):
         with np.errstate(all="ignore"):
             work(flat, shape, *patch)
 
-    dealt = rounds(N, Tq, Tk, shape)
-    run([[partial(job, patch) for patch in patches] for patches in dealt], threads)
+    run([(partial(job, patch), sums) for patch, sums in patches(N, Tq, Tk, shape)], threads)
 
 
 def _with_axes(cache, lead):

@@ -5,8 +5,8 @@ queries): BLAS is fastest that way round. It is as large as half the second-leve
 other half is for what it is multiplied with. So it is made, used and forgotten without ever
 going out to memory.
 
-Work is dealt out in patches (heads, rows, keys), three slices, and in rounds: the patches of
-one round do not write to the same place, so that they can be worked on side by side.
+Work is dealt out in patches (heads, rows, keys), three slices. Those that add to different sums
+can be worked on side by side.
 """
 
 from functools import lru_cache
@@ -44,42 +44,37 @@ def cache_bytes():
         return 2**20
 
 
-def row_round(N, Tq, Tk, shape):
-    """One round: each patch has a block of queries and all their keys.
+def row_patches(N, Tq, Tk, shape):
+    """Patches of a block of queries and all their keys, none of which waits for another.
 
     shape  heads, queries and keys to a tile
 
-    Returns a list of rounds, each a list of patches. The patches of one head follow each other,
-    so that its keys and values stay in the cache; and the last queries come first, which under
-    a causal mask have most to do, so that nobody is left with a long one in the end.
+    Returns a list of pairs: a patch, and the sums it adds to beside others, here none. Those of
+    one head follow each other, so that its keys and values stay in the cache; and the last
+    queries come first, which under a causal mask have most to do: the last patch is a short one.
     """
     rows = blocks(0, Tq, shape[1])[::-1]
-    return [[(n, part, slice(0, Tk)) for n in blocks(0, N, shape[0]) for part in rows]]
+    return [((n, part, slice(0, Tk)), ()) for n in blocks(0, N, shape[0]) for part in rows]
 
 
-def latin_rounds(N, Tq, Tk, shape):
-    """Rounds in which no two patches share queries, nor keys: nobody waits for a sum.
+def latin_patches(N, Tq, Tk, shape):
+    """Patches of some queries and some keys, each of which adds to the sums of both.
 
-    Patch (a, b) has its turn in round b − a, modulo their number: the diagonals of a Latin
-    square. It fixes the order of all additions too. Arguments and result as in `row_round`.
+    Patch (a, b) has its turn when b − a, modulo their number, is 1, 2 and so on: the diagonals
+    of a Latin square, on which no two share queries, nor keys. So there is hardly one that has
+    to wait. The main diagonal, half empty under a causal mask, is last: its patches are short.
+    Arguments and result as in `row_patches`.
     """
-    size = _patch_size(N, Tq, shape)
+    size = max(shape[1], min(PATCH, N * Tq // 4 // shape[1] * shape[1]))  # four to a diagonal
     rows, keys = blocks(0, Tq, size), blocks(0, Tk, max(size, shape[2]))
     side = max(len(rows), len(keys))
     return [
-        [
-            (n, part, keys[(a + turn) % side])
-            for n in blocks(0, N, shape[0])
-            for a, part in enumerate(rows)
-            if (a + turn) % side < len(keys)
-        ]
-        for turn in range(side)
+        ((n, part, keys[b]), (("queries", n.start, a), ("keys", n.start, b)))
+        for turn in range(1, side + 1)
+        for n in blocks(0, N, shape[0])
+        for a, part in enumerate(rows)
+        if (b := (a + turn) % side) < len(keys)
     ]
-
-
-def _patch_size(N, Tq, shape):
-    """PATCH, or less where that would leave fewer than four patches to a round."""
-    return max(shape[1], min(PATCH, N * Tq // 4 // shape[1] * shape[1]))
 
 
 def draw_seed(rate, rng):
