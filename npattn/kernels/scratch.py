@@ -14,10 +14,10 @@ from npattn.kernels.tiles import cache_bytes
 
 
 class Scratch(threading.local):
-    """Three rooms of half the second-level cache, to each thread its own."""
+    """Three rooms for a tile each, to each thread its own."""
 
     def __init__(self):
-        size, line = cache_bytes() // 2, 64
+        size, line = cache_bytes(), 64
         rooms = [np.empty(size + line, np.uint8) for _ in range(3)]
         begins = [-room.ctypes.data % line for room in rooms]
         self.rooms = [room[i : i + size] for room, i in zip(rooms, begins, strict=True)]
