@@ -94,11 +94,14 @@ def test_contenders_take_turns_and_rest_before_each_turn(clock):
         return first
 
     runs = {"a": contender("a", 0.5, 0.25), "b": contender("b", 0.3)}
-    table = timing.compare(runs, rounds=4, pause=0.4)
-    assert "".join(order) == "aAaA" + "bb" + 4 * "aAb"  # two calls of each do not count
-    assert clock.slept == 8 * [0.4]
-    np.testing.assert_allclose(table["a"], [4 * [0.5], 4 * [0.25]])
-    np.testing.assert_allclose(table["b"], [4 * [0.3], 4 * [0.0]])
+    table = timing.compare(runs, rounds=20, pause=0.4)
+    said = "".join(order)
+    assert said[:6] == "aAaA" + "bb"  # two calls of each do not count
+    rounds = [said[i : i + 3] for i in range(6, len(said), 3)]
+    assert len(rounds) == 20 and {*rounds} == {"aAb", "baA"}
+    assert clock.slept == 40 * [0.4]
+    np.testing.assert_allclose(table["a"], [20 * [0.5], 20 * [0.25]])
+    np.testing.assert_allclose(table["b"], [20 * [0.3], 20 * [0.0]])
     assert timing.ratio(table["b"], table["a"]) == pytest.approx(0.3 / 0.75)
     assert timing.ratio(table["b"], table["a"], "forward") == pytest.approx(0.6)
 

@@ -1,13 +1,15 @@
 """Timing contenders side by side, so that a drift of the machine hits all alike.
 
 A contender is a function that does the work once. If it returns a function, that one is its
-second half, a backward pass for instance, and timed apart. A round times every contender once,
-in turn: A B A B … A ratio is taken within a round, and the median over the rounds is what counts.
+second half, a backward pass for instance, and timed apart. A round times every contender once, in
+an order of its own: whoever always came after the one that fills the memory would look slow. A
+ratio is taken within a round, and the median over the rounds is what counts.
 Before each timing there is a pause: the idle workers of OpenMP and OpenBLAS spin for a while
 after their last task, and would take the core that the next contender needs.
 """
 
 import math
+import random
 import statistics
 import time
 from contextlib import contextmanager
@@ -51,7 +53,7 @@ class Setting(NamedTuple):
 
 
 def compare(contenders, *, rounds=11, pause=0.4, budget=math.inf):
-    """Time contenders in turn.
+    """Time contenders in turn, in another order each round, the same in every call.
 
     contenders  dict from name to function
     rounds      how often each is timed, after one or two calls that do not count
@@ -60,16 +62,17 @@ def compare(contenders, *, rounds=11, pause=0.4, budget=math.inf):
 
     Returns a dict from name to Timing.
     """
-    start = time.perf_counter()
+    start, names, order = time.perf_counter(), [*contenders], random.Random(0)
     repeats = {name: _repeats(run) for name, run in contenders.items()}
     table = {name: Timing([], []) for name in contenders}
     for done in range(rounds):
         if done >= FEWEST and time.perf_counter() - start > budget:
             break
-        for name, run in contenders.items():
+        for name in order.sample(names, len(names)):
             time.sleep(pause)
-            for seconds, half in zip(_seconds(run, repeats[name]), table[name], strict=True):
-                half.append(seconds)
+            seconds = _seconds(contenders[name], repeats[name])
+            for time_taken, half in zip(seconds, table[name], strict=True):
+                half.append(time_taken)
     return table
 
 
