@@ -46,6 +46,16 @@ from npattn.kernels.distances import (
 )
 from npattn.kernels.dropout import dropout, dropout_backward
 from npattn.kernels.embedding import embedding, embedding_backward
+from npattn.kernels.gated import (
+    geglu,
+    geglu_backward,
+    geglu_tanh,
+    geglu_tanh_backward,
+    silu,
+    silu_backward,
+    swiglu,
+    swiglu_backward,
+)
 from npattn.kernels.gru_cell import GRUParams, gru_cell, gru_cell_backward, init_gru
 from npattn.kernels.heads import (
     merge_heads,
@@ -80,7 +90,14 @@ from npattn.kernels.online_softmax import (
 )
 from npattn.kernels.packing import Packing, pack, packing_of, unpack, unpack_backward
 from npattn.kernels.pooling import gaussian_pooling, gaussian_pooling_backward
+from npattn.kernels.positional_masks import document_mask, prefix_mask, window_mask
 from npattn.kernels.positions import sinusoidal_positions
+from npattn.kernels.qk_norm import (
+    QKNormParams,
+    init_qk_norm,
+    qk_norm,
+    qk_norm_backward,
+)
 from npattn.kernels.recurrent import gru, gru_backward
 from npattn.kernels.relative import (
     relative_bias,
@@ -88,7 +105,15 @@ from npattn.kernels.relative import (
     relative_scores,
     relative_scores_backward,
 )
-from npattn.kernels.rotary import rotary, rotary_backward
+from npattn.kernels.rms_norm import init_rms_norm, rms_norm, rms_norm_backward
+from npattn.kernels.rotary import pairing_order, rotary, rotary_backward
+from npattn.kernels.rotary_speeds import (
+    linear_scaling,
+    llama3_scaling,
+    ntk_scaling,
+    rotary_speeds,
+)
+from npattn.kernels.rotary_table import RotaryTable, rotary_table
 from npattn.kernels.scores import (
     bilinear_scores,
     bilinear_scores_backward,

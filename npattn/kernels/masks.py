@@ -5,8 +5,8 @@ else (valid lengths, additive floats, drop-style masks, ragged sequences) is tra
 at the border, so that no kernel needs a flag.
 
     valid_lens_mask   key j < length               (B, 1, Tk) or (B, Tq, Tk)
-    causal_mask       key j ≤ query i + offset     (Tq, Tk)
-    combine_masks     allowed by every mask
+    causal_mask       key j ≤ query i + offset     (Tq, Tk) or (..., Tq, Tk)
+    combine_masks     allowed by every mask        windows, documents: page `positional_masks`
 Source: d2l 11.3.2.1; Vaswani et al. 2017, section 3.2.3.
 """
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from npattn.kernels.arrays import require_bool
 from npattn.kernels.options import require_counts
+from npattn.kernels.positional_masks import places
 
 
 def valid_lens_mask(valid_lens, Tk):
@@ -45,14 +46,13 @@ def causal_mask(Tq, Tk=None, *, offset=0):
     """Query i may attend to the keys 0 … i + offset: never to the future.
 
     Tq, Tk  number of queries and keys; Tk=None means Tq
-    offset  the position of query 0 among the keys: with a key/value cache, its length
+    offset  the position of query 0 among the keys: with a cache, its length; or (...), for each
 
-    Returns (Tq, Tk), bool. offset=0 puts the triangle in the upper left, as torch does.
-    Raises TypeError unless Tq and Tk are integers, ValueError if one is negative.
+    Returns (Tq, Tk) or (..., Tq, Tk), bool. offset=0 puts the triangle in the upper left, as torch
+    does. Raises TypeError for other than integers, ValueError if Tq or Tk is negative.
     """
-    Tk = Tq if Tk is None else Tk
-    require_counts(0, Tq=Tq, Tk=Tk)
-    return np.arange(Tk) <= np.arange(Tq)[:, None] + offset
+    p, j = places(Tq, Tk, offset)
+    return j <= p
 
 
 def combine_masks(*masks):

@@ -10,6 +10,7 @@ upstream gradient; outputs and all gradients are compared entry by entry. torch 
 
 from functools import partial
 
+from npattn.verification.cases import CASES
 from npattn.verification.comparison import PRECISIONS, missed
 from npattn.verification.devices import require_device, without_tf32
 from npattn.verification.pairs import find_pairs
@@ -45,9 +46,11 @@ def crosscheck(device="cpu", dtype="float64", only=None, seed=0):
 
 def _checks():
     """(name, function) for everything there is to check."""
-    for pair in find_pairs().values():
+    pairs = find_pairs()
+    for name in dict.fromkeys([*pairs, *CASES]):
+        pair = pairs[name.split()[0]]
         if pair.module.startswith("npattn.kernels."):
-            yield pair.name, partial(check_kernel, pair)
+            yield name, partial(check_kernel, pair._replace(name=name))
     for system in SYSTEMS:
         yield system.name, partial(check_system, system)
 

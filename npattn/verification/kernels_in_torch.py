@@ -11,6 +11,7 @@ import numpy as np
 
 from npattn.kernels.dropout import draw_keep
 from npattn.kernels.tiles import draw_seed, keep_tile
+from npattn.verification import modern_in_torch
 
 
 def _softmax(torch, S, mask=None):
@@ -146,15 +147,6 @@ def _learned_positions(torch, X, E, *, offset=0):
     return X + torch.nn.functional.embedding(positions, E)
 
 
-def _rotary(torch, X, *, offset=0):
-    """Pairs of columns as complex numbers, turned by a factor of length 1."""
-    T, D = X.shape[-2:]
-    t = torch.arange(T, dtype=X.dtype, device=X.device)[:, None] + offset
-    angle = t * 10000.0 ** (-torch.arange(0, D, 2, dtype=X.dtype, device=X.device) / D)
-    pairs = torch.view_as_complex(X.unflatten(-1, (-1, 2)).contiguous())
-    return torch.view_as_real(pairs * torch.polar(torch.ones_like(angle), angle)).flatten(-2)
-
-
 def _gru_cell(torch, X, H, params, *, reset="before"):
     (Wx, bx), (Wh, bh) = params
     Xr, Xz, Xc = torch.nn.functional.linear(X, Wx.T, bx).chunk(3, dim=-1)
@@ -200,7 +192,6 @@ IN_TORCH = {
     "linear": lambda torch, X, params: torch.nn.functional.linear(X, params.W.T, params.b),
     "embedding": lambda torch, ids, E: torch.nn.functional.embedding(ids, E),
     "learned_positions": _learned_positions,
-    "rotary": _rotary,
     "layer_norm": _layer_norm,
     "relu": lambda torch, X: torch.relu(X),
     "gelu": lambda torch, X: torch.nn.functional.gelu(X),
@@ -209,4 +200,5 @@ IN_TORCH = {
     "gru_cell": _gru_cell,
     "gru": _gru,
     "cross_entropy": _cross_entropy,
+    **modern_in_torch.IN_TORCH,
 }

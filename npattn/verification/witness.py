@@ -24,8 +24,11 @@ def check_kernel(found, *, seed, device, precision):
     from npattn.torch_bridge import torch
 
     name = found.name
-    for table, what in ((CASES, "arguments to check it with"), (IN_TORCH, "torch formulation")):
-        if name not in table:
+    formulation = name.split()[0]  # "rotary in halves" is rotary with other arguments
+    for table, key, what in (
+        (CASES, name, "arguments to check it with"), (IN_TORCH, formulation, "torch formulation"),
+    ):
+        if key not in table:
             return missed(name, precision, f"{found.module} has no {what}")
     case = CASES[name](np.random.default_rng(seed))
     args = [_rounded(arg, precision) for arg in case.args]
@@ -43,7 +46,7 @@ def check_kernel(found, *, seed, device, precision):
 
     tensors = [_to_torch(arg, device, precision) for arg in args]
     options = {key: _to_torch(value, device, precision) for key, value in case.options.items()}
-    Y_torch = IN_TORCH[name](torch, *tensors, **options)
+    Y_torch = IN_TORCH[formulation](torch, *tensors, **options)
     inputs = [leaf for i in pair.places for leaf in tree_leaves(tensors[i])]
     words = axis_words(case.axes, pair.paths, pair.leaves)
     labels = [(f"d{path}", tuple(words.get(path, ()))) for path in pair.paths]
