@@ -63,6 +63,11 @@ from npattn.kernels.heads import (
     split_heads,
     split_heads_backward,
 )
+from npattn.kernels.key_value_cache import (
+    KeysValues,
+    append_keys_values,
+    append_keys_values_backward,
+)
 from npattn.kernels.layer_norm import (
     LayerNormParams,
     init_layer_norm,
@@ -114,12 +119,15 @@ from npattn.kernels.rotary_speeds import (
     rotary_speeds,
 )
 from npattn.kernels.rotary_table import RotaryTable, rotary_table
+from npattn.kernels.score_bias import add_bias, add_bias_backward
 from npattn.kernels.scores import (
     bilinear_scores,
     bilinear_scores_backward,
     dot_scores,
     dot_scores_backward,
 )
+from npattn.kernels.sinks import attend_with_sink, attend_with_sink_backward
+from npattn.kernels.soft_cap import soft_cap, soft_cap_backward
 from npattn.kernels.softmax import (
     log_softmax,
     log_softmax_backward,
@@ -132,6 +140,7 @@ from npattn.kernels.tiled import (
     tiled_attention,
     tiled_attention_backward,
 )
+from npattn.kernels.token_losses import token_losses, token_losses_backward
 from npattn.memory import keep_freed_memory
 from npattn.models.decoder import (
     DecoderBlockParams,

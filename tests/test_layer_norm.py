@@ -34,6 +34,13 @@ def test_by_hand():
     assert_array_equal(dparams.bias, [0, 3, 0])
 
 
+def test_the_mean_and_the_deviation_of_each_row_are_kept(draw, params):
+    X = draw(2, 3, 5)
+    _, cache = layer_norm(X, params)
+    assert_allclose(cache.mean, X.mean(axis=-1, keepdims=True), rtol=1e-12)
+    assert_allclose(cache.rstd, (X.var(axis=-1, keepdims=True) + 1e-5) ** -0.5, rtol=1e-12)
+
+
 def test_two_rows_of_the_text():
     Y, _ = layer_norm(np.array([[1.0, 2.0], [2.0, 3.0]]), init_layer_norm(2))
     one = 0.5 / math.sqrt(0.25 + 1e-5)

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from npattn.checking import gradcheck_second_order
 from npattn.kernels.losses import cross_entropy, cross_entropy_backward
 from npattn.kernels.softmax import softmax
+from npattn.kernels.token_losses import token_losses, token_losses_backward
 
 LN = np.log([1.0, 2.0, 3.0])  # its softmax is 1/6, 1/3, 1/2
 
@@ -199,3 +201,76 @@ def test_the_upstream_gradient_is_a_scalar(shape):
 def test_logits_without_classes():
     with pytest.raises(ValueError, match=r"targets \(\) do not fit logits \(\)"):
         cross_entropy(np.array(1.0), np.array(0))
+
+
+# ---- reductions and class weights ----
+
+
+def test_weighted_classes_by_hand():
+    # LN's softmax is 1/6, 1/3, 1/2; the classes weigh 1, 2, 3
+    logits, targets, weights = np.array([LN, LN]), np.array([2, 0]), np.array([1.0, 2.0, 3.0])
+    each, cache = cross_entropy(logits, targets, weights=weights, reduction="none")
+    assert_allclose(each, [3 * math.log(2), math.log(6)], rtol=1e-15)
+    assert_allclose(
+        cross_entropy_backward(np.array([1.0, 12.0]), cache), [[1 / 2, 1, -3 / 2], [-10, 4, 6]],
+    )
+    total, _ = cross_entropy(logits, targets, weights=weights, reduction="sum")
+    mean, cache = cross_entropy(logits, targets, weights=weights)
+    assert_allclose([total, mean], [each.sum(), each.sum() / 4], rtol=1e-15)
+    dlogits = cross_entropy_backward(4.0, cache)
+    assert_allclose(dlogits, [[1 / 2, 1, -3 / 2], [-5 / 6, 1 / 3, 1 / 2]])
+
+
+@pytest.mark.parametrize("weights", [None, [0.5, 0.0, 2.0, 1.0, 3.0]])
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_gradients_of_every_reduction(
+    assert_gradients, tokens, weights, label_smoothing, reduction
+):
+    options = dict(
+        ignore=0, label_smoothing=label_smoothing, reduction=reduction,
+        weights=None if weights is None else np.array(weights),
+    )
+    assert_gradients(cross_entropy, cross_entropy_backward, *tokens, **options)
+    report = gradcheck_second_order(cross_entropy, cross_entropy_backward, *tokens, **options)
+    assert report.ok, str(report)
+
+
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.2])
+def test_weights_of_1_change_nothing(tokens, label_smoothing):
+    options = dict(ignore=0, label_smoothing=label_smoothing)
+    expected, cache = cross_entropy(*tokens, **options)
+    found, weighted = cross_entropy(*tokens, weights=np.ones(5), **options)
+    assert_allclose(found, expected, rtol=1e-14)
+    assert_allclose(cross_entropy_backward(0.7, weighted), cross_entropy_backward(0.7, cache),
+                    rtol=0, atol=1e-15)
+
+
+def test_the_losses_of_tokens_add_up(tokens):
+    each, _ = token_losses(*tokens, ignore=0)
+    assert_array_equal(each == 0.0, tokens[1] == 0)
+    assert_allclose(cross_entropy(*tokens, ignore=0, reduction="sum")[0], each.sum(), rtol=1e-15)
+
+
+def test_tokens_of_weight_0_cost_nothing(draw):
+    loss, cache = cross_entropy(draw(3, 4), np.array([1, 1, 1]), weights=np.eye(4)[0])
+    assert loss == 0.0 and not cross_entropy_backward(1.0, cache).any()
+
+
+def test_convention_of_token_losses(convention, tokens):
+    logits, targets = tokens
+    for options in ({}, {"label_smoothing": 0.1}):
+        convention(token_losses, token_losses_backward, logits, targets, ignore=0,
+                   weights=np.arange(1.0, 6.0), **options)
+
+
+def test_reductions_and_weights_that_do_not_exist(tokens):
+    with pytest.raises(ValueError, match='reduction must be "mean", "sum" or "none"'):
+        cross_entropy(*tokens, reduction="average")
+    for weights in (np.ones(4), np.ones((1, 5)), -np.ones(5)):
+        with pytest.raises(ValueError, match=r"weights must be \(5,\), one for each class"):
+            cross_entropy(*tokens, weights=weights)
+    with pytest.raises(TypeError, match="weights must be float32 or float64, got int64"):
+        cross_entropy(*tokens, weights=np.ones(5, int))
+    with pytest.raises(ValueError, match=r"dloss must be \(...\), \(2, 4\), as the loss is"):
+        cross_entropy_backward(1.0, cross_entropy(*tokens, reduction="none")[1])

@@ -28,6 +28,7 @@ class LayerNormCache(NamedTuple):
 
     Xhat: np.ndarray  # (..., D) the normalized rows
     rstd: np.ndarray  # (..., 1) 1 / √(var + eps)
+    mean: np.ndarray  # (..., 1) of the rows of X
     params: LayerNormParams
 
 
@@ -50,14 +51,13 @@ def layer_norm(X, params, *, eps=1e-5):
     gain, bias = params
     require_floats(X=X, gain=gain, bias=bias)
     if X.ndim < 1 or not X.shape[-1:] == gain.shape == bias.shape:
-        raise ValueError(
-            f"X {X.shape} does not fit gain {gain.shape} and bias {bias.shape}: "
-            "X must be (..., D), gain and bias (D,)"
-        )
-    Xhat = X - _row_mean(X)
+        raise ValueError(f"X {X.shape} does not fit gain {gain.shape} and bias {bias.shape}: "
+                         "X must be (..., D), gain and bias (D,)")
+    mean = _row_mean(X)
+    Xhat = X - mean
     rstd = 1.0 / np.sqrt(_row_mean(Xhat * Xhat) + float(eps))
     Xhat *= rstd
-    return Xhat * gain + bias, LayerNormCache(Xhat, rstd, params)
+    return Xhat * gain + bias, LayerNormCache(Xhat, rstd, mean, params)
 
 
 def layer_norm_backward(dY, cache):
@@ -66,7 +66,7 @@ def layer_norm_backward(dY, cache):
     The mean and the variance depend on X too. Each takes one direction out of the gradient:
     dX = rstd ⊙ (dX̂ − mean(dX̂) − X̂ ⊙ mean(dX̂ ⊙ X̂)).
     """
-    Xhat, rstd, (gain, _) = cache
+    Xhat, rstd, _, (gain, _) = cache
     # Y = X̂ ⊙ gain + bias
     pull = dY * Xhat
     dgain, dbias = column_sums(pull), column_sums(dY)

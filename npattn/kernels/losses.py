@@ -1,86 +1,71 @@
 """Cross-entropy over tokens, with padding left out and labels smoothed, and its backward.
 
-    L = log_softmax(logits)                       (..., C)
-    q = (1 − ε) onehot(target) + ε / C            the smoothed target distribution
-    loss = − (1/N) Σ_n Σ_c q_nc L_nc              over the N tokens that count
+    "none"   loss_n                  (...) from `token_losses`
+    "sum"    Σ_n loss_n
+    "mean"   Σ_n loss_n / N          N = Σ_n w[target_n] over the tokens that count
 
-`...` stands for any axes of tokens. A token whose target is `ignore` (padding) counts neither
-in the sum nor in N.
-Source: d2l 4.1.2; Szegedy et al. 2016, section 7, and Vaswani et al. 2017, section 5.4, for ε.
+Without class weights w is 1, and N the number of tokens that count. A token whose target is
+`ignore` (padding) counts neither in the sum nor in N.
+Source: d2l 4.1.2; for the weighted mean PyTorch's and ONNX's definition of the loss.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.arrays import require_floats, require_integers
-from npattn.kernels.softmax import log_softmax
+from npattn.kernels.options import require_choice
+from npattn.kernels.token_losses import (
+    TokenLossesCache, token_losses, token_losses_backward,
+)
 
 
 class CrossEntropyCache(NamedTuple):
     """What cross_entropy_backward reads."""
 
-    L: np.ndarray        # (..., C) log-probabilities
-    targets: np.ndarray  # (...) 0 where ignored
-    counts: np.ndarray   # (...) bool, False where ignored
-    label_smoothing: float
+    tokens: TokenLossesCache
+    reduction: str
+    N: float  # what the sum was divided by, 1 where nothing was
 
 
-def cross_entropy(logits, targets, *, ignore=None, label_smoothing=0.0):
+def cross_entropy(logits, targets, *, ignore=None, label_smoothing=0.0, weights=None,
+                  reduction="mean"):
     """The mean over the tokens that count of −log(probability of the right class), in nats.
 
-    logits           (..., C)  real scores
-    targets          (...)     the right classes, integers from 0 to C − 1
-    ignore           the target value that marks padding; None counts every token
-    label_smoothing  ε in [0, 1): the share of the target spread evenly over all classes
+    logits     (..., C)  real scores
+    targets    (...)     the right classes, integers from 0 to C − 1
+    ignore, label_smoothing, weights  as in `token_losses`
+    reduction  "mean", "sum" or "none"
 
-    Returns the loss, a scalar, and the cache. If no token counts, the loss and its gradient are 0.
-    Raises ValueError if shapes or classes do not fit, TypeError for other than float logits
-    and integer targets.
+    Returns the loss, a scalar, or (...) for "none", and the cache. If no token counts, the loss
+    and its gradient are 0. Raises ValueError if shapes or classes do not fit, TypeError for other
+    than float logits and integer targets.
+
+    >>> loss, cache = cross_entropy(np.log([[0.5, 0.5], [0.2, 0.8]]), np.array([0, 1]))
+    >>> round(float(loss), 4)  # (log 2 − log 0.8) / 2
+    0.4581
     """
-    require_floats(logits=logits)
-    _require_classes(logits, targets, ignore)
-    if not 0.0 <= label_smoothing < 1.0:
-        raise ValueError(f"label_smoothing must lie in [0, 1), got {label_smoothing!r}")
-    label_smoothing = float(label_smoothing)
-    counts = np.ones(targets.shape, bool) if ignore is None else targets != ignore
-    targets = np.where(counts, targets, 0)
-    L = log_softmax(logits)
-    right = np.take_along_axis(L, targets[..., None], axis=-1)[..., 0]
-    terms = right if label_smoothing == 0.0 else (
-        (1.0 - label_smoothing) * right + label_smoothing * L.mean(axis=-1)
+    require_choice("reduction", reduction, ("mean", "sum", "none"))
+    losses, tokens = token_losses(
+        logits, targets, ignore=ignore, label_smoothing=label_smoothing, weights=weights
     )
-    mean = terms[counts].sum() / L.real.dtype.type(max(counts.sum(), 1))
-    return L.dtype.type(0) - mean, CrossEntropyCache(L, targets, counts, label_smoothing)
+    if reduction == "none":
+        return losses, CrossEntropyCache(tokens, reduction, 1.0)
+    counted, N = tokens.counts, 1.0
+    if reduction == "mean":
+        shares = counted if weights is None else weights[tokens.targets][counted]
+        N = float(shares.sum()) or 1.0
+    total = losses[counted].sum() / losses.real.dtype.type(N)
+    return total, CrossEntropyCache(tokens, reduction, N)
 
 
 def cross_entropy_backward(dloss, cache):
-    """dlogits from dloss: the softmax minus the target distribution, over N, times dloss.
+    """dlogits from dloss, a scalar, or (...) for "none": each token costs dloss / N.
 
-    Raises ValueError if dloss is no scalar.
+    Raises ValueError if dloss has another shape than the loss.
     """
-    if np.ndim(dloss):
-        raise ValueError(f"dloss must be a scalar, as the loss is, got shape {np.shape(dloss)}")
-    L, targets, counts, label_smoothing = cache
-    # loss = −Σ q L / N and L = log_softmax(logits), whose backward turns −q into exp(L) − q
-    dlogits = np.exp(L) - label_smoothing / L.shape[-1]
-    right = targets[..., None]
-    onehot = np.take_along_axis(dlogits, right, axis=-1) - (1.0 - label_smoothing)
-    np.put_along_axis(dlogits, right, onehot, axis=-1)
-    dlogits *= dloss / max(counts.sum(), 1)
-    return np.where(counts[..., None], dlogits, dlogits.dtype.type(0))
-
-
-def _require_classes(logits, targets, ignore):
-    require_integers(targets=targets)
-    if not logits.ndim or targets.shape != logits.shape[:-1]:
-        raise ValueError(
-            f"targets {targets.shape} do not fit logits {logits.shape}: "
-            "targets must have the logits' shape without its last axis"
-        )
-    classes = targets if ignore is None else targets[targets != ignore]
-    if classes.size and (classes.min() < 0 or classes.max() >= logits.shape[-1]):
-        raise ValueError(
-            f"targets must lie in 0 … {logits.shape[-1] - 1}, the classes of the logits; "
-            f"got {classes.min()} … {classes.max()}"
-        )
+    tokens, reduction, N = cache
+    shape = tokens.targets.shape if reduction == "none" else ()
+    if np.shape(dloss) != shape:
+        what = f"(...), {shape}," if shape else "a scalar,"
+        raise ValueError(f"dloss must be {what} as the loss is, got shape {np.shape(dloss)}")
+    return token_losses_backward(np.broadcast_to(dloss / N, tokens.targets.shape), tokens)

@@ -34,13 +34,6 @@ def _dropout(torch, X, rate, rng=None):
     return X if keep is None else X * torch.from_numpy(keep).to(X)
 
 
-def _cross_entropy(torch, logits, targets, *, ignore=None, label_smoothing=0.0):
-    return torch.nn.functional.cross_entropy(
-        logits.flatten(0, -2), targets.flatten(),
-        ignore_index=-100 if ignore is None else ignore, label_smoothing=label_smoothing,
-    )
-
-
 def _layer_norm(torch, X, params, *, eps=1e-5):
     return torch.nn.functional.layer_norm(X, X.shape[-1:], params.gain, params.bias, eps)
 
@@ -199,6 +192,5 @@ IN_TORCH = {
     "dropout": _dropout,
     "gru_cell": _gru_cell,
     "gru": _gru,
-    "cross_entropy": _cross_entropy,
     **modern_in_torch.IN_TORCH,
 }

@@ -1,0 +1,52 @@
+"""A soft cap on scores: none leaves −c … c, and small ones stay nearly as they are.
+
+    Y = c tanh(S / c)                 (...)
+    dS = dY (1 − (Y / c)²)            since tanh′ = 1 − tanh²
+
+It keeps softmax from saturating where training makes scores grow. It goes between the scores and
+`attend`, before the mask: a capped −inf would be −c and no mask any more.
+
+    S, scored = dot_scores(Q, K)           dS, dV = attend_backward(dO, attended)
+    Y, capped = soft_cap(S, 50.0)          dS = soft_cap_backward(dS, capped)
+    O, attended = attend(Y, V, mask)       dQ, dK = dot_scores_backward(dS, scored)
+
+Source: Bello et al. 2016, "Neural Combinatorial Optimization", appendix A.1; Gemma Team 2024,
+"Gemma 2", section 2, with c = 50 for the scores of attention and 30 for the logits of words.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from npattn.kernels.arrays import require_floats
+
+
+class SoftCapCache(NamedTuple):
+    """What soft_cap_backward reads."""
+
+    T: np.ndarray  # (...) tanh(S / cap)
+
+
+def soft_cap(S, cap):
+    """Scores squeezed smoothly into −cap … cap.
+
+    S    (...)  scores, natural-log units
+    cap  > 0, in the same units
+
+    Returns Y, shaped like S, and the cache.
+    Raises ValueError for a cap that is not positive, TypeError for other than float arrays.
+
+    >>> soft_cap(np.array([1.0, 100.0]), 50.0)[0].round(4).tolist()
+    [0.9999, 48.2014]
+    """
+    require_floats(S=S)
+    if not 0.0 < cap < np.inf:
+        raise ValueError(f"cap must be positive, such as 50.0, got {cap!r}; leave soft_cap out "
+                         "for scores without a cap")
+    T = np.tanh(S / float(cap))
+    return T * float(cap), SoftCapCache(T)
+
+
+def soft_cap_backward(dY, cache):
+    """dS from dY: the slope falls from 1 at 0 to 0 at the cap."""
+    return dY * (1.0 - cache.T * cache.T)
