@@ -5,10 +5,12 @@ shows a window or leaves a setting of matplotlib changed.
 """
 
 from npattn.plots.anatomy import anatomy
+from npattn.plots.explorer import explore, explore_layer_norm, explore_softmax
 from npattn.plots.heatmaps import head_grid, heatmap
 from npattn.plots.page import attention_page, save_page
 from npattn.plots.style import house_style, save_figure
 
 __all__ = [
-    "anatomy", "attention_page", "head_grid", "heatmap", "house_style", "save_figure", "save_page",
+    "anatomy", "attention_page", "explore", "explore_layer_norm", "explore_softmax",
+    "head_grid", "heatmap", "house_style", "save_figure", "save_page",
 ]
