@@ -14,8 +14,8 @@ from npattn import __version__
 from npattn.commands import InputError
 
 COMMANDS = (
-    "demo", "train", "adapt", "check", "crosscheck", "exercise", "heatmap", "explore", "bench",
-    "figures",
+    "demo", "gpt", "train", "adapt", "check", "crosscheck", "exercise", "heatmap", "explore",
+    "bench", "figures",
 )
 
 
