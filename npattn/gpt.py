@@ -197,7 +197,7 @@ def sample(theta, rng, length):
     for _ in range(length):
         seen = ids[-T:]
         Z, _ = gpt(unpack(theta), np.array([seen + [0] * (T - len(seen))]))
-        ids.append(rng.choice(len(LETTERS), p=softmax(Z[len(seen) - 1])))
+        ids.append((softmax(Z[len(seen) - 1]).cumsum() > rng.random()).argmax())
     return "".join(LETTERS[i] for i in ids)
 
 # ---- The proof: an imaginary step is not rounded away, so Im(loss) / 1e-20 is the derivative ----

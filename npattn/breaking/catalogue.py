@@ -185,7 +185,8 @@ CATALOGUE = {
         "dQ-divided-by-scale": Edit(
             "dS @ K * scale", "dS @ K / scale", "dQ is divided by the scale, not multiplied."),
         "dK-divided-by-scale": Edit(
-            "t(dS) @ Q * scale", "t(dS) @ Q / scale", "dK is divided by the scale, not multiplied."),
+            "t(dS) @ Q * scale", "t(dS) @ Q / scale",
+            "dK is divided by the scale, not multiplied."),
         "dQ-transposed": Edit(
             "dQ, dK = dS @ K", "dQ, dK = t(dS) @ K",
             "dQ has a transpose too many: dQ = dS K · scale."),

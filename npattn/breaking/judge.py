@@ -18,7 +18,7 @@ import numpy as np
 from npattn.breaking import probes
 from npattn.breaking.catalogue import CATALOGUE, EDITS
 from npattn.breaking.child import LIMIT, Trouble, measure_all, run_file
-from npattn.breaking.parts import edited_copy, patched, sized_copy, sizes_of, source
+from npattn.breaking.parts import SIZE_LINE, edited_copy, patched, sized_copy, sizes_of, source
 from npattn.edits import EditError, wrote
 
 CLOSE = 1e-8
@@ -221,30 +221,33 @@ def _fits(found):
 def _lines(name, wrong, seed, **sizes):
     """The lines of the reference in whose first assigned names a fault has just this effect."""
     expected, found = _reference(name, seed, **sizes), []
-    for number, line, section, edited in _spoilt(f"{name}_backward"):
-        result = _measured(patched(edited, section, sizes), name, seed, sizes)
+    for number, line, edited in _spoilt(f"{name}_backward"):
+        result = _measured(patched(edited, sizes), name, seed, sizes)
         if not isinstance(result, str) and _different(result, expected) == wrong:
             found.append((number, line))
     return tuple(dict.fromkeys(found))
 
 
 def _spoilt(function):
-    """(line number, its text, section, the section's text with one assigned name spoilt)."""
+    """(line number, its text, the text of its section with one assigned name spoilt)."""
     tree = ast.parse(source())
     lines = source().splitlines(keepends=True)
     for node in tree.body:
         if not isinstance(node, ast.FunctionDef) or node.name != function:
             continue
-        for stop, statement in enumerate(node.body):
+        headers = [n for n, line in enumerate(lines) if line.startswith("# ---- ")]
+        first = max(n for n in headers if n < node.lineno)
+        last = min(n for n in headers if n > node.lineno)
+        for statement in node.body:
             if not isinstance(statement, ast.Assign) or "cache" in ast.unparse(statement.value):
                 continue
             for target in ast.walk(statement.targets[0]):
                 if isinstance(target, ast.Name) and isinstance(target.ctx, ast.Store):
                     spoil = f"    {target.id} = {target.id} * 1.37 + 0.1\n"
-                    body = lines[node.lineno - 1 : statement.end_lineno] + [spoil]
-                    body += lines[statement.end_lineno : node.end_lineno]
+                    body = [*lines[first : statement.end_lineno], spoil,
+                            *lines[statement.end_lineno : last]]
                     text = lines[statement.lineno - 1].split("#")[0].strip()
-                    yield statement.lineno, text, stop, "".join(body)
+                    yield statement.lineno, text, "".join(body)
 
 
 def _changed(text):
@@ -257,7 +260,7 @@ def _changed(text):
              if isinstance(node, (ast.Assign, ast.AugAssign, ast.Return))}
     new = [node for node in ast.walk(tree)
            if isinstance(node, (ast.Assign, ast.AugAssign, ast.Return))
-           and ast.unparse(node) not in known]
+           and ast.unparse(node) not in known and not SIZE_LINE.match(ast.unparse(node))]
     lines = text.splitlines()
     found = [(node.lineno, lines[node.lineno - 1].split("  #")[0].strip()) for node in new]
     return sorted(found) if len(found) <= 4 else []

@@ -8,7 +8,7 @@ from npattn.breaking.catalogue import EDITS, REFERENCE
 from npattn.breaking.probes import SIZES
 from npattn.edits import apply, changes
 
-SIZE_LINE = re.compile(r"^B, T, D, H, L = .*$", re.MULTILINE)
+SIZE_LINE = re.compile(r"^\(?B, T, D, H, L\)? = .*$", re.MULTILINE)
 HEADER = re.compile(r"^# ---- ", re.MULTILINE)
 
 
@@ -68,9 +68,9 @@ def _patched(edits, sizes):
     return module
 
 
-def patched(text_of_section, number, sizes):
-    """A module whose section of that number is the given text."""
+def patched(section, sizes):
+    """`sized_copy` with one section replaced by the given text."""
     module = types.ModuleType("patched")
     vars(module).update(vars(sized_copy(**sizes)))
-    exec(compile(text_of_section, str(REFERENCE), "exec"), vars(module))
+    exec(compile(section, str(REFERENCE), "exec"), vars(module))
     return module

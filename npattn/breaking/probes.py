@@ -7,13 +7,12 @@ the file of the same sizes, so that a mistake shows in the function that has it 
 
 import contextlib
 import warnings
-from types import SimpleNamespace
 
 import numpy as np
 
 STEP = 1e-20j
 SMALL = 1e-6
-DIRECTIONS = 3
+DIRECTIONS = 2
 SIZES = {"T": 64, "D": 256, "H": 64, "L": 8, "V": 256}  # the largest that are checked
 
 # {name: (the functions that it calls)}; backward functions stand beside their forwards
@@ -256,4 +255,5 @@ def _own(rng, moved, args, gradients, upstream):
         differences.append(float(((ahead - back) * upstream[0]).sum() / (2 * SMALL)))
         terms = zip(gradients, direction, strict=True)
         by_hand.append(float(sum((np.asarray(G) * d).sum() for G, d in terms)))
-    return {"own": np.array(own), "differences": np.array(differences), "by hand": np.array(by_hand)}
+    found = {"own": own, "differences": differences, "by hand": by_hand}
+    return {label: np.array(values) for label, values in found.items()}
