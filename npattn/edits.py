@@ -105,6 +105,20 @@ def source_of(function):
     return textwrap.dedent(inspect.getsource(function))
 
 
+def expressions(source):
+    """[(start, stop, node), ...]: the expressions of a source and where each of them stands."""
+    lines = source.splitlines(keepends=True)
+    starts = [0, *itertools.accumulate(map(len, lines))]
+
+    def place(line, column):  # ast counts columns in bytes
+        return starts[line - 1] + len(lines[line - 1].encode()[:column].decode())
+
+    return [
+        (place(node.lineno, node.col_offset), place(node.end_lineno, node.end_col_offset), node)
+        for node in ast.walk(ast.parse(source)) if isinstance(node, ast.expr)
+    ]
+
+
 def wrote(source, edit, most=60):
     """What stands in the edited source where `edit` changed it, short enough for a sentence.
 
@@ -156,18 +170,10 @@ def _compiled(source, name):
 
 def _expression(text, start, stop):
     """Where the smallest expression that holds text[start:stop] and a neighbour of it is; None."""
-    starts = [0, *itertools.accumulate(map(len, text.splitlines(keepends=True)))]
-
-    def place(line, column):  # ast counts columns in bytes
-        begin = starts[line - 1]
-        return begin + len(text[begin:].encode()[:column].decode())
-
-    found = []
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.expr) and not isinstance(node, (ast.Name, ast.UnaryOp)):
-            low = place(node.lineno, node.col_offset)
-            high = place(node.end_lineno, node.end_col_offset)
-            inside = low <= start and stop <= high and high - low > stop - start
-            if inside and (start < stop or low < start < high):
-                found.append((high - low, low, high))
+    found = [
+        (high - low, low, high) for low, high, node in expressions(text)
+        if low <= start and stop <= high and high - low > stop - start
+        and (start < stop or low < start < high)
+        and not isinstance(node, (ast.Name, ast.UnaryOp))
+    ]
     return min(found)[1:] if found else None

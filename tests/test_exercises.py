@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import inspect
 import re
 from functools import partial
 from itertools import combinations
@@ -9,10 +10,11 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from npattn.exercises.derived import free_lengths, least_rank, lengths_in, rank_of, shapes_of
 from npattn.exercises.files import file_name, solution, start_text, stub
 from npattn.exercises.grading import grade
 from npattn.exercises.registry import headings, load
-from npattn.exercises.trials import quiet, trials
+from npattn.exercises.trials import cases_of, quiet, trials
 
 SEEDS = range(20)
 
@@ -106,6 +108,52 @@ def test_the_words_are_complete(exercise):
     words = [mistake.words for mistake in exercise.mistakes.values()]
     assert all(text == text.strip() and text[-1] in ".?" for text in (*exercise.hints, *words))
     assert re.search(r"^    \w.*  \(.*\)", exercise.statement, re.M), "a table of shapes"
+
+
+def inputs_of(exercise):
+    """{what is special: the inputs of a case}, derived ones included."""
+    with quiet():
+        return {case.words: case.inputs for case in cases_of(exercise, 0)}
+
+
+@every_exercise
+def test_every_number_of_leading_axes_that_the_statement_allows_is_tried(exercise):
+    ranks = {rank_of(exercise, inputs) for inputs in inputs_of(exercise).values()}
+    assert ("..." in exercise.statement.split("Return")[0]) == (ranks != {None}) or ranks >= {0}
+    assert ranks == {None} or ranks >= set(range(least_rank(exercise), 4))
+
+
+@every_exercise
+def test_every_length_is_1_somewhere_and_all_are_equal_somewhere(exercise):
+    given = list(inputs_of(exercise).values())
+    names = [name for name in free_lengths(exercise, given[0]) if name not in exercise.excluded]
+    lengths = [lengths_in(exercise, inputs) for inputs in given]
+    for name in names:
+        tried = {found.get(name) for found in lengths}
+        assert 1 in tried and len(tried) > 1, f"{name}: {tried}"
+    alike = [{found.get(name) for name in names} for found in lengths]
+    assert not names or min(map(len, alike)) == 1
+
+
+@every_exercise
+def test_scores_are_large_somewhere_unless_the_statement_excludes_them(exercise):
+    for reason in exercise.excluded.values():
+        assert reason in " ".join(exercise.statement.split())
+    if exercise.forward is None and "exp(" in inspect.getsource(exercise.specification):
+        large = [words for words in inputs_of(exercise) if "large" in words or "1000" in words]
+        assert large or "large" in exercise.excluded
+
+
+@every_exercise
+def test_masks_forbid_some_keys_all_keys_and_none(exercise):
+    masks = [
+        inputs[list(shapes_of(exercise)).index("mask")] if len(inputs) > n else None
+        for n in [list(shapes_of(exercise)).index("mask")]
+        for inputs in inputs_of(exercise).values()
+    ] if "mask" in shapes_of(exercise) else [None]
+    if any(mask is not None for mask in masks):
+        assert any((~mask.any(-1)).any() for mask in masks if mask is not None)
+        assert any(mask is None or mask.all(-1).any() for mask in masks)
 
 
 @every_exercise

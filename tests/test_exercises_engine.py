@@ -58,7 +58,7 @@ def test_loops_einsum_and_single_precision_are_right():
 
 def test_a_right_answer_says_how_surely():
     text = check("softmax-backward", right).headline()
-    assert re.match(r"softmax-backward: right\. \d+ numbers in 15 cases agree with complex", text)
+    assert re.match(r"softmax-backward: right\. \d+ numbers in 17 cases agree with complex", text)
     fault = float(re.search(r"an error of (\S+) in", text)[1])
 
     def off(dP, P):
@@ -95,7 +95,7 @@ def fails(dP, P):
     ("function", "words"),
     [
         (writes, r"it writes to one of its arguments, line \d+: `P \*= dP`"),
-        (fails, r"ValueError, line \d+: `return dP @ np.ones\(77\)`: matmul: .* 77"),
+        (fails, r"ValueError, line \d+: `return dP @ np.ones\(77\)`: dP \(3,\) times .* 3 and 77"),
         (lambda dP, P: None, "it returned None: is the `return` missing?"),
         (lambda dP, P: (dP, P), "dS is a tuple, should be an array"),
         (lambda dP, P: dP.tolist(), "dS is a list, should be an array"),
@@ -155,14 +155,14 @@ def test_a_mistake_is_named_with_its_step_and_how_surely():
     text = said(lambda dP, P: P * dP)
     assert "Most likely: Only the numerator was differentiated." in text
     assert "(Step 1 of the derivation.)" in text
-    assert "in all 5 cases; no other single known mistake gives them." in text
+    assert "in all 7 cases; no other single known mistake gives them." in text
 
 
 def test_two_mistakes_at_once_are_named():
     verdict = check("softmax-backward", lambda dP, P: P * (dP + dP.sum(-1, keepdims=True)))
     assert verdict.likely == ("plus", "plain sum")
     text = re.sub(r"\s+", " ", str(verdict))
-    assert "those that these two mistakes together give, in all 5 cases" in text
+    assert "those that these two mistakes together give, in all 7 cases" in text
     assert "no single known mistake gives them, and no other two." in text
 
 
@@ -174,7 +174,7 @@ def test_a_mistake_that_runs_on_squares_only_is_named():
 
     text = said(untransposed, "attention-dk")
     assert "Most likely: dS was not transposed" in text
-    assert "in the 1 of 5 cases that can be compared" in text
+    assert "in the 2 of 10 cases that can be compared" in text
 
 
 def test_a_mistake_that_raises_another_exception_is_not_that_mistake():
@@ -198,19 +198,18 @@ def test_each_array_gets_its_own_diagnosis_where_the_whole_has_none():
     assert verdict.likely == ()
     assert list(verdict.explanations) == ["dQ"]
     text = re.sub(r"\s+", " ", str(verdict))
-    assert "In dQ, most likely one of these" in text
+    assert "In dQ, most likely: The factor 1/√Dk reached dK but not dQ." in text
     assert "A constant is added to dV, and nothing else is wrong." in text
     assert "In dK" not in text
 
 
-def test_ambiguity_is_admitted():
+def test_what_would_spoil_an_array_that_is_right_is_not_named():
     def untransposed(dO, cache):
         dQ, dK, dV = load("attention-backward").reference(dO, cache)
         return dQ * np.sqrt(cache.Q.shape[-1]), dK, 2 * dV
 
     explanations = check("attention-backward", untransposed).explanations
-    assert explanations.keys() == {"dQ"}
-    assert set(explanations["dQ"]) == {("scale left out",), ("dQ not scaled",)}
+    assert explanations == {"dQ": (("dQ not scaled",),)}  # "scale left out" would spoil dK as well
 
 
 def test_lost_digits_are_no_mistake():
@@ -226,7 +225,9 @@ def test_a_function_that_is_right_where_it_runs_is_not_explained():
 
     verdict = check("softmax-backward", no_dead_rows)
     assert not verdict.ok and verdict.explanations == {}
-    assert verdict.diagnosis.facts == ("dS is right in every case that ran.",)
+    assert verdict.diagnosis.facts == (
+        "All is right where no key is forbidden, and nowhere else.",
+    )
 
 
 def heads_of_a_matrix(X, num_heads):
@@ -260,18 +261,21 @@ def one_row_sum_for_matrices(dP, P):
 
 
 @pytest.mark.parametrize(("name", "function", "words"), [
-    ("softmax-backward", one_row_sum_for_matrices, "dP has 2 axes, and never where it has 1 or 3"),
-    ("attention-backward", attention_with_T, "dO has 2 axes, and never where it has 3"),
-    ("dropout-backward", dropout_with_T, "dO has 2 axes, and never where it has 3"),
-    ("split-heads", heads_of_a_matrix, "X has 2 axes, and never where it has 3 or 4"),
-    ("split-heads", heads_of_a_batch, "X has 3 axes, and never where it has 2 or 4"),
+    ("softmax-backward", one_row_sum_for_matrices,
+     "dP has 2 axes, and never where it has 1 or 3 or 4"),
+    ("attention-backward", attention_with_T,
+     "dO has 2 axes, and never where it has 3 or 4 or 5"),
+    ("dropout-backward", dropout_with_T, "dO has 2 axes, and never where it has 3 or 4 or 5"),
+    ("split-heads", heads_of_a_matrix,
+     "X has 2 axes, and never where it has 3 or 4 or 5"),
+    ("split-heads", heads_of_a_batch,
+     "X has 3 axes, and never where it has 2 or 4 or 5"),
     ("valid-lens-mask", one_length_for_each_query,
      "valid_lens has 2 axes, and never where it has 1"),
 ])
 def test_what_is_right_for_some_numbers_of_axes_only_is_said(name, function, words):
-    [fact] = check(name, function).diagnosis.facts  # for all arrays at once
-    assert fact.startswith(f"All is right where {words}. Axes counted from the front (axis=0, ")
-    assert fact.endswith(".T reverses them all: count from the end (axis=-1, swapaxes(-1, -2)).")
+    fact = check(name, function).diagnosis.facts[-1]  # for all arrays at once
+    assert fact.startswith(f"All is right where {words}. Write for the last axes, with any number ")
 
 
 def test_a_missing_broadcast_is_said():
@@ -280,7 +284,7 @@ def test_a_missing_broadcast_is_said():
 
     assert check("valid-lens-mask", narrow).diagnosis.facts == (
         "mask holds the right numbers, but np.broadcast_to its full shape is missing.",
-        "mask is right in 1 of 5 cases.",
+        "mask is right in 3 of 8 cases.",
     )
 
 
@@ -301,8 +305,8 @@ def test_attending_to_the_old_cache_only_is_named_whatever_an_empty_one_does(shi
         return o, np.concatenate([K, x @ Wk], axis=-2), np.concatenate([V, x @ Wv], axis=-2)
 
     verdict = check("kv-cache", old_only)
-    assert verdict.likely == ("not itself",)
-    assert "in the 4 of 5 cases that can be compared" in re.sub(r"\s+", " ", str(verdict))
+    assert verdict.likely == ("not itself", "no shift")[: 1 + (shift == 0.0)]
+    assert "in the 7 of 8 cases that can be compared" in re.sub(r"\s+", " ", str(verdict))
 
 
 @pytest.mark.parametrize("number", [-1e4, -1e6, -1e9, -1e30])
@@ -345,13 +349,13 @@ def masked_only(dP, P):
         (S, lambda dP, P: 0 * P, "dS is all zeros"),
         (S, lambda dP, P: 1.5 * right(dP, P), "Every entry of dS is 1.5 times what it should be"),
         (S, lambda dP, P: right(dP, P) / P.shape[-1] ** 0.5,
-         "Every entry of dS is 1/√n times what it should be; n is the length of axis -1 of dP"),
+         "Every entry of dS is 1/√T times what it should be"),
         (S, lambda dP, P: right(dP, P) * (1 + dP.size**3),
          "In each case all entries of dS are wrong by one factor: 28, "),
         (S, lambda dP, P: right(dP, P)[..., ::-1], "dS holds the right numbers in the wrong place"),
         (S, lambda dP, P: right(dP, P) + dP.sum(-1, keepdims=True),
          "A constant is added to each row of dS"),
-        (S, masked_only, r"dS is wrong only where the mask forbids\..* right in 4 of 5 cases"),
+        (S, masked_only, r"dS is wrong only where the mask forbids\..* right in 6 of 7 cases"),
         (S, lambda dP, P: right(dP, P) + ~P.any(-1, keepdims=True) * dP,
          "dS is wrong only for queries that may attend to nothing"),
         (S, lambda dP, P: right(dP, P) / (P > 0),
@@ -370,7 +374,8 @@ def masked_only(dP, P):
 def test_facts_are_stated_and_no_cause_is_guessed(name, function, words):
     text = said(function, name)
     assert "Most likely" not in text and "most likely" not in text
-    assert "No known mistake gives these numbers" in text
+    slip = "Exactly these numbers come out where" in text
+    assert slip or "No known mistake gives these numbers" in text
     assert re.search(words, text), text
 
 
@@ -403,7 +408,7 @@ def test_a_boolean_answer_is_judged_described_and_drawn_too():
     assert grade(exercise, later).ok
     verdict = grade(exercise, lambda S: ~later(S))
     assert verdict.diagnosis.facts == (
-        "M is 1 where it should be 0, and 0 where it should be 1, everywhere.",
+        "M is True where it should be False, and False where it should be True.",
     )
     assert Tags(verdict._repr_html_()).open == []
     assert "M is float64, should be bool" in str(grade(exercise, lambda S: later(S) * 1.0))

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.checking.matching import describe
+from npattn.exercises.shape_words import misfit
 
 
 class Trouble(NamedTuple):
@@ -61,7 +62,8 @@ def _raised(error, function):
             "them again: make a new array (`X = X * 2`, not `X *= 2`; or X.copy() first)",
             "read-only",
         )
-    return Trouble(f"{kind}{place}: {error}", kind)
+    shapes = misfit(error, code.co_filename) if code else ""
+    return Trouble(f"{kind}{place}: {shapes or error}", kind)
 
 
 def _read(result, trial, names):

@@ -1,20 +1,28 @@
 """Which mistake gives exactly these numbers?
 
-An exercise can make its own mistakes, one or two at a time. What each would return, in every case,
-is compared with what the learner's function returned: the same shapes, the same numbers to
-rounding, and in the same cases no numbers but the same exception. Two mistakes are tried only
-where no single one fits. If several explanations give the same numbers, all are named; where the
-whole answer has none, its arrays are tried one by one, and what is left is described (facts.py),
-not guessed at.
+An exercise can make its own mistakes, one or two at a time, and slips in its solution. What each
+would return, in every case, is compared with what the learner's function returned: the same shapes,
+the same numbers to rounding, and in the same cases no numbers but the same exception. A single
+mistake is tried first, then a slip, then two mistakes. If several explanations give the same
+numbers, all are named; where the whole answer has none, its arrays are tried one by one, and what
+is left is described (symptoms.py), not guessed at.
+
+An explanation of one array changes no other array that is right: its words are true of the file.
 """
 
-from functools import lru_cache, partial
+import itertools
+from functools import lru_cache
 from itertools import combinations
 from typing import NamedTuple
 
+import numpy as np
+
 from npattn.exercises.answers import Trouble, call, close
-from npattn.exercises.facts import facts_about, right_by_axes
+from npattn.exercises.slips import sentence, slipped, slips
+from npattn.exercises.symptoms import split_by, symptoms
 from npattn.exercises.trials import trials
+
+MANY = 3  # more slips than these give the same numbers: none of them is named
 
 
 class Explanation(NamedTuple):
@@ -30,6 +38,7 @@ class Diagnosis(NamedTuple):
     explanations: tuple  # of `Explanation`
     facts: tuple         # sentences about what has no explanation
     compared: int        # cases in which there were numbers to compare
+    slips: tuple = ()    # sentences: what in the solution would give the numbers found
 
     @property
     def likely(self):
@@ -38,60 +47,120 @@ class Diagnosis(NamedTuple):
         return whole[0][0] if whole else ()
 
 
-def diagnose(exercise, seed, outcomes):
-    """The `Diagnosis` of wrong `outcomes`, one for each of `trials(exercise, seed)`."""
+class Wrong(NamedTuple):
+    """A wrong answer and what is compared with it."""
+
+    exercise: object
+    seed: int
+    outcomes: list
+    given: tuple
+    truths: tuple
+
+
+def diagnose(exercise, seed, function, outcomes, judged):
+    """The `Diagnosis` of wrong `outcomes`, one for each of `trials(exercise, seed)`.
+
+    judged  for each outcome a tuple of `Answer`, or a Trouble
+    """
     compared = _compared(outcomes, outcomes)
     if not compared:
         return Diagnosis((), (), 0)
-    explain = partial(_explain, exercise, seed, outcomes)
-    everything, truths = range(len(exercise.answer)), predictions(exercise, seed, ())
-    if _same(outcomes, truths, everything):
+    given, truths = trials(exercise, seed), predictions(exercise, seed, ())
+    wrong = Wrong(exercise, seed, outcomes, given, truths)
+    everything = range(len(exercise.answer))
+    if _same(given, outcomes, truths, everything):
         return Diagnosis((), ("The formula is right, but digits get lost on the way.",), compared)
-    sets = explain(everything)
+    sets, written = _explain(wrong, everything)
     if sets:
         compared = _compared(outcomes, predictions(exercise, seed, sets[0]))
         return Diagnosis((Explanation("", sets),), (), compared)
-    pairs = zip(outcomes, truths, strict=True)
-    right = [_same([found], [truth], everything) for found, truth in pairs]
-    by_axes = right_by_axes(exercise, trials(exercise, seed), right)
-    explanations, facts = [], []
+    if written:
+        bad = [k for k in everything if not _right_where_it_ran(outcomes, truths, k)]
+        facts = [symptoms(exercise, given, function, outcomes, judged, k, True) for k in bad]
+        return Diagnosis((), tuple(itertools.chain(*facts)), compared, tuple(written))
+    explanations, facts, told = [], [], []
+    triples = zip(given, outcomes, truths, strict=True)
+    right = [_same([trial], [found], [truth], everything) for trial, found, truth in triples]
+    split = split_by(exercise, given, right)
     for k, name in enumerate(exercise.answer):
         if _right_where_it_ran(outcomes, truths, k):
-            if compared < len(outcomes):
-                facts += facts_about(exercise, trials(exercise, seed), outcomes, k, by_axes)
             continue
-        sets = explain([k]) if len(exercise.answer) > 1 else ()
+        sets, written = _explain(wrong, [k]) if len(exercise.answer) > 1 else ((), ())
         if sets:
             explanations.append(Explanation(name, sets))
+        elif written:
+            told += [f"In {name}: {text}" for text in written]
         else:
-            facts += facts_about(exercise, trials(exercise, seed), outcomes, k, by_axes)
-    return Diagnosis(tuple(explanations), tuple(dict.fromkeys(facts)), compared)
+            facts += symptoms(exercise, given, function, outcomes, judged, k)
+    if not (explanations or told) or split:
+        facts += split
+    if not (explanations or told or facts):
+        verb = "are" if len(exercise.answer) > 1 else "is"
+        facts += [f"{', '.join(exercise.answer)} {verb} right in every case that ran."]
+    return Diagnosis(tuple(explanations), tuple(dict.fromkeys(facts)), compared, tuple(told))
 
 
 @lru_cache(maxsize=2**14)
 def predictions(exercise, seed, made):
     """What comes out of each trial where the mistakes `made` are made."""
-    function = partial(exercise.mistaken, frozenset(made))
+    function = exercise.with_mistakes(made)
     return tuple(call(function, trial, exercise.answer) for trial in trials(exercise, seed))
 
 
-def _explain(exercise, seed, outcomes, arrays):
-    """The smallest sets of mistakes that give the same numbers in `arrays`, () if none does."""
+def _explain(wrong, arrays):
+    """(smallest sets of mistakes, ()), or ((), sentences about slips), that give these numbers."""
     for size in (1, 2):
-        sets = tuple(
-            made for made in combinations(exercise.mistakes, size)
-            if _same(outcomes, predictions(exercise, seed, made), arrays)
-        )
+        tried = (made for made in combinations(wrong.exercise.mistakes, size)
+                 if wrong.exercise.can_be_made(made))
+        sets = tuple(made for made in tried if _explains(
+            wrong, predictions(wrong.exercise, wrong.seed, made), arrays))
         if sets:
-            return sets
-    return ()
+            return sets, ()
+        written = _slips(wrong, arrays) if size == 1 else ()
+        if written:
+            return (), written
+    return (), ()
 
 
-def _same(outcomes, others, arrays):
-    """Whether two functions did the same in every trial, as far as `arrays` tell."""
-    for found, other in zip(reversed(outcomes), reversed(others), strict=True):  # large ones first
+def _slips(wrong, arrays):
+    """Sentences about the slips that give these numbers; () if there are too many to be of use."""
+    reference, answer = wrong.exercise.reference, wrong.exercise.answer
+    found = []
+    for edit in slips(reference):
+        function = slipped(reference, edit)
+        predicted = (call(function, trial, answer) for trial in reversed(wrong.given))
+        if _explains(wrong, predicted, arrays, reverse=True):
+            found.append(sentence(reference, edit))
+    return found if len(found) <= MANY else ()
+
+
+def _explains(wrong, predicted, arrays, reverse=False):
+    """Whether a function did what the answer does in `arrays`, and harms no array that is right."""
+    others = [k for k in range(len(wrong.exercise.answer)) if k not in arrays]
+    telling = False
+    predicted = predicted if reverse else reversed(predicted)
+    for trial, found, other, truth in zip(
+        reversed(wrong.given), reversed(wrong.outcomes), predicted, reversed(wrong.truths),
+        strict=True,
+    ):  # large ones first
         if isinstance(other, Trouble) and other.unsettled:
             continue
+        if isinstance(found, Trouble) or isinstance(other, Trouble):
+            alike = type(found) is type(other) and found.error == other.error
+            if not (alike or trial.derived):  # there the exception depends on the writing
+                return False
+            continue
+        if not all(_equal(found[k], other[k]) for k in arrays):
+            return False
+        if not all(_equal(truth[k], other[k]) or _equal(found[k], other[k]) for k in others):
+            return False
+        telling = telling or any(not _equal(found[k], truth[k]) for k in arrays)
+    return telling
+
+
+def _same(given, outcomes, others, arrays):
+    """Whether two functions did the same in every trial, as far as `arrays` tell."""
+    for trial, found, other in zip(given, outcomes, others, strict=True):
         if isinstance(found, Trouble) or isinstance(other, Trouble):
             if type(found) is not type(other) or found.error != other.error:
                 return False
@@ -113,4 +182,4 @@ def _right_where_it_ran(outcomes, truths, k):
 
 
 def _equal(X, Y):
-    return X.shape == Y.shape and bool(close(X, Y).all())
+    return np.shape(X) == np.shape(Y) and bool(close(X, Y).all())

@@ -1,11 +1,15 @@
 """From a function to a verdict: every trial, the first failure, and what probably caused it."""
 
+import re
+from functools import lru_cache
+
 import numpy as np
 
 from npattn.checking.entries import tolerances
 from npattn.checking.report import Entry
 from npattn.exercises.answers import Trouble, call
 from npattn.exercises.diagnosis import diagnose
+from npattn.exercises.plain import plain
 from npattn.exercises.trials import PLAIN, SINGLE, STRIDED, quiet, trials
 from npattn.exercises.verdict import Answer, Failure, Verdict
 
@@ -25,7 +29,7 @@ def _grade(exercise, function, seed):
         outcomes = [call(function, trial, exercise.answer) for trial in given]
         judged = [_judge(exercise, *pair) for pair in zip(given, outcomes, strict=True)]
         if not all(map(_right, judged)):
-            return _wrong(exercise, seed, dress, outcomes, judged)
+            return _wrong(exercise, seed, dress, function, outcomes, judged)
         answers = [answer for answers in judged for answer in answers]
         count, numbers = count + len(given), numbers + sum(answer.got.size for answer in answers)
         if dress == PLAIN:
@@ -38,21 +42,30 @@ def _grade(exercise, function, seed):
     )
 
 
-def _wrong(exercise, seed, dress, outcomes, judged):
+def _wrong(exercise, seed, dress, function, outcomes, judged):
     if all(isinstance(outcome, Trouble) and outcome.unwritten for outcome in outcomes):
         return Verdict(exercise.name, False, trouble=outcomes[0].words)
     failed = [i for i, answers in enumerate(judged) if not _right(answers)]
-    first, given = failed[0], trials(exercise, seed, dress)
+    given = trials(exercise, seed, dress)
+    first = min(failed, key=lambda i: (given[i].derived, given[i].size))
     inputs = tuple(given[first].inputs(exercise.reference))
     return Verdict(
         exercise.name, False,
         failure=Failure(
             given[first].words, first + 1, len(given), len(failed), inputs, judged[first]
         ),
-        diagnosis=diagnose(exercise, seed, outcomes) if dress == PLAIN else None,
-        mistakes=exercise.mistakes,
+        diagnosis=diagnose(exercise, seed, function, outcomes, judged) if dress == PLAIN else None,
+        mistakes=exercise.mistakes, steps=steps_of(exercise),
         notes=() if dress == PLAIN else ("With contiguous float64 arrays every case is right.",),
     )
+
+
+@lru_cache
+def steps_of(exercise):
+    """{1: "the first sentence of step 1 of the derivation", ...}."""
+    parts = re.split(r"^\*\*(\d+)\.\*\*", exercise.derivation, flags=re.M)
+    sentences = (re.split(r"(?<=[.?])\s", plain(text))[0] for text in parts[2::2])
+    return dict(zip(map(int, parts[1::2]), sentences, strict=True))
 
 
 def _judge(exercise, trial, outcome):

@@ -9,9 +9,11 @@ import importlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
+
+from npattn.edits import Edit, Overlap, changes, edited, source_of
 
 TASKS = Path(__file__).with_name("tasks")
 FIRST_LINE = re.compile(
@@ -46,8 +48,9 @@ class Heading(NamedTuple):
 class Mistake(NamedTuple):
     """A mistake that people make."""
 
-    step: int   # of the derivation
-    words: str  # what was probably done, and what it misses
+    step: int             # of the derivation
+    words: str            # what was probably done, and what it misses
+    edit: object = None   # of the solution; None where it is made by `mistaken`
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,10 +68,30 @@ class Exercise:
     given: tuple                   # functions and classes that the learner sees, forward included
     specification: Callable | None
     cases: Callable
+    shapes: dict                   # {"K_rest": "... Tr D"}: of arguments not in the statement
+    excluded: dict                 # {a length that is never 1, or "large": where it says so}
     hints: tuple
     derivation: str
-    mistaken: Callable
+    mistaken: Callable | None      # for mistakes that are no edits
     mistakes: dict                 # {id: Mistake}
+
+    def with_mistakes(self, made):
+        """The solution with these mistakes. Raises Overlap if they exclude each other."""
+        edits = [self.mistakes[key].edit for key in made]
+        if made and None not in edits or self.mistaken is None:
+            return edited(self.reference, *edits)
+        return partial(self.mistaken, frozenset(made)) if made else self.reference
+
+    def can_be_made(self, made):
+        """Whether these mistakes can be made together."""
+        edits = [self.mistakes[key].edit for key in made]
+        if None in edits:
+            return not any(edits)
+        try:
+            changes(source_of(self.reference), *edits)
+        except Overlap:
+            return False
+        return True
 
 
 class UnknownExercise(LookupError):
@@ -101,11 +124,27 @@ def load(name):
         given=getattr(module, "GIVEN", (forward,) if forward else ()),
         specification=getattr(module, "specification", None),
         cases=module.cases,
+        shapes=getattr(module, "SHAPES", {}),
+        excluded=getattr(module, "EXCLUDED", {}),
         hints=module.HINTS,
         derivation=module.DERIVATION.strip(),
-        mistaken=module.mistaken,
-        mistakes={key: Mistake(*value) for key, value in module.MISTAKES.items()},
+        mistaken=getattr(module, "mistaken", None),
+        mistakes={key: _mistake(*value) for key, value in module.MISTAKES.items()},
     )
+
+
+def _mistake(step, *change_and_words):
+    """(step, words), or (step, old, new, words), or (step, [(old, new), …], words)."""
+    *change, words = change_and_words
+    if not change:
+        return Mistake(step, words)
+    if len(change) == 1:
+        change = zip(*change[0], strict=True)
+    return Mistake(step, words, Edit(*map(_same_type, change), words, step))
+
+
+def _same_type(part):
+    return part if isinstance(part, str) else tuple(part)
 
 
 def section_title(heading):

@@ -19,9 +19,11 @@ import numpy as np
 from npattn.checking.complex_step import ComplexStep
 from npattn.checking.derivatives import Derivatives, UnitDirections
 from npattn.checking.pairs import flat, random_upstream
+from npattn.exercises.derived import derived_cases
 from npattn.trees import tree_items, tree_map
 
 PLAIN, SINGLE, STRIDED = "float64", "float32", "not contiguous"
+DOUBLE = "in float64"  # in the words of a case: its numbers are too large for single precision
 
 
 class Truth(NamedTuple):
@@ -38,6 +40,7 @@ class Case(NamedTuple):
     inputs: tuple   # of the forward, or where values are asked for of the learner's function
     dY: object      # None where values are asked for
     truths: tuple   # one Truth for each array of the answer
+    derived: bool   # made from the statement and not by the task
 
 
 class Trial(NamedTuple):
@@ -47,6 +50,12 @@ class Trial(NamedTuple):
     args: tuple
     truths: tuple
     eps: float  # the machine epsilon of the floating-point arguments
+    derived: bool  # made from the statement and not by the task
+
+    @property
+    def size(self):
+        """How many numbers the arguments are."""
+        return sum(np.size(X) for arg in self.args for _, X in tree_items(arg))
 
     def inputs(self, function):
         """[(name, value), ...]: the arguments as `function` names them, a cache field by field."""
@@ -57,8 +66,14 @@ class Trial(NamedTuple):
 
 @lru_cache(maxsize=64)
 def trials(exercise, seed, dress=PLAIN):
-    """The trials of an exercise: the same seed gives the same ones."""
-    return tuple(_trial(exercise, case, dress) for case in _cases(exercise, seed))
+    """The trials of an exercise: the same seed gives the same ones.
+
+    Derived cases come in plain dress only, and scores too large for float32 in float64 only.
+    """
+    return tuple(
+        _trial(exercise, case, dress) for case in cases_of(exercise, seed)
+        if dress == PLAIN or not case.derived and (dress != SINGLE or DOUBLE not in case.words)
+    )
 
 
 @contextlib.contextmanager
@@ -70,12 +85,14 @@ def quiet():
 
 
 @lru_cache(maxsize=64)
-def _cases(exercise, seed):
+def cases_of(exercise, seed):
     rng = np.random.default_rng([seed, zlib.crc32(exercise.name.encode())])
     derive = _specified if exercise.forward is None else _differentiated
+    drawn = exercise.cases(rng)
+    more = derived_cases(exercise, drawn, np.random.default_rng([seed, 1]))
     return [
-        derive(exercise, words, _cast(inputs, np.float32), rng)
-        for words, inputs in exercise.cases(rng).items()
+        derive(exercise, words, _cast(inputs, np.float32), rng)._replace(derived=words in more)
+        for words, inputs in {**drawn, **more}.items()
     ]
 
 
@@ -98,14 +115,14 @@ def _differentiated(exercise, words, inputs, rng):
     for k, leaf in enumerate(leaves):
         found = step.measure(k, UnitDirections(leaf.shape, np.arange(leaf.size)))
         truths.append(Truth(found.value.reshape(leaf.shape), found))
-    return Case(words, inputs, dY, tuple(truths))
+    return Case(words, inputs, dY, tuple(truths), False)
 
 
 def _specified(exercise, words, inputs, rng):
     inputs = _cast(inputs, np.float64)
     values = exercise.specification(*inputs)
     values = [np.asarray(Y) for Y in (values if isinstance(values, tuple) else (values,))]
-    return Case(words, inputs, None, tuple(Truth(Y, _known(Y)) for Y in values))
+    return Case(words, inputs, None, tuple(Truth(Y, _known(Y)) for Y in values), False)
 
 
 def _known(Y):
@@ -124,7 +141,7 @@ def _trial(exercise, case, dress):
         args = (_cast(case.dY, dtype), cache)
     words = case.words if dress == PLAIN else f"{case.words}; {dress}"
     args = _each_once(partial(_finish, dress), args)
-    return Trial(words, args, case.truths, float(np.finfo(dtype).eps))
+    return Trial(words, args, case.truths, float(np.finfo(dtype).eps), case.derived)
 
 
 def _finish(dress, X):

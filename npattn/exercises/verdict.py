@@ -10,7 +10,8 @@ import numpy as np
 from npattn.exercises.answers import Trouble
 from npattn.exercises.diagnosis import Diagnosis
 
-MOST = 80    # entries of an array that are printed in full
+MOST = 30    # entries of an array that are printed in full
+SHOWN = 8    # inputs that are printed; of more, those that are no arrays of many entries
 WIDTH = 100  # characters
 
 
@@ -50,6 +51,7 @@ class Verdict:
     failure: Failure | None = None
     diagnosis: Diagnosis | None = None
     mistakes: dict | None = None  # of the exercise: {id: Mistake}
+    steps: dict | None = None     # of the derivation: {1: its first sentence}
     notes: tuple = ()
 
     @property
@@ -66,22 +68,20 @@ class Verdict:
         return dict(self.diagnosis.explanations) if self.diagnosis else {}
 
     def __str__(self):
-        blocks = [wrap(self.headline())]
+        blocks = [wrap(self.headline()), *map(wrap, self.paragraphs())]
         if self.failure:
             blocks.append("\n".join(_failure_lines(self.failure)))
-        return "\n\n".join([*blocks, *map(wrap, self.paragraphs())])
+        return "\n\n".join([*blocks, *map(wrap, self.help())])
 
     __repr__ = __str__
 
     def _repr_html_(self):
         colour = "#1a7f37" if self.ok else "#b35900"
         parts = [f'<p><b style="color:{colour}">{html.escape(self.headline())}</b></p>']
+        parts += map(_paragraph, self.paragraphs())
         if self.failure:
             parts += _failure_html(self.failure)
-        parts += [
-            "<p>" + html.escape(paragraph).replace("\n", "<br>") + "</p>"
-            for paragraph in self.paragraphs()
-        ]
+        parts += map(_paragraph, self.help())
         return '<div style="max-width:60em">' + "".join(parts) + "</div>"
 
     def headline(self):
@@ -100,10 +100,36 @@ class Verdict:
         found = []
         if self.diagnosis:
             found = [_explained(part, self) for part in self.diagnosis.explanations]
+            found += _slipped(self.diagnosis)
             if self.diagnosis.facts:
                 unsure = "No known mistake gives these numbers. What they show: "
                 found.append(unsure * (not found) + " ".join(self.diagnosis.facts))
         return [*found, *self.notes]
+
+    def help(self):
+        """Where to go on after a wrong answer: the step of the derivation, and the hints."""
+        if self.failure is None:
+            return []
+        steps = self.steps or {}
+        keys = [key for sets in self.explanations.values() if len(sets) == 1 for key in sets[0]]
+        numbers = sorted({self.mistakes[key].step for key in keys})
+        found = [f"Step {number} of the derivation: {steps[number]}" for number in numbers]
+        return [*found, f"A hint: npattn exercise hint {self.name}"]
+
+
+def _paragraph(text):
+    return "<p>" + html.escape(text).replace("\n", "<br>") + "</p>"
+
+
+def _slipped(diagnosis):
+    """Paragraphs about slips, each of which gives the numbers."""
+    if len(diagnosis.slips) == 1 or diagnosis.slips and diagnosis.slips[0].startswith("In "):
+        return [
+            f"Exactly these numbers come out where one thing in the solution is changed: {text}"
+            for text in diagnosis.slips
+        ]
+    head = "Exactly these numbers come out where one of these things in the solution is changed:"
+    return ["\n".join([head, *(f"  - {text}" for text in diagnosis.slips)])] * bool(diagnosis.slips)
 
 
 def wrap(text, indent=""):
@@ -147,7 +173,7 @@ def _words(mistake):
 
 def _failure_lines(failure):
     lines = [f"Case {failure.number} of {failure.total}, {failure.words}:"]
-    lines += [_labelled(name, value) for name, value in failure.inputs]
+    lines += [_labelled(*item) for item in _folded(failure.inputs)]
     if isinstance(failure.outcome, Trouble):
         return [*lines, wrap(failure.outcome.words, "  ")]
     for answer in failure.outcome:
@@ -158,8 +184,21 @@ def _failure_lines(failure):
     return lines
 
 
+def _folded(inputs):
+    """The inputs; where there are many, shapes in place of those that are not small."""
+    if len(inputs) <= SHOWN:
+        return inputs
+    small = [np.size(value) <= 6 for _, value in inputs]
+    folded = ", ".join(
+        f"{name} {np.shape(value)}" for (name, value), each in zip(inputs, small, strict=True)
+        if not each
+    )
+    kept = [item for item, each in zip(inputs, small, strict=True) if each]
+    return [*kept, *([("also:", folded)] if folded else [])]
+
+
 def _labelled(name, value):
-    head = f"  {name} = " if " " not in name else f"  {name} "
+    head = f"  {name} " if " " in name or name.endswith(":") else f"  {name} = "
     return head + _array_text(value).replace("\n", "\n" + " " * len(head))
 
 
@@ -173,7 +212,7 @@ def _array_text(value):
 
 
 def _failure_html(failure):
-    inputs = "\n".join(_labelled(name, value)[2:] for name, value in failure.inputs)
+    inputs = "\n".join(_labelled(*item)[2:] for item in _folded(failure.inputs))
     parts = [
         f"<p>Case {failure.number} of {failure.total}, {html.escape(failure.words)}:</p>",
         f"<pre>{html.escape(inputs)}</pre>",

@@ -62,12 +62,19 @@ def cases(rng):
     def inputs(B, T, D, *lens):
         return draw(rng, B, D), draw(rng, B, T, D), np.array(lens)
 
+    state, memory, lens = inputs(2, 4, 3, 3, 2)
+    padding = np.arange(4)[:, None] >= lens[:, None, None]
     return {
         "one sequence, two of three positions real": inputs(1, 3, 2, 2),
         "every length different": inputs(2, 4, 3, 4, 1),
         "a sequence without a real position": inputs(3, 4, 2, 2, 0, 3),
         "everything of one length": inputs(3, 3, 3, 3, 1, 2),
         "nothing is padding": inputs(2, 3, 5, 3, 3),
+        "one position": inputs(2, 1, 3, 1, 0),
+        "large scores, in float64": (64.0 * state, 64.0 * memory, lens),
+        "padding that would get a large score": (
+            state, np.where(padding, 1024.0 * state[:, None], memory), lens,
+        ),
     }
 
 

@@ -14,6 +14,7 @@ from npattn.exercises.given import AttentionCache, attention, masked_softmax
 
 ANSWER = {"dV": "key dim"}
 FORWARD = attention
+SHAPES = {"Q": "... Tq Dk", "K": "... Tk Dk"}
 GIVEN = (masked_softmax, AttentionCache, attention)
 
 

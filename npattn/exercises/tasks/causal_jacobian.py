@@ -71,6 +71,7 @@ def cases(rng):
         "as many tokens as numbers": (draw(rng, 3, 3),),
         "four tokens of three numbers": (draw(rng, 4, 3),),
         "one token": (draw(rng, 1, 2),),
+        "large scores, in float64": (48.0 * draw(rng, 3, 2),),
     }
 
 

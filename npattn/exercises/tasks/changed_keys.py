@@ -69,12 +69,17 @@ def cases(rng):
         return draw(rng, B, Tq, Dq), draw(rng, B, Tk, Dk), *parameters, np.array(lens)
 
     Q, K, *rest = inputs(2, 1, 4, 3, 2, 5, 2, 3)
+    many = inputs(2, 3, 4, 2, 3, 5, 3, 2)
+    padding = np.arange(4)[:, None] >= many[-1][:, None, None]
     return {
         "one query, three keys": inputs(1, 1, 3, 1, 1, 2, 2),
         "all keys equal, as in the text": (Q, np.ones_like(K), *rest),
         "keys changed": (Q, K, *rest),
         "every length different": inputs(2, 3, 4, 1, 5, 6, 4, 1),
         "everything of one length": inputs(3, 3, 3, 3, 3, 3, 1, 3, 2),
+        "one key": inputs(2, 2, 1, 3, 2, 4, 1, 1),
+        "large scores, in float64": (64.0 * many[0], 64.0 * many[1], *many[2:]),
+        "padding that is large": (many[0], np.where(padding, 1024.0, many[1]), *many[2:]),
     }
 
 

@@ -50,6 +50,7 @@ def co_attention(A, B, Va, Vb, mask_a=None, mask_b=None):
 
 
 FORWARD = co_attention
+SHAPES = {"mask_a": "... Ta Tb", "mask_b": "... Tb Ta"}
 GIVEN = (masked_softmax, CoAttentionCache, co_attention)
 
 
@@ -89,6 +90,7 @@ def cases(rng):
             *inputs(3, 4, 2, 1, 2), draw_mask(rng, 3, 4), draw_mask(rng, 4, 3),
         ),
         "a batch": inputs(2, 2, 3, 4, 1, 2),
+        "everything of one length": inputs(2, 2, 2, 2, 2),
     }
 
 

@@ -73,6 +73,7 @@ def cases(rng):
         "padding is class 0": tokens((2, 4), 3, 0, [2, 3, 7]),
         "nothing but padding": tokens((1, 2), 3, -1, [0, 1]),
         "one axis of tokens": tokens((4,), 5, 0, [3]),
+        "a single class": (draw(rng, 3, 1), np.array([0, -1, 0]), -1),
     }
 
 

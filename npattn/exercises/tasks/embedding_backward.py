@@ -65,6 +65,7 @@ def cases(rng):
         "as many tokens as the table has": (sentences(5, 5), draw(rng, 5, 5)),
         "a batch": (sentences(6, 2, 4), draw(rng, 6, 3)),
         "every token once": (rng.permutation(4), draw(rng, 4, 2)),
+        "a table of one row": (np.array([0, 0, 0]), draw(rng, 1, 3)),
     }
 
 

@@ -70,12 +70,14 @@ def cases(rng):
         keys, values = (np.round(past @ M * 8.0) / 8.0 for M in W[1:])
         return past[..., T:, :], keys[..., :T, :], values[..., :T, :], *W
 
+    x, K, *rest = inputs(3, 2, 4, 1)
     return {
         "one token in the cache": inputs(1, 1, 1, 1),
         "every length different": inputs(4, 3, 2, 5),
         "an empty cache": inputs(0, 3, 2, 1),
         "all widths the same": inputs(3, 2, 2, 2),
         "a batch": inputs(2, 4, 3, 1, 2),
+        "large scores, in float64": (64.0 * x, 64.0 * K, *rest),
     }
 
 
@@ -126,7 +128,7 @@ def mistaken(made, x, K, V, Wq, Wk, Wv):
     S = q @ seen_K.swapaxes(-1, -2) / math.sqrt(width)
     if "upper left" in made:
         S = np.where(np.arange(S.shape[-1]) == 0, S, -np.inf)
-    E = np.exp(S - S.max(axis=-1, keepdims=True))
+    E = np.exp(S if "no shift" in made else S - S.max(axis=-1, keepdims=True))
     o = E / E.sum(axis=-1, keepdims=True) @ seen_V
     if "only itself" in made:
         o = v
@@ -154,6 +156,9 @@ MISTAKES = {
         3, "The scores are divided by √Dv; it should be √Dk, the width of queries and keys.",
     ),
     "no scale": (3, "The scores lack the factor 1/√Dk."),
+    "no shift": (
+        3, "No maximum was subtracted from the scores before exp: large ones overflow.",
+    ),
     "query not projected": (3, "The token itself was used as the query; it should be x Wq."),
     "query kept": (1, "The projection x Wq was appended to the keys; it should be x Wk."),
     "key kept as value": (1, "The key x Wk was appended to the values as well; it should be x Wv."),

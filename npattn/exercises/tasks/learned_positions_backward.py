@@ -21,6 +21,7 @@ import numpy as np
 from npattn.exercises.drawing import draw
 
 ANSWER = {"dE": "position dim"}
+EXCLUDED = {"longest": "as many rows as a sequence may ever have"}
 
 
 class PositionsCache(NamedTuple):

@@ -28,6 +28,9 @@ import numpy as np
 from npattn.exercises.drawing import draw
 
 ANSWER = {"D": "query", "f": "query"}
+EXCLUDED = {
+    "n": "There are points of both classes", "large": "the points lie near enough",
+}
 
 
 def parzen_classification(Q, X, y, sigma):

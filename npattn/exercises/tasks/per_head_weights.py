@@ -60,6 +60,7 @@ def cases(rng):
     def inputs(B, T, Dx, H, D, mask=None):
         return draw(rng, B, T, Dx), draw(rng, Dx, H * D), draw(rng, Dx, H * D), H, mask
 
+    X, *rest = inputs(2, 4, 3, 2, 3)
     return {
         "two positions, two heads of one number": inputs(1, 2, 1, 2, 1),
         "every length different": inputs(2, 5, 4, 3, 2),
@@ -67,6 +68,9 @@ def cases(rng):
         "as many heads as positions": inputs(1, 3, 2, 3, 3),
         "everything of one length": inputs(2, 2, 2, 2, 2),
         "one head": inputs(1, 3, 2, 1, 4),
+        "one position": inputs(2, 1, 3, 2, 2),
+        "a mask that allows everything": inputs(1, 3, 2, 2, 1, np.ones((3, 3), bool)),
+        "large scores, in float64": (64.0 * X, *rest),
     }
 
 

@@ -52,12 +52,14 @@ def specification(q, K):
 
 def cases(rng):
     X = draw(rng, 3, 3)
+    low_and_high = draw(rng, 3, 2) * np.array([[1.0], [4096.0], [1.0]])
     return {
         "three keys of one number": (draw(rng, 1), draw(rng, 3, 1)),
         "two keys in the plane": (draw(rng, 2), draw(rng, 2, 2)),
         "four queries, five keys": (draw(rng, 4, 3), draw(rng, 5, 3)),
         "the keys as queries": (X, X),
         "a batch of queries": (draw(rng, 2, 3, 4), draw(rng, 5, 4)),
+        "large scores beside small ones, in float64": (low_and_high, draw(rng, 4, 2)),
     }
 
 

@@ -9,7 +9,7 @@ $$ n_i = e^{h_i} $$
 says how many keys query $i$ attends to: 1 if one key takes all, $T$ if all weigh the same. Return
 weights and numbers of keys. Exercise 2 of d2l 10.1 (Chinese edition; in the English one, 11.1).
 
-    S   (..., T, T)   random numbers
+    S   (..., T, T)   random numbers near 0
     P   (..., T, T)   weights; each row sums to 1
     n   (..., T)      how many keys each query attends to
 
@@ -24,6 +24,7 @@ from npattn.exercises.drawing import draw
 from npattn.exercises.given import masked_softmax
 
 ANSWER = {"P": "query key", "n": "query"}
+EXCLUDED = {"large": "random numbers near 0"}
 
 
 def random_heatmap(S):

@@ -70,6 +70,8 @@ def cases(rng):
         "as many queries as keys": (draw(rng, 3, 2), draw(rng, 5, 2), 3),
         "rows that do not occur": (draw(rng, 2, 3), draw(rng, 9, 3), 3),
         "batch and heads": (draw(rng, 2, 3, 4, 2), draw(rng, 5, 2), 3),
+        "one key": (draw(rng, 3, 2), draw(rng, 3, 2), 1),
+        "one row for all distances": (draw(rng, 2, 2), draw(rng, 1, 2), 3),
     }
 
 

@@ -48,6 +48,7 @@ def residual_norm_block(X, W, gain, bias):
 
 
 FORWARD = residual_norm_block
+SHAPES = {"bias": "D"}
 GIVEN = (BlockCache, residual_norm_block)
 
 

@@ -104,6 +104,7 @@ def cases(rng):
             2, 3, 1, 4, 2, 2, draw_mask(rng, 3, 3)
         ),
         "all widths equal": inputs(1, 2, 4, 4, 4, 2),
+        "everything of one length": inputs(2, 2, 2, 2, 2, 1),
     }
 
 

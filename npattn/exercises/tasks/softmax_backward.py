@@ -16,6 +16,7 @@ from npattn.exercises.given import masked_softmax
 
 ANSWER = {"dS": "key"}
 FORWARD = masked_softmax
+SHAPES = {"S": "... T", "mask": "... T"}
 
 
 def softmax_backward(dP, P):

@@ -5,7 +5,7 @@ $p = \operatorname{softmax}(s)$, write down the whole matrix
 
 $$ J_{jk} = \frac{\partial p_j}{\partial s_k} . $$
 
-    S   (..., T)      scores; `...` stands for any number of leading axes, also none
+    S   (..., T)      scores near 0; `...` stands for any number of leading axes, also none
     J   (..., T, T)   a matrix for each row: row j for the weight, column k for the score
 """
 
@@ -15,6 +15,7 @@ from npattn.exercises.drawing import draw
 from npattn.exercises.given import masked_softmax as softmax
 
 ANSWER = {"J": "weight score"}
+EXCLUDED = {"large": "scores near 0"}
 
 
 def softmax_jacobian(S):

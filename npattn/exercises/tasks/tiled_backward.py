@@ -58,6 +58,7 @@ def attention_by_tiles(Q, K, V, K_rest, V_rest, mask=None):
 
 
 FORWARD = attention_by_tiles
+SHAPES = {"K_rest": "... rest D", "V_rest": "... rest Dv", "mask": "... Tq Tk+rest"}
 GIVEN = (TileCache, attention_by_tiles)
 
 

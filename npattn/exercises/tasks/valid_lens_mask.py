@@ -51,6 +51,9 @@ def cases(rng):
         "as many queries as sequences": (lengths(1, 4, 3), 3, 5),
         "lengths 0 and Tk": (np.array([2, 0, 4]), 2, 4),
         "more queries than sequences": (lengths(2, 4, 2), 5, 6),
+        "one sequence": (np.array([2]), 3, 4),
+        "one query and one key": (np.array([1, 0]), 1, 1),
+        "a length for each of as many queries as keys": (lengths(0, 3, 2, 3), 3, 3),
     }
 
 

@@ -1,0 +1,219 @@
+"""Slips: what the solution would return if one of its expressions were another.
+
+A catalogue holds the mistakes of one exercise. A slip can be made anywhere: a neighbour's array, a
+missing factor, a sign, a transpose, an axis, a constant. Each is an edit of the solution's source
+(npattn.edits), made from its syntax tree, with a sentence that says what is where.
+"""
+
+import ast
+from functools import lru_cache
+from typing import NamedTuple
+
+from npattn.edits import Edit, apply, edited, expressions, source_of, wrote
+
+UNARY = ("sqrt", "exp", "log", "tanh", "abs", "square")
+MODULES = ("np", "math")
+MOST = 40  # characters of an expression in a sentence
+OTHER = {ast.Lt: "<=", ast.LtE: "<", ast.Gt: ">=", ast.GtE: ">", ast.Eq: "!=", ast.NotEq: "=="}
+
+
+class Slip(NamedTuple):
+    """One slip: a sentence without a full stop, what is then written, and the edit."""
+
+    words: str
+    text: str
+    edit: Edit
+
+
+@lru_cache(maxsize=64)
+def slips(function):
+    """All slips of a function that are Python, each text once."""
+    source = source_of(function)
+    tree, found = ast.parse(source), {}
+    body = tree.body[0].body
+    first = body[len(body) > 1].lineno  # behind the docstring
+    known = _definitions(tree)
+    axes = {  # of swapaxes: to exchange an axis with itself is to leave the transpose out
+        (arg.lineno, arg.col_offset) for node in ast.walk(tree) if isinstance(node, ast.Call)
+        and getattr(node.func, "attr", "") == "swapaxes" for arg in node.args
+    }
+    for low, high, node in expressions(source):
+        if node.lineno < first or isinstance(getattr(node, "ctx", None), ast.Store):
+            continue
+        if isinstance(node, ast.UnaryOp) and (node.lineno, node.col_offset) in axes:
+            continue
+        names = [name for name, line in known.items() if line < node.lineno]
+        for new, words in _variants(node, names):
+            edit = Edit(source, source[:low] + new + source[high:], words)
+            if new != source[low:high]:
+                found.setdefault(apply(source, edit), edit)
+    return tuple(found.values())
+
+
+@lru_cache(maxsize=2**13)
+def slipped(function, edit):
+    """The function with that slip."""
+    return edited(function, edit)
+
+
+def sentence(function, edit):
+    """What was probably written."""
+    return f"{edit.words}, as in `{wrote(source_of(function), edit)}`."
+
+
+def _definitions(tree):
+    """{name: line from which it is known}, for arguments and local variables."""
+    function = tree.body[0]
+    found = {arg.arg: 0 for arg in function.args.args if arg.arg not in ("cache", "eps")}
+    for node in ast.walk(function):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id != "_":
+            found.setdefault(node.id, node.lineno)
+    return found
+
+
+def _variants(node, names):
+    """Pairs (text in place of the node, sentence)."""
+    make = globals().get(f"_{type(node).__name__.lower()}")
+    return make(node, names) if make else ()
+
+
+def _text(node):
+    """The source of a node, in brackets unless it binds as closely as a name."""
+    text = ast.unparse(node)
+    closed = (ast.Name, ast.Call, ast.Attribute, ast.Subscript, ast.Constant)
+    return text if isinstance(node, closed) else f"({text})"
+
+
+def _said(node):
+    text = ast.unparse(node)
+    return f"`{text if len(text) <= MOST else text[:MOST - 2] + ' …'}`"
+
+
+def _name(node, names):
+    if node.id in names:
+        for other in names:
+            if other != node.id:
+                yield other, f"`{other}` stands where `{node.id}` belongs"
+
+
+def _binop(node, names):
+    left, right, kind = node.left, node.right, type(node.op)
+    L, R = _text(left), _text(right)
+    if kind is ast.Mult:
+        yield L, f"the factor {_said(right)} is missing"
+        yield R, f"the factor {_said(left)} is missing"
+        yield f"{L} / {R}", f"{_said(right)} divides where it must multiply"
+        yield f"{L} * {R} * {R}", f"the factor {_said(right)} is there twice"
+        yield f"{L} * {L} * {R}", f"the factor {_said(left)} is there twice"
+    elif kind is ast.Div:
+        yield L, f"the division by {_said(right)} is missing"
+        yield f"{L} * {R}", f"{_said(right)} multiplies where it must divide"
+        yield f"{L} / {R} / {R}", f"the division by {_said(right)} is there twice"
+        yield f"{L} / {R}**0.5", f"a root of the divisor {_said(right)} was taken"
+    elif kind in (ast.Add, ast.Sub):
+        added = kind is ast.Add
+        yield L, f"the term {_said(right)} is missing"
+        yield R if added else f"(-{R})", f"the term {_said(left)} is missing"
+        must = "subtracted where it must be added" if added else "added where it must be subtracted"
+        yield f"{L} {'-' if added else '+'} {R}", f"{_said(right)} is {must}"
+        yield f"({R} - {L})", f"{_said(left)} is subtracted where it must be added"
+        if added:
+            yield f"0.5 * ({L} + {R})", "a mean of two terms was taken; they must be added"
+    elif kind is ast.MatMult:
+        yield f"{R} @ {L}", f"the factors of the product {_said(node)} are exchanged"
+        yield f"{L}.swapaxes(-1, -2) @ {R}", f"{_said(left)} is transposed and must not be"
+        yield f"{L} @ {R}.swapaxes(-1, -2)", f"{_said(right)} is transposed and must not be"
+        yield f"({L} @ {R}).swapaxes(-1, -2)", f"the product {_said(node)} is transposed"
+        yield f"{L} * {R}", f"{_said(node)} is made entry by entry, not as a matrix product"
+    elif kind is ast.Pow:
+        yield L, f"the power {_said(right)} is missing"
+        yield f"{L} ** (2 * {R})", f"the power of {_said(left)} is twice what it should be"
+
+
+def _unaryop(node, names):
+    if isinstance(node.op, ast.USub) and not isinstance(node.operand, ast.Constant):
+        yield _text(node.operand), f"the minus sign of {_said(node)} is missing"
+    elif isinstance(node.op, ast.Invert):
+        yield _text(node.operand), f"{_said(node)} is not inverted"
+    elif isinstance(node.op, ast.USub) and isinstance(getattr(node.operand, "value", 0.0), int):
+        for other in {-1, -2, -3, 0} - {-node.operand.value}:
+            yield str(other), f"`{other}` stands where `{ast.unparse(node)}` belongs"
+
+
+def _constant(node, names):
+    if isinstance(node.value, bool) or not isinstance(node.value, (int, float)):
+        return
+    value = node.value
+    others = {value + 1, value - 1, 2 * value, value / 2} if isinstance(value, float) else {
+        value + 1, value - 1}
+    for other in sorted(others - {value}):
+        yield f"({other})" if other < 0 else str(other), f"`{other}` stands where `{value}` belongs"
+
+
+def _compare(node, names):
+    if len(node.ops) == 1 and type(node.ops[0]) in OTHER:
+        left, right = ast.unparse(node.left), ast.unparse(node.comparators[0])
+        other = OTHER[type(node.ops[0])]
+        yield f"{left} {other} {right}", f"the comparison {_said(node)} is made with `{other}`"
+        yield f"~({ast.unparse(node)})", f"{_said(node)} is the wrong way round"
+        for shift in ("+ 1", "- 1"):
+            yield f"{left} {ast.unparse(node).removeprefix(left).strip()} {shift}", (
+                f"the comparison {_said(node)} is off by one"
+            )
+
+
+def _attribute(node, names):
+    if node.attr == "T":
+        yield _text(node.value), f"the transpose of {_said(node.value)} is missing"
+
+
+def _call(node, names):
+    called = node.func
+    if not isinstance(called, ast.Attribute):
+        return
+    module = isinstance(called.value, ast.Name) and called.value.id in MODULES
+    if called.attr == "swapaxes":
+        yield _text(called.value), f"the transpose of {_said(called.value)} is missing"
+        yield f"{_text(called.value)}.T", f"`.T` reverses all axes of {_said(called.value)}"
+    elif module and called.attr in UNARY and len(node.args) == 1:
+        yield _text(node.args[0]), f"`{called.attr}` of {_said(node.args[0])} is missing"
+    elif module and called.attr == "where" and len(node.args) == 3:
+        condition, yes, no = node.args
+        yield _text(yes), f"the condition {_said(condition)} is missing"
+        whole = f"{ast.unparse(called)}(~({ast.unparse(condition)}), {ast.unparse(yes)}, "
+        said = f"the condition {_said(condition)} is the wrong way round"
+        yield f"{whole}{ast.unparse(no)})", said
+    elif module and called.attr in ("maximum", "minimum"):
+        other = {"maximum": "minimum", "minimum": "maximum"}[called.attr]
+        yield _with(node, other), f"`{other}` stands where `{called.attr}` belongs"
+        for arg in node.args:
+            yield _text(arg), f"{_said(arg)} stands where {_said(node)} belongs"
+    elif called.attr in ("sum", "mean", "max"):
+        yield from _reduced(node, called)
+
+
+def _reduced(node, called):
+    what = {"sum": "a sum", "mean": "a mean", "max": "a maximum"}
+    for other in {"sum": ("mean",), "mean": ("sum",), "max": ("min",)}[called.attr]:
+        yield _with(node, other), (
+            f"{what.get(other, 'a minimum')} was taken where {what[called.attr]} belongs"
+        )
+    yield _text(called.value), f"the {called.attr} over {_said(called.value)} is missing"
+    for k, keyword in enumerate(node.keywords):
+        if keyword.arg == "keepdims":
+            yield _with(node, called.attr, k, None), "`keepdims=True` is missing"
+        if keyword.arg == "axis":
+            was = ast.unparse(keyword.value)
+            for axis in {"-1", "-2", "0", "1", "None"} - {was}:
+                yield _with(node, called.attr, k, axis), (
+                    f"the {called.attr} runs over axis {axis}; it must run over axis {was}"
+                )
+
+
+def _with(node, method, k=None, value=None):
+    """The call with another method, and its k-th keyword replaced or left out."""
+    words = [f"{word.arg}={ast.unparse(word.value)}" for word in node.keywords]
+    if k is not None:
+        words[k : k + 1] = [f"{node.keywords[k].arg}={value}"] if value else []
+    args = ", ".join([*map(ast.unparse, node.args), *words])
+    return f"{_text(node.func.value)}.{method}({args})"

@@ -1,0 +1,481 @@
+"""What can be said about wrong numbers without knowing how they came about.
+
+A symptom looks at all the cases that went wrong at once, and is a sentence that holds in every one
+of them, or None. Nothing here guesses at a cause. What is said of ratios is computed of ratios, and
+what is said of truth values of truth values. Symptoms that say it all come first; where there
+is one, it stands alone.
+"""
+
+import itertools
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from npattn.exercises.answers import Trouble, call, close
+from npattn.exercises.derived import stated_shapes
+from npattn.trees import tree_map
+
+POWERS = {1: "{}", -1: "1/{}", 0.5: "√{}", -0.5: "1/√{}", 2: "{}²", -2: "1/{}²"}
+NEAR = 1e-3  # a relative error up to this is "nearly right"
+
+
+class Case(NamedTuple):
+    """One array of the answer in one case."""
+
+    name: str
+    title: str         # what is special about the case
+    words: list        # for the last axes
+    got: np.ndarray
+    want: np.ndarray
+    off: object        # bool, where the grader calls it wrong; None where the shape is wrong
+    others: dict       # {name: what another array of the answer should be}
+    inputs: dict       # {name: value}
+    lengths: dict      # {name in the statement: length or number}
+    doubled: object    # what comes where the upstream gradient is doubled; None if not to be asked
+
+    @property
+    def shaped(self):
+        return self.got.shape == self.want.shape
+
+    @property
+    def wrong(self):
+        return ~close(self.got, self.want) if self.off is None else self.off
+
+    @property
+    def real(self):
+        """Whether it holds numbers, of which there are ratios and differences."""
+        return self.want.dtype.kind == "f"
+
+
+def symptoms(exercise, trials, function, outcomes, judged, k, brief=False):
+    """Sentences about array k of the answer; where `brief`, only one that says it all."""
+    name, words = list(exercise.answer.items())[k]
+    cases = []
+    for trial, outcome, answers in zip(trials, outcomes, judged, strict=True):
+        if not isinstance(outcome, Trouble):
+            wants = {key: t.value for key, t in zip(exercise.answer, trial.truths, strict=True)}
+            want, inputs = wants.pop(name), dict(trial.inputs(exercise.reference))
+            lengths = _lengths(exercise, inputs)
+            doubled = _doubled(exercise, function, trial, k)
+            cases.append(Case(
+                name, trial.words, words.split(), outcome[k], want, answers[k].wrong, wants, inputs,
+                lengths, doubled,
+            ))
+    bad = [case for case in cases if not case.shaped or case.wrong.any()]
+    known, told = (WHOLE, PARTS) if all(case.shaped for case in bad) else (SHAPELESS, ())
+    if not all(case.real for case in bad):
+        known = [symptom for symptom in known if symptom in ANY]
+    whole = next(filter(None, (symptom(name, bad) for symptom in known)), None)
+    if brief:
+        return [whole] * bool(whole)
+    sentences = [whole] if whole else [symptom(name, bad) for symptom in told]
+    if len(bad) < len(cases):
+        sentences.append(f"{name} is right in {len(cases) - len(bad)} of {len(cases)} cases.")
+    return [sentence for sentence in sentences if sentence]
+
+
+def _doubled(exercise, function, trial, k):
+    """Array k where the gradient that arrives is twice as large; None where there is none."""
+    if exercise.forward is None:
+        return None
+    args = (tree_map(lambda d: 2.0 * d, trial.args[0]), *trial.args[1:])
+    outcome = call(function, trial._replace(args=args), exercise.answer)
+    return None if isinstance(outcome, Trouble) else outcome[k]
+
+
+def _lengths(exercise, inputs):
+    """{"Tq": 3, "rate": 0.5, ...}: lengths and numbers by the names of the statement."""
+    shapes, found = stated_shapes(exercise), {}
+    for key, value in inputs.items():
+        short = key.split(".")[-1].split("[")[0]
+        if isinstance(value, (int, float, np.number)) and not isinstance(value, (bool, np.bool_)):
+            found[short] = value
+        axes = [axis for axis in shapes.get(short, "").split() if axis != "..."]
+        if isinstance(value, np.ndarray) and len(axes) <= value.ndim and axes:
+            found.update(zip(axes, value.shape[value.ndim - len(axes) :], strict=True))
+    return found
+
+
+# ---- what tells the cases that are right from those that are not ----
+
+
+def split_by(exercise, trials, right):
+    """[a sentence] if a property of the arguments decides where all is right, else [].
+
+    right  a bool for each trial
+    """
+    if all(right) or not any(right):
+        return []
+    given = [dict(trial.inputs(exercise.reference)) for trial in trials]
+    by_rank = _split_by_rank(given, right)
+    if by_rank:
+        return by_rank
+    for words, holds in _properties(exercise, trials, given):
+        if holds == list(right):
+            return [f"All is right where {words}, and nowhere else."]
+    return []
+
+
+def _split_by_rank(given, right):
+    name = next(iter(given[0]))
+    good, bad = (
+        {np.ndim(inputs[name]) for inputs, each in zip(given, right, strict=True) if each == wanted}
+        for wanted in (True, False)
+    )
+    if good & bad:
+        return []
+    here, there = (" or ".join(map(str, sorted(ndims))) for ndims in (good, bad))
+    return [
+        f"All is right where {name} has {here} axes, and never where it has {there}. Write for the "
+        "last axes, with any number in front of them: axis=-1, swapaxes(-1, -2), `...` in einsum."
+    ]
+
+
+def _properties(exercise, trials, given):
+    """Pairs of words and, for each trial, whether they hold."""
+    zeros = [any(_forbids(key, X) for key, X in inputs.items()) for inputs in given]
+    dead = [any(_forbids(key, X, dead=True) for key, X in inputs.items()) for inputs in given]
+    yield "no key is forbidden", [not each for each in zeros]
+    yield "every query may attend to something", [not each for each in dead]
+    arrays = [[X for X in inputs.values() if isinstance(X, np.ndarray)] for inputs in given]
+    yield "no two arguments are one array", [len({*map(id, Xs)}) == len(Xs) for Xs in arrays]
+    yield "numbers are moderate", [all((np.abs(X) < 50.0).all() for X in Xs) for Xs in arrays]
+    lengths = [_lengths(exercise, inputs) for inputs in given]
+    names = [name for name in lengths[0] if all(name in found for found in lengths)]
+    for name in names:
+        for value in (0, 1):
+            holds = [found[name] == value for found in lengths]
+            yield f"{name} = {value}", holds
+            yield f"{name} is not {value}", [not each for each in holds]
+    for one, two in itertools.combinations(names, 2):
+        for more, words in ((0, ""), (1, " + 1"), (-1, " − 1")):
+            holds = [found[one] == found[two] + more for found in lengths]
+            yield f"{one} = {two}{words}", holds
+            yield f"{one} is not {two}{words}", [not each for each in holds]
+
+
+def _forbids(key, X, dead=False):
+    """Whether an input is a mask, or weights, with a key (or with `dead` a row) left out."""
+    if not isinstance(X, np.ndarray) or not X.ndim:
+        return False
+    weights = key.split(".")[-1].split("[")[0] in ("P", "Pa", "Pb") or X.dtype == bool
+    return weights and bool(((X == 0).all(axis=-1) if dead else X == 0).any())
+
+
+def _all_are(cases, make):
+    """Whether in every case the numbers are those that `make` makes of it; None is nothing."""
+    pairs = [(case.got, make(case)) for case in cases]
+    return all(Y is not None and X.shape == Y.shape and close(X, Y).all() for X, Y in pairs)
+
+
+def _nearly(name, cases):
+    worst = 0.0
+    for case in cases:
+        top = np.abs(case.want).max(initial=0.0)
+        worst = max(worst, np.abs(case.got - case.want).max() / top if top else np.inf)
+    if not worst <= NEAR:
+        return None
+    return (
+        f"{name} agrees with what it should be to {-np.log10(worst):.0f} digits everywhere, and no "
+        "further: the formula is right, or nearly. Look for a constant with few digits, single "
+        "precision (float32), an ε that does not belong, an approximation, a difference quotient."
+    )
+
+
+def _not_linear(name, cases):
+    """A gradient must double where the gradient that arrives does."""
+    if any(case.doubled is None or case.doubled.shape != case.got.shape for case in cases):
+        return None
+    upstream = next(iter(cases[0].inputs)).split("[")[0].split(".")[0]
+    if all(close(case.doubled, case.got).all() for case in cases):
+        return f"{name} does not depend on {upstream}: the gradient that arrives is not used."
+    if all(close(case.doubled, 2.0 * case.got).all() for case in cases):
+        return None
+    if all(close(case.doubled, 4.0 * case.got).all() for case in cases):
+        return f"{name} grows with the square of {upstream}, which must be a factor only once."
+    return (
+        f"{name} does not double where {upstream} doubles. A gradient is proportional to the one "
+        f"that arrives: a part of yours lacks the factor {upstream}, or has it where it must not."
+    )
+
+
+def _sums_elsewhere(name, cases):
+    """Weights that sum to 1 along another axis than the last."""
+    matrices = all(case.want.ndim > 1 for case in cases)
+    if not matrices or not all(_sums_to_one(case.want, -1) for case in cases):
+        return None
+    for axis, words in ((-2, "columns"), (None, "whole table"), ((-2, -1), "matrices")):
+        if all(_sums_to_one(case.got, axis) and not _sums_to_one(case.got, -1) for case in cases):
+            verb = "sums" if words == "whole table" else "sum"
+            return f"The {words} of {name} {verb} to 1 (axis {axis}); the rows should (axis -1)."
+    return None
+
+
+def _sums_to_one(X, axis):
+    sums = X.sum(axis=axis)
+    return bool(((np.abs(sums - 1.0) < 1e-6) | (np.abs(sums) < 1e-9)).all() and (X >= 0.0).all())
+
+
+# ---- symptoms that say it all ----
+
+
+def _another(name, cases):
+    for key in cases[0].others:
+        if _all_are(cases, lambda case, key=key: case.others[key]):
+            return f"{name} is what {key} should be."
+    return None
+
+
+def _transposed(name, cases):
+    if _all_are(cases, lambda case: case.want.swapaxes(-1, -2) if case.want.ndim > 1 else None):
+        return f"{name} is the transpose of what it should be, number for number."
+    return None
+
+
+def _not_broadcast(name, cases):
+    try:
+        pairs = [(np.broadcast_to(case.got, case.want.shape), case.want) for case in cases]
+    except ValueError:
+        return None
+    if all(close(got, want).all() for got, want in pairs):
+        return f"{name} holds the right numbers, but np.broadcast_to its full shape is missing."
+    return None
+
+
+def _not_finite(name, cases):
+    spoilt = [np.isfinite(case.want) & ~np.isfinite(case.got) for case in cases]
+    if not any(bad.any() for bad in spoilt):
+        return None
+    only = all((case.wrong == bad).all() for case, bad in zip(cases, spoilt, strict=True))
+    titles = [case.title for case, bad in zip(cases, spoilt, strict=True) if bad.any()]
+    if all("large scores" in title or "1000" in title for title in titles):
+        return (
+            f"{name} holds NaN or inf where scores are large, as exp overflows or underflows: "
+            "subtract from each row of scores its own largest one, before exp."
+        )
+    rest = "everything else is right" if only else "other entries are wrong, too"
+    return f"{name} holds NaN or inf where it should not; {rest}."
+
+
+def _all_zero(name, cases):
+    return f"{name} is all zeros." if _all_are(cases, lambda case: 0.0 * case.want) else None
+
+
+def _negated(name, cases):
+    if _all_are(cases, lambda case: -case.want):
+        return f"{name} has the wrong sign, and nothing else is wrong with it."
+    return None
+
+
+def _complemented(name, cases):
+    if all(case.want.dtype == bool and (case.got == ~case.want).all() for case in cases):
+        return f"{name} is True where it should be False, and False where it should be True."
+    return None
+
+
+def _scaled(name, cases):
+    """One factor for all entries: the same in all cases, or one that goes with a length."""
+    ratios = np.array([_ratio(case) for case in cases])
+    scaled = dict(zip(map(id, cases), ratios, strict=True))
+    if not np.isfinite(ratios).all() or np.allclose(ratios, 1.0, rtol=NEAR):
+        return None
+    if not _all_are(cases, lambda case: scaled[id(case)] * case.want):
+        return None
+    if np.allclose(ratios, ratios[0], rtol=1e-6):
+        return f"Every entry of {name} is {ratios[0]:.6g} times what it should be."
+    for label, sizes in _sizes(cases):
+        for power, text in POWERS.items():
+            with np.errstate(all="ignore"):
+                fits = np.allclose(ratios, sizes**power, rtol=1e-6)
+            if fits:
+                return f"Every entry of {name} is {text.format(label)} times what it should be."
+    factors = ", ".join(f"{ratio:.4g}" for ratio in ratios)
+    return f"In each case all entries of {name} are wrong by one factor: {factors}."
+
+
+def _ratio(case):
+    top = np.argmax(np.abs(case.want))
+    return case.got.flat[top] / (case.want.flat[top] or 1.0)
+
+
+def _sizes(cases):
+    """Pairs ("Dk", its value in each case): lengths, numbers, and what people make of them."""
+    names = [key for key in cases[0].lengths if all(key in case.lengths for case in cases)]
+    values = {key: np.array([case.lengths[key] for case in cases], float) for key in names}
+    yield from values.items()
+    for key, n in values.items():
+        with np.errstate(all="ignore"):
+            yield f"(1 − {key})", 1.0 - n
+            yield f"({key}/(1 − {key}))", n / (1.0 - n)
+            yield f"({key} − 1)", n - 1.0
+            yield f"({key} + 1)", n + 1.0
+            yield f"({key}/({key} − 1))", n / (n - 1.0)
+            yield f"({key}/({key} + 1))", n / (n + 1.0)
+    for one, two in itertools.permutations(names, 2):
+        yield f"({one}·{two})", values[one] * values[two]
+        yield f"({one}/{two})", values[one] / np.where(values[two] == 0.0, np.nan, values[two])
+
+
+def _rearranged(name, cases):
+    def in_order(X):
+        return np.sort(X, axis=None)
+
+    if all(close(in_order(case.got), in_order(case.want)).all() for case in cases):
+        return f"{name} holds the right numbers in the wrong places."
+    return None
+
+
+def _shifted(name, cases):
+    """Off by one number: everywhere, or along each row, or along each column."""
+    for axis, line in ((None, ""), (-1, "each row of "), (-2, "each column of ")):
+        if axis and not (all(c.want.ndim >= -axis for c in cases)
+                         and any(c.want.shape[axis] > 1 for c in cases)):
+            continue
+        if _all_are(cases, partial(_with_mean_gap, axis)) and any(c.want.size > 1 for c in cases):
+            return f"A constant is added to {line}{name}, and nothing else is wrong."
+    return None
+
+
+def _with_mean_gap(axis, case):
+    """What the case would be if it were off by one number along `axis`."""
+    return case.want + (case.got - case.want).mean(axis=axis, keepdims=True)
+
+
+def _rows_scaled(name, cases):
+    def scaled(case):
+        top = np.argmax(np.abs(case.want), axis=-1)[..., None]
+        want = np.take_along_axis(case.want, top, -1)
+        return case.want * np.take_along_axis(case.got, top, -1) / np.where(want == 0, 1.0, want)
+
+    matrices = all(case.want.ndim > 1 and case.want.shape[-1] > 1 for case in cases)
+    if matrices and _all_are(cases, scaled):
+        return f"Each row of {name} is wrong by one factor of its own."
+    return None
+
+
+# ---- symptoms that narrow it down ----
+
+
+def _forbidden(name, cases):
+    masks = [_mask(case) for case in cases]
+    if any(mask is None for mask in masks):
+        return None
+    pairs = [(case.wrong, mask) for case, mask in zip(cases, masks, strict=True)]
+    if not any((wrong & mask.any(-1, keepdims=True)).any() for wrong, mask in pairs):
+        return f"{name} is wrong only for queries that may attend to nothing."
+    if not any((wrong & mask).any() for wrong, mask in pairs):
+        return f"{name} is wrong only where the mask forbids."
+    return None
+
+
+def _mask(case):
+    """A mask among the inputs that fits the array, or where the weights are not 0."""
+    for key, value in case.inputs.items():
+        if isinstance(value, np.ndarray) and (value.dtype == bool or key.split(".")[-1] == "P"):
+            try:
+                mask = np.broadcast_to(value != 0, case.want.shape)
+            except ValueError:
+                continue
+            if not mask.all():
+                return mask
+    return None
+
+
+def _rows_sum(name, cases):
+    if all(case.want.ndim and _sums_to_one(case.want, -1) for case in cases):
+        if not any(_sums_to_one(case.got, -1) for case in cases):
+            return f"The rows of {name} do not sum to 1."
+    return None
+
+
+def _on_diagonal(name, cases):
+    if not all(case.want.ndim > 1 and case.want.shape[-1] > 1 for case in cases):
+        return None
+    pairs = [(case.wrong, np.eye(*case.want.shape[-2:], dtype=bool)) for case in cases]
+    if not any((wrong & ~same).any() for wrong, same in pairs):
+        return f"{name} is wrong only on the diagonal."
+    if not any((wrong & same).any() for wrong, same in pairs):
+        return f"{name} is wrong only off the diagonal."
+    return None
+
+
+def _on_padding(name, cases):
+    places = [_padding(case) for case in cases]
+    if any(place is None for place in places):
+        return None
+    pairs = [(case.wrong, place) for case, place in zip(cases, places, strict=True)]
+    if not any((wrong & ~place).any() for wrong, place in pairs):
+        return f"{name} is wrong only on padding."
+    if not any((wrong & place).any() for wrong, place in pairs):
+        return f"{name} is right on padding; all that is wrong is elsewhere."
+    return None
+
+
+def _padding(case):
+    """Where the last axis, or the token, is padding, in the shape of the array; None if unknown."""
+    inputs = {key.split(".")[-1]: value for key, value in case.inputs.items()}
+    if "valid_lens" in inputs and case.want.ndim > 1 and np.ndim(inputs["valid_lens"]) == 1:
+        lens = inputs["valid_lens"].reshape(-1, *[1] * (case.want.ndim - 1))
+        place = np.arange(case.want.shape[-1]) >= lens
+    elif "targets" in inputs and "pad" in inputs:
+        place = (inputs["targets"] == inputs["pad"])[..., None]
+    else:
+        return None
+    return np.broadcast_to(place, case.want.shape)
+
+
+def _by_sign(name, cases):
+    """Wrong only where the input, of the same shape, has one sign."""
+    pairs = [(case.wrong, _input_like(case)) for case in cases]
+    if any(X is None for _, X in pairs):
+        return None
+    for words, where in (("negative", np.less), ("positive", np.greater)):
+        mixed = any(where(X, 0).any() and not where(X, 0).all() for _, X in pairs)
+        if mixed and not any((wrong & ~where(X, 0)).any() for wrong, X in pairs):
+            return f"{name} is wrong only where X is {words}."
+    return None
+
+
+def _input_like(case):
+    inputs = {key.split(".")[-1]: value for key, value in case.inputs.items()}
+    X = inputs.get("X")
+    return X if isinstance(X, np.ndarray) and X.shape == case.want.shape else None
+
+
+def _one_line(name, cases):
+    case = max(cases, key=lambda case: case.want.size)
+    wrong = case.wrong
+    for axis, length in enumerate(case.want.shape):
+        lines = np.unique(np.nonzero(wrong)[axis])
+        if len(lines) == 1 < length:
+            back = case.want.ndim - axis
+            word = case.words[-back] if back <= len(case.words) else "batch"
+            return f"In the largest case that fails, only {word} {lines[0]} of {name} is wrong."
+    count = f"{wrong.sum()} of {wrong.size}"
+    return f"In the largest case that fails, {count} entries of {name} are wrong{_factors(case)}."
+
+
+def _factors(case):
+    """In which way they are wrong, as far as ratios tell."""
+    if not case.real:
+        return ""
+    got, want = case.got[case.wrong], case.want[case.wrong]
+    if (want == 0.0).all():
+        return ", all of which should be 0"
+    if (want == 0.0).any() or not np.isfinite(got).all():
+        return ""
+    ratios = got / want
+    return f", each by the factor {ratios[0]:.4g}" if np.ptp(ratios) < 1e-6 * abs(ratios[0]) else (
+        ", by many factors")
+
+
+SHAPELESS = (_another, _transposed, _not_broadcast)
+WHOLE = (
+    _another, _transposed, _not_finite, _all_zero, _nearly, _negated, _complemented, _scaled,
+    _sums_elsewhere, _rearranged, _shifted, _rows_scaled,
+)
+ANY = (_another, _transposed, _not_broadcast, _complemented)
+PARTS = (
+    _forbidden, _not_linear, _on_padding, _on_diagonal, _by_sign, _rows_sum, _one_line,
+)
