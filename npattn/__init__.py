@@ -187,4 +187,4 @@ from npattn.trees import tree_items, tree_leaves, tree_map
 
 keep_freed_memory()
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
