@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 import npattn
-from npattn import plots
+from npattn import gpt, plots
 from npattn.cli import main
+from npattn.commands.explore import head_of_gpt
+from npattn.kernels.attention import attention, attention_backward
 from npattn.plots.explorer import page
 from npattn.plots.explorer.source import PLACES, source_lines
 
@@ -86,7 +88,7 @@ def test_every_word_that_the_page_says_is_in_the_table_and_none_is_idle():
     said = set(re.findall(r'word\("([^"]+)"', code)) | set(re.findall(r"\{word ([^}]+)\}", code))
     assert said - set(table) == set()
     by_name = {name for name in table if f'"{name}"' in code} | said
-    spelled = {"mask", *(f"title {call}" for call in PLACES)}  # looked up by a matrix, by a call
+    spelled = {"mask", "title gpt", *(f"title {call}" for call in PLACES)}  # names from elsewhere
     assert set(table) - by_name - spelled == set()
 
 
@@ -110,8 +112,23 @@ def test_every_line_of_a_call_has_a_source_line(call):
     assert names == {name for places in PLACES.values() for name in places}
 
 
+def test_lines_say_what_the_formulas_say():
+    """Not just any line: the product, the softmax and the sum that the formula beside it shows."""
+    found = {call: {name: " ".join(text for _, text in place["lines"])
+                    for name, place in source_lines(call).items()} for call in PLACES}
+    attention, norm = found["attention"], found["layer_norm"]
+    assert "@" in attention["S"] and "K.swap" in attention["S"] and "scale" in attention["S"]
+    assert "softmax(S" in attention["P"] and "dO" in attention["dP"] and "dO" in attention["dV"]
+    assert re.search(r"A @ V|\(A, V\)", attention["O"])
+    assert "row_sums" in attention["δ"] and "row_sums" in attention["dS"]
+    assert "dS" in attention["dQ"] and "K" in attention["dQ"] and "scale" in attention["dQ"]
+    assert "dS" in attention["dK"] and "Q" in attention["dK"] and "scale" in attention["dK"]
+    assert "sqrt" in norm["r"] and "gain" in norm["Y"] and "rstd" in norm["dX"]
+    assert "exp" in found["softmax"]["P"]
+
+
 def test_a_line_that_is_not_there_is_missed_loudly(monkeypatch):
-    monkeypatch.setitem(PLACES["softmax"], "P", [("softmax", "masked_softmax", "nowhere")])
+    monkeypatch.setitem(PLACES["softmax"], "P", [("softmax", "masked_softmax nowhere", "")])
     with pytest.raises(LookupError, match="no line computes P: .*nowhere"):
         source_lines("softmax")
 
@@ -218,9 +235,46 @@ def test_the_command_reads_arrays_and_labels(tmp_path, call):
     assert found["given"]["scale"] == [[0.25]]
 
 
+@pytest.mark.parametrize(("block", "head"), [(0, 0), (0, 3), (1, 2)])
+def test_a_head_of_the_gpt_has_the_gradients_that_the_gpt_finds_itself(rng, block, head):
+    theta, name = gpt.start(rng), "emma"
+    given = head_of_gpt(theta, name, block, head)
+    assert given["queries"] == given["keys"] == list(".emma")
+    read = {key: given[key] for key in ("Q", "K", "V", "mask", "scale")}
+    dQ, _, dV = attention_backward(given["dO"], attention(**read)[1])
+    # the whole backward of the GPT, of the loss on these five letters alone
+    W, G = gpt.unpack(theta), gpt.unpack(np.zeros(theta.size))
+    text = np.array([[gpt.LETTERS.index(c) for c in ".emma".ljust(gpt.T + 1, ".")]])
+    Z, cache = gpt.gpt(W, text[:, :-1])
+    dZ = (gpt.softmax(Z) - gpt.one_hot(text[:, 1:])) / 5
+    dZ[5:] = 0
+    gpt.gpt_backward(dZ, cache, G)
+    X = cache[2][block][1][0][:5]  # what the attention of this block reads
+    width = gpt.D // gpt.H
+    columns = slice(head * width, (head + 1) * width)
+    np.testing.assert_allclose(X.T @ dQ, G.Wq[block][:, columns], atol=1e-14)
+    np.testing.assert_allclose(X.T @ dV, G.Wv[block][:, columns], atol=1e-14)
+
+
+def test_the_command_shows_a_head_of_the_gpt(tmp_path):
+    out = tmp_path / "page.html"
+    assert main(["explore", "--gpt", "emma", "--block", "1", "--head", "2", "--steps", "3",
+                 "--out", str(out)]) == 0
+    found = content(out.read_text(encoding="utf-8"))
+    assert found["title"] == "The GPT reads “emma”: block 1, head 2"
+    assert found["labels"]["Tq"] == list(".emma")
+    assert np.any(np.array(found["given"]["dO"]) != 0)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--gpt", "Emma"], "--gpt must be 1 to 15 letters a to z, got 'Emma'"),
+        (["--gpt", "a" * 16], "--gpt must be 1 to 15 letters"),
+        (["--gpt", "emma", "--head", "4"], "--head must be 0 to 3, got 4"),
+        (["--gpt", "emma", "--scale", "4"], "--scale is not for --gpt"),
+        (["--gpt", "emma", "--call", "softmax"], "--call softmax is not for --gpt"),
+        (["--head", "1"], "--head is for --gpt NAME"),
         (["--out", "page.png"], "--out page.png must end in .html"),
         (["--queries", "a b"], "queries must have one label for each of the 4"),
         (["--call", "softmax", "--scale", "2"], "--scale is for attention"),

@@ -3,8 +3,10 @@
     npattn explore                                            attention, on four words
     npattn explore --call softmax                             or layer_norm
     npattn explore --arrays FILE.npz --queries "the cat" --keys "le chat" --lang zh
+    npattn explore --gpt emma --block 1 --head 2              a head of npattn/gpt.py on a name
 
 The page is one file without network access. Numbers can be dragged, terms of a formula left out.
+--gpt first trains the GPT, in less than a minute; its loss on this name is what is differentiated.
 FILE.npz holds arrays under the names of the arguments, two axes each: Q, K, V and, if wanted, mask
 and dO for attention; S, mask and dP for softmax; X, gain, bias and dY for layer_norm.
 
@@ -29,6 +31,14 @@ def configure(parser):
         "--call", choices=ARRAYS, default="attention", help="which call (default: attention)"
     )
     parser.add_argument("--arrays", type=Path, metavar="FILE", help="an .npz file of its arguments")
+    parser.add_argument("--gpt", metavar="NAME", help="what the GPT reads: letters a to z")
+    for name in ("block", "head"):
+        parser.add_argument(
+            f"--{name}", type=int, metavar="N", help=f"which {name} of the GPT (default: 0)"
+        )
+    parser.add_argument(
+        "--steps", type=int, default=1500, metavar="N", help="training steps of the GPT"
+    )
     parser.add_argument("--scale", type=float, help="factor on the scores (default: 1/√Dk)")
     for name, what in (("queries", "queries, or of the rows"), ("keys", "keys")):
         parser.add_argument(f"--{name}", metavar="TEXT", help=f'labels of the {what}: "the cat"')
@@ -44,7 +54,7 @@ def configure(parser):
 
 def run(options):
     require_file("--out", options.out, ".html", ".htm")
-    page = _page(options)
+    page = _page(options) if options.gpt is None else _gpt_page(options)
     print(page.save(options.out))
     return 0
 
@@ -52,6 +62,9 @@ def run(options):
 def _page(options):
     from npattn.plots import explorer
 
+    for name in ("block", "head"):
+        if getattr(options, name) is not None:
+            raise InputError(f"--{name} is for --gpt NAME")
     given = _example(options.call) if options.arrays is None else _load(options)
     labels = {"queries": options.queries, "keys": options.keys}
     labels = {name: text.split() for name, text in labels.items() if text is not None}
@@ -74,6 +87,79 @@ def _page(options):
         return explore(**given, **labels, title=options.title, lang=options.lang)
     except (TypeError, ValueError) as error:  # which begins with the name of the argument
         raise InputError(str(error)) from error
+
+
+def _gpt_page(options):
+    from npattn.plots import explorer
+    from npattn.plots.explorer.page import words_in
+
+    for name in ("arrays", "scale", "queries", "keys"):
+        if getattr(options, name) is not None:
+            raise InputError(f"--{name} is not for --gpt, which brings its own")
+    if options.call != "attention":
+        raise InputError(f"--call {options.call} is not for --gpt, which shows attention")
+    block, head = options.block or 0, options.head or 0
+    try:
+        head_of_gpt(None, options.gpt, block, head)  # refused before the training, not after it
+        given = head_of_gpt(_trained(options.steps), options.gpt, block, head)
+    except ValueError as error:
+        raise InputError(f"--{error}") from error
+    title = words_in(options.lang)["title gpt"].format(options.gpt, block, head)
+    return explorer.explore(**given, title=options.title or title, lang=options.lang)
+
+
+def head_of_gpt(theta, name, block=0, head=0):
+    """One head of npattn/gpt.py while it reads a name: the arguments of `npattn.plots.explore`.
+
+    theta  its parameters, one long vector as in gpt.py; None only checks the rest
+    name   letters a to z, at most 15; the GPT reads a point before it
+    block  which block, counted from 0
+    head   which head of that block, counted from 0
+
+    dO is the gradient of the loss on this name and the point after it, averaged over its letters.
+    Raises ValueError, naming the argument, for a name, block or head that the GPT has not.
+    """
+    import numpy as np
+
+    from npattn import gpt
+
+    read = "." + name
+    n = len(read)
+    if not name or set(name) - set(gpt.LETTERS[1:]) or n > gpt.T:
+        raise ValueError(f"gpt must be 1 to {gpt.T - 1} letters a to z, got {name!r}")
+    for argument, value, count in (("block", block, gpt.L), ("head", head, gpt.H)):
+        if not 0 <= value < count:
+            raise ValueError(f"{argument} must be 0 to {count - 1}, got {value}")
+    if theta is None:
+        return None
+    W, G = gpt.unpack(theta), gpt.unpack(np.zeros(theta.size))
+    text = np.array([[gpt.LETTERS.index(c) for c in read.ljust(gpt.T + 1, ".")]])
+    Z, (*_, caches, norm, _, _) = gpt.gpt(W, text[:, :-1])
+    dZ = (gpt.softmax(Z) - gpt.one_hot(text[:, 1:])) / n
+    dZ[n:] = 0.0  # what comes after the name is not asked for
+    dX = gpt.layer_norm_backward(dZ @ W.E, norm)[0]
+    for later in reversed(range(block + 1, gpt.L)):
+        dX = gpt.block_backward(dX, caches[later], G, later)
+    _, (_, *QKV, _, _, _, _, _, Wo), norm2, feed = caches[block]
+    dM = dX + gpt.layer_norm_backward(gpt.feed_forward_backward(dX, feed)[0], norm2)[0]
+    Q, K, V, dO = (X[0, head, :n] for X in (*QKV, gpt.heads(dM @ Wo.T)))
+    labels = list(read)
+    return {"Q": Q, "K": K, "V": V, "mask": np.tri(n, dtype=bool), "dO": dO, "scale": gpt.scale,
+            "queries": labels, "keys": labels}
+
+
+def _trained(steps, rate=0.01):
+    """The parameters after the training of gpt.py, with its seed."""
+    import numpy as np
+
+    from npattn import gpt
+
+    rng = np.random.default_rng(0)
+    theta, m, v = gpt.start(rng), 0, 0
+    for step in range(1, steps + 1):
+        _, grad = gpt.gradient(theta, gpt.draw(rng, gpt.B))
+        theta, m, v = gpt.adam(theta, grad, m, v, step, rate * (1 - step / (steps + 1)))
+    return theta
 
 
 WORDS = "the cat sat down".split()

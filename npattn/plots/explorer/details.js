@@ -1,5 +1,6 @@
 // What is said of the cell that is pointed at, and the cells that light up with it.
 
+const factor = (x) => x < 0 ? `(${short(x)})` : short(x); // after a sign
 const pointed = () => state.hovered ?? state.fixed;
 const lineOf = (name) => call.lines.find((line) => line.name === name);
 
@@ -63,8 +64,7 @@ function nodesOf(tree, symbols) {
       return [spelled(piece.name), element("sub", { text: letters.join("") })];
     }
     const value = valueOf(piece, reader(values));
-    const bracket = value < 0 && n > 0 && !/\($/.test(String(all[n - 1]));
-    return [bracket ? `(${short(value)})` : short(value)];
+    return [n > 0 && !/\($/.test(String(all[n - 1])) ? factor(value) : short(value)];
   });
 }
 
@@ -140,7 +140,7 @@ function tellTerms(story, { terms }) {
 function tellProof(story, name, i, j) {
   const right = expected[name][i][j], wrong = isWrong(name, i, j);
   story.append(element("p", { className: wrong ? "proof bad" : "proof quiet" },
-    `${word("step value")}: ${long(right)}, `, element("strong", { text: wrong
+    `${word("step value", long(right))} `, element("strong", { text: wrong
       ? word("differs", long(values[name][i][j] - right)) : word("agrees") })));
 }
 
@@ -158,7 +158,7 @@ function tellPath(story, name, i, j) {
   if (stations.length < 2 || !entries.length) return;
   story.append(element("p", { className: "quiet", text: word("path text", name, call.seed) }),
     element("ul", {}, ...entries.map(({ r, c, share, weight }) => rowOf(
-      [`${call.seed}[${r}, ${c}]  ${short(weight)} × ${short(values[call.seed][r][c])}`], share,
+      [`${call.seed}[${r}, ${c}]: ${short(weight)} × ${factor(values[call.seed][r][c])}`], share,
       whole ? share / whole : 0))));
 }
 
@@ -176,6 +176,9 @@ function spoken([name, i, j]) {
     said.push(word("comes from", [...from].map(([other, list]) =>
       word("cells", list.length, spelled(other))).join(", ")));
   }
-  if (isWrong(name, i, j)) said.push(`${word("step value")}: ${long(expected[name][i][j])}.`);
+  if (isWrong(name, i, j)) {
+    said.push(word("step value", long(expected[name][i][j])));
+    said.push(word("differs", long(values[name][i][j] - expected[name][i][j])));
+  }
   return said.join(" ");
 }

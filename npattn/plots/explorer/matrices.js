@@ -192,7 +192,9 @@ function drawMask(cell, i, j) {
 function drawCell(cell, name, i, j, greatest) {
   const value = values[name][i][j], masked = (name === "S" || name === "P" || name === "dS")
     && state.mask && !state.mask[i][j];
-  if (cell.firstChild.tagName === "SPAN") cell.firstChild.textContent = short(value);
+  const text = short(value);
+  if (cell.firstChild.tagName === "SPAN") cell.firstChild.textContent = text;
+  cell.classList.toggle("tight", text.length > 5);
   cell.style.setProperty("--t", greatest ? Math.abs(value) / greatest : 0);
   const wrong = isWrong(name, i, j);
   cell.classList.toggle("minus", value < 0);

@@ -7,35 +7,43 @@ import npattn.kernels
 
 KERNELS = Path(npattn.kernels.__file__).parent
 
-# matrix of the page: (page, function, what it assigns there); the first place that has it counts
+
+def _places(page, *names):
+    """Places "function name" or "function name: part of the line" on one page."""
+    return [(page, *name.partition(": ")[::2]) for name in names]
+
+
+# matrix of the explorer: where it is given its value; the first place that is there counts
 PLACES = {
     "attention": {
-        "S": [("attention", "attention", "S")],
-        "P": [("attention", "attention", "P"), ("attend", "attend", "P")],
-        "O": [("attention", "attention", "O")],
-        "dV": [("attention", "attention_backward", "dV")],
-        "dP": [("attention", "attention_backward", "dP"), ("attend", "attend_backward", "dP")],
-        "δ": [("softmax", "softmax_backward", "dS")],
-        "dS": [("attention", "attention_backward", "dS")],
-        "dQ": [("attention", "attention_backward", "dQ")],
-        "dK": [("attention", "attention_backward", "dK")],
+        "S": _places("attention", "attention S"),
+        "P": _places("attention", "attend P") + _places("attend", "attend P"),
+        "O": _places("attention", "attend O") + _places("attend", "attend return"),
+        "dV": _places("attention", "attend_backward dV") + _places("attend", "attend_backward dV"),
+        "dP": _places("attention", "attend_backward dA") + _places("attend", "attend_backward dA"),
+        "δ": _places("softmax", "softmax_backward dS: row_sums"),
+        "dS": _places("softmax", "softmax_backward dS"),
+        "dQ": _places("attention", "attention_backward dQ"),
+        "dK": _places("attention", "attention_backward dK"),
     },
     "softmax": {
-        "P": [("softmax", "masked_softmax", "P"), ("softmax", "masked_softmax", "E")],
-        "δ": [("softmax", "softmax_backward", "dS")],
-        "dS": [("softmax", "softmax_backward", "dS")],
+        "P": _places("softmax", "masked_softmax P", "masked_softmax E"),
+        "δ": _places("softmax", "softmax_backward dS: row_sums"),
+        "dS": _places("softmax", "softmax_backward dS"),
     },
     "layer_norm": {
-        "μ": [("layer_norm", "layer_norm", "Xhat")],
-        "r": [("layer_norm", "layer_norm", "rstd")],
-        "X̂": [("layer_norm", "layer_norm", "Xhat")],
-        "Y": [("layer_norm", "layer_norm", "Y"), ("layer_norm", "layer_norm", "return")],
-        "dgain": [("layer_norm", "layer_norm_backward", "dgain")],
-        "dbias": [("layer_norm", "layer_norm_backward", "dbias")],
-        "dX̂": [("layer_norm", "layer_norm_backward", "dX")],
-        "a": [("layer_norm", "layer_norm_backward", "dX")],
-        "b": [("layer_norm", "layer_norm_backward", "dX")],
-        "dX": [("layer_norm", "layer_norm_backward", "dX")],
+        "μ": _places("layer_norm", "layer_norm mean"),
+        "r": _places("layer_norm", "layer_norm rstd"),
+        "X̂": _places("layer_norm", "layer_norm Xhat"),
+        "Y": _places("layer_norm", "layer_norm Y", "layer_norm return"),
+        "dgain": _places("layer_norm", "layer_norm_backward dgain"),
+        "dbias": _places("layer_norm", "layer_norm_backward dbias"),
+        "dX̂": _places("layer_norm", "layer_norm_backward dXhat", "layer_norm_backward dX: dY * g"),
+        "a": _places("layer_norm", "layer_norm_backward mean_dXhat",
+                     "layer_norm_backward dX: dY @ gain"),
+        "b": _places("layer_norm", "layer_norm_backward mean_pull",
+                     "layer_norm_backward dX: pull @ gain"),
+        "dX": _places("layer_norm", "layer_norm_backward dX"),
     },
 }
 
@@ -49,31 +57,28 @@ def source_lines(call):
 
 
 def _find(name, places):
-    for page, function, target in places:
+    for page, target, part in places:
         path = KERNELS / f"{page}.py"
         if not path.is_file():
             continue
         text = path.read_text(encoding="utf-8")
         lines = text.splitlines()
-        numbers = _assigned(ast.parse(text), function, target)
-        if numbers:
-            return {
-                "file": f"kernels/{page}.py",
-                "lines": [[n, lines[n - 1]] for n in numbers],
-            }
+        found = [[n, lines[n - 1]] for n in _assigned(ast.parse(text), *target.split())
+                 if part in lines[n - 1]]
+        if found:
+            return {"file": f"kernels/{page}.py", "lines": found}
     raise LookupError(f"no line computes {name}: looked for {places}")
 
 
 def _assigned(tree, function, target):
-    """Numbers of the lines of a function that assign to a name, whole statements."""
-    numbers = set()
-    for body in ast.walk(tree):
-        if not isinstance(body, ast.FunctionDef) or body.name != function:
-            continue
-        for statement in ast.walk(body):
-            if target in _targets(statement):
-                numbers.update(range(statement.lineno, statement.end_lineno + 1))
-    return sorted(numbers)
+    """Numbers of the lines that first give a name its value in a function, and that update it."""
+    body = next((node for node in ast.walk(tree)
+                 if isinstance(node, ast.FunctionDef) and node.name == function), None)
+    statements = [] if body is None else sorted(
+        (node for node in ast.walk(body) if target in _targets(node)), key=lambda it: it.lineno)
+    chosen = [it for it in statements if not isinstance(it, (ast.Assign, ast.Return))]
+    chosen += [it for it in statements if isinstance(it, (ast.Assign, ast.Return))][:1]
+    return sorted({n for it in chosen for n in range(it.lineno, it.end_lineno + 1)})
 
 
 def _targets(statement):
