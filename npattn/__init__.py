@@ -37,7 +37,20 @@ from npattn.kernels.biases import (
     biased_attention,
     biased_attention_backward,
 )
+from npattn.kernels.channel_attention import (
+    ChannelParams,
+    channel_attention,
+    channel_attention_backward,
+    init_channel_attention,
+)
 from npattn.kernels.co_attention import co_attention, co_attention_backward
+from npattn.kernels.differential import (
+    LambdaParams,
+    differential_attention,
+    differential_attention_backward,
+    differential_lambda,
+    differential_lambda_backward,
+)
 from npattn.kernels.distances import (
     distance_scores,
     distance_scores_backward,
@@ -68,6 +81,13 @@ from npattn.kernels.key_value_cache import (
     append_keys_values,
     append_keys_values_backward,
 )
+from npattn.kernels.latent_attention import (
+    LatentParams,
+    latent_attention,
+    latent_attention_absorbed,
+    latent_attention_absorbed_backward,
+    latent_attention_backward,
+)
 from npattn.kernels.layer_norm import (
     LayerNormParams,
     init_layer_norm,
@@ -79,6 +99,12 @@ from npattn.kernels.learned_positions import (
     learned_positions_backward,
 )
 from npattn.kernels.linear import LinearParams, init_linear, linear, linear_backward
+from npattn.kernels.linear_attention import linear_attention, linear_attention_backward
+from npattn.kernels.linear_chunks import (
+    linear_attention_in_chunks,
+    linear_attention_in_chunks_backward,
+)
+from npattn.kernels.linear_state import Gates, empty_state
 from npattn.kernels.losses import cross_entropy, cross_entropy_backward
 from npattn.kernels.masks import (
     causal_mask,
@@ -87,6 +113,12 @@ from npattn.kernels.masks import (
     mask_from_drop,
     pad_sequences,
     valid_lens_mask,
+)
+from npattn.kernels.mixture_of_experts import (
+    ExpertsParams,
+    init_experts,
+    mixture_of_experts,
+    mixture_of_experts_backward,
 )
 from npattn.kernels.online_softmax import (
     Partial,
@@ -139,6 +171,12 @@ from npattn.kernels.tiled import (
     TiledCache,
     tiled_attention,
     tiled_attention_backward,
+)
+from npattn.kernels.spatial_attention import (
+    SpatialParams,
+    init_spatial_attention,
+    spatial_attention,
+    spatial_attention_backward,
 )
 from npattn.kernels.token_losses import token_losses, token_losses_backward
 from npattn.memory import keep_freed_memory

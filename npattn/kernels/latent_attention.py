@@ -1,0 +1,119 @@
+"""Latent attention (MLA): keys and values of all heads are read out of one narrow vector per token.
+
+    K_h = [C U_h, Kr]                    (..., H, Tk, Dc + Dr)    V_h = C W_h    (..., H, Tk, Dv)
+    O_h = attention([Qc_h, Qr_h], K_h, V_h),  scale 1/√(Dc + Dr)
+
+C (..., Tk, R) is the latent, a projection of X, and all that a cache has to keep, with Kr. A part
+Kr (..., Tk, Dr) that `rotary` has turned is the same for all heads: positions cannot go through C,
+since a rotation between Q and U would stand in the way of the absorbed form:
+
+    S_h = Qc_h (C U_h)ᵀ = (Qc_h U_hᵀ) Cᵀ,   P_h V_h = (P_h C) W_h
+
+With U absorbed into the query and W into the output, all heads share keys [C, Kr] and values C: for
+decoding, where Tq is small, nothing of size Tk is expanded. Gradients, of either form:
+
+    dC = Σ_h dK_h U_hᵀ + dV_h W_hᵀ       dU_h = Cᵀ dK_h       dW_h = Cᵀ dV_h       dKr = Σ_h dKr_h
+
+Source: DeepSeek-AI 2024, "DeepSeek-V2", section 2.1.2 and 2.1.3, eq. 9 to 19.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from npattn.kernels.attention import AttentionCache, attention, attention_backward
+from npattn.kernels.broadcasting import sum_to_shape
+from npattn.kernels.shapes import require_shapes
+
+
+class LatentParams(NamedTuple):
+    """What latent_attention learns. The gradient has the same type."""
+
+    U: np.ndarray  # (H, R, Dc) from the latent to each head's keys
+    W: np.ndarray  # (H, R, Dv) and to its values
+
+
+class LatentCache(NamedTuple):
+    """What the backwards read. attended.P is also what a heatmap draws."""
+
+    args: tuple               # Qc, Qr, C, Kr, params as given
+    mixed: np.ndarray | None  # (..., H, Tq, R) P C, of the absorbed form
+    attended: AttentionCache
+
+
+def latent_attention(Qc, Qr, C, Kr, params, mask=None, *, scale=None):
+    """Attention of H heads whose keys and values are expanded from the latent.
+
+    Qc      (..., H, Tq, Dc)  the part of the queries that asks for content
+    Qr      (..., H, Tq, Dr)  the part that asks for positions, turned by `rotary`
+    C       (..., Tk, R)      the latent
+    Kr      (..., Tk, Dr)     the keys' positions, turned by `rotary`
+    params  LatentParams
+    mask    bool, broadcastable to (..., H, Tq, Tk)
+    scale   None means 1/√(Dc + Dr)
+
+    Returns O (..., H, Tq, Dv) and the cache. Raises ValueError if shapes disagree.
+
+    >>> Q, C, I = np.zeros((1, 1, 2)), np.array([[1.0, 2.0], [3.0, 6.0]]), np.eye(2)[None]
+    >>> latent_attention(Q, Q, C, C, LatentParams(I, I))[0].tolist()
+    [[[2.0, 4.0]]]
+    """
+    scale = _require(Qc, Qr, C, Kr, params, scale)
+    latent = C[..., None, :, :]
+    K = latent @ params.U
+    K = np.concatenate([K, _shared(Kr, K)], axis=-1)
+    Q = np.concatenate([Qc, Qr], axis=-1)
+    O, attended = attention(Q, K, latent @ params.W, mask, scale=scale)
+    return O, LatentCache((Qc, Qr, C, Kr, params), None, attended)
+
+
+def latent_attention_backward(dO, cache):
+    """dQc, dQr, dC, dKr and dparams from dO (..., H, Tq, Dv)."""
+    Qc, Qr, C, Kr, (U, W) = cache.args
+    # O = attention(Q, K, V)
+    dQ, dK, dV = attention_backward(dO, cache.attended)
+    dQc, dQr = np.split(dQ, [Qc.shape[-1]], axis=-1)
+    dK, dKr = np.split(dK, [Qc.shape[-1]], axis=-1)
+    # K = C U, V = C W
+    latent = C[..., None, :, :]
+    dC = (dK @ _turn(U) + dV @ _turn(W)).sum(axis=-3)
+    dU, dW = (sum_to_shape(_turn(latent) @ dX, X.shape) for dX, X in ((dK, U), (dV, W)))
+    return dQc, dQr, dC, dKr.sum(axis=-3), LatentParams(dU, dW)
+
+
+def latent_attention_absorbed(Qc, Qr, C, Kr, params, mask=None, *, scale=None):
+    """The same as `latent_attention` but for rounding, with nothing expanded: for few queries."""
+    scale = _require(Qc, Qr, C, Kr, params, scale)
+    Q = np.concatenate([Qc @ _turn(params.U), Qr], axis=-1)
+    K = np.concatenate([C, Kr], axis=-1)
+    mixed, attended = attention(Q, _shared(K, Q), _shared(C, Q), mask, scale=scale)
+    return mixed @ params.W, LatentCache((Qc, Qr, C, Kr, params), mixed, attended)
+
+
+def latent_attention_absorbed_backward(dO, cache):
+    """dQc, dQr, dC, dKr and dparams from dO (..., H, Tq, Dv)."""
+    (Qc, Qr, C, Kr, (U, W)), mixed, attended = cache
+    # O = (P C) W
+    dW = sum_to_shape(_turn(mixed) @ dO, W.shape)
+    dQ, dK, dV = attention_backward(dO @ _turn(W), attended)
+    # Q = [Qc Uᵀ, Qr], K = [C, Kr], V = C
+    dQu, dQr = np.split(dQ, [C.shape[-1]], axis=-1)
+    dC, dKr = np.split(dK.sum(axis=-3), [C.shape[-1]], axis=-1)
+    dU = sum_to_shape(_turn(dQu) @ Qc, U.shape)
+    return dQu @ U, dQr, dC + dV.sum(axis=-3), dKr, LatentParams(dU, dW)
+
+
+def _require(Qc, Qr, C, Kr, params, scale):
+    require_shapes("Qc ... H Tq Dc, Qr ... H Tq Dr, C ... Tk R, Kr ... Tk Dr, U H R Dc, W H R Dv",
+                   Qc, Qr, C, Kr, *params)
+    return 1.0 / math.sqrt(Qc.shape[-1] + Qr.shape[-1]) if scale is None else float(scale)
+
+
+def _shared(X, heads):
+    """X (..., Tk, n) for all of the heads (..., H, T, m), as a view."""
+    return np.broadcast_to(X[..., None, :, :], (*heads.shape[:-2], *X.shape[-2:]))
+
+
+def _turn(X):
+    return X.swapaxes(-1, -2)
