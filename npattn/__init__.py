@@ -105,7 +105,6 @@ from npattn.kernels.linear_chunks import (
     linear_attention_in_chunks_backward,
 )
 from npattn.kernels.linear_state import Gates, empty_state
-from npattn.kernels.lora import LoRAParams, init_lora, lora, lora_backward, merge_lora
 from npattn.kernels.losses import cross_entropy, cross_entropy_backward
 from npattn.kernels.masks import (
     causal_mask,
@@ -181,46 +180,31 @@ from npattn.kernels.spatial_attention import (
 )
 from npattn.kernels.token_losses import token_losses, token_losses_backward
 from npattn.memory import keep_freed_memory
-from npattn.models.decoder import (
-    DecoderBlockParams,
-    DecoderParams,
-    decoder,
-    decoder_backward,
-    decoder_block,
-    decoder_block_backward,
-    init_decoder,
-    init_decoder_block,
-)
-from npattn.models.decoding import DecodeState, decode_step, start_decoding
-from npattn.models.encoder import (
-    EncoderBlockParams,
-    EncoderParams,
-    encoder,
-    encoder_backward,
-    encoder_block,
-    encoder_block_backward,
-    init_encoder,
+from npattn.models.block import (
+    DecoderBlockParams, EncoderBlockParams, attention_weights, decoder_block,
+    decoder_block_backward, encoder_block, encoder_block_backward, init_decoder_block,
     init_encoder_block,
 )
+from npattn.models.co_attention import (
+    BidirectionalParams, bidirectional_attention, bidirectional_attention_backward,
+    init_bidirectional,
+)
+from npattn.models.config import BlockOptions
+from npattn.models.decoder import DecoderParams, decoder, decoder_backward, init_decoder
+from npattn.models.decoding import DecodeState, decode_step, start_decoding
+from npattn.models.encoder import EncoderParams, encoder, encoder_backward, init_encoder
 from npattn.models.feed_forward import (
-    FeedForwardParams,
-    feed_forward,
-    feed_forward_backward,
-    init_feed_forward,
+    FeedForwardParams, feed_forward, feed_forward_backward, init_feed_forward,
 )
 from npattn.models.multihead import (
-    MultiHeadParams,
-    init_multihead,
-    multihead_attention,
-    multihead_attention_backward,
+    MultiHeadParams, cross_attention, cross_attention_backward, init_multihead,
+    multihead_attention, multihead_attention_backward, self_attention, self_attention_backward,
 )
+from npattn.models.residual import add_norm, add_norm_backward, residual, residual_backward
 from npattn.models.search import Answer, beam_search, greedy_decode
+from npattn.models.stack import StackParams, init_stack, stack, stack_backward
 from npattn.models.transformer import (
-    TransformerConfig,
-    TransformerParams,
-    init_transformer,
-    transformer,
-    transformer_backward,
+    TransformerConfig, TransformerParams, init_transformer, transformer, transformer_backward,
 )
 from npattn.trees import tree_items, tree_leaves, tree_map
 

@@ -28,8 +28,9 @@ from npattn.kernels.arrays import require_mask
 from npattn.kernels.layer_norm import LayerNormParams
 from npattn.kernels.linear import LinearParams
 from npattn.kernels.masks import mask_from_additive, mask_from_drop
-from npattn.models.decoder import DecoderBlockParams, DecoderParams
-from npattn.models.encoder import EncoderBlockParams, EncoderParams
+from npattn.models.block import DecoderBlockParams, EncoderBlockParams
+from npattn.models.decoder import DecoderParams
+from npattn.models.encoder import EncoderParams
 from npattn.models.feed_forward import FeedForwardParams
 from npattn.models.multihead import MultiHeadParams
 from npattn.trees import tree_items, tree_leaves, tree_map

@@ -57,7 +57,7 @@ def test_rates(name, rate):
 
 
 @pytest.mark.parametrize("name, field, words", [
-    *((name, "activation", '"relu", "gelu" or "gelu_tanh"') for name in BLOCKS),
+    *((name, "activation", '"relu", "gelu", "gelu_tanh" or "silu"') for name in BLOCKS),
     *((name, "kernel", '"attention", "tiled" or "auto"') for name in BLOCKS),
     ("Transformer", "norm", '"post" or "pre"'),
     ("TimeSeries", "norm", '"post" or "pre"'),

@@ -198,8 +198,10 @@ def test_arrays_that_do_not_fit(XM, block):
         decoder_block(X, M, block, HEARS, valid_lens_mask([3, 4], 4), num_heads=2)
 
 
-def test_a_pre_norm_stack_needs_its_last_norm(XM, make_stack, rng):
-    with pytest.raises(ValueError, match='norm="pre" needs a last norm, but params.norm is None'):
-        decoder(*XM, make_stack("post"), num_heads=2, norm="pre")
+def test_a_pre_norm_stack_may_do_without_its_last_norm(XM, make_stack, rng):
+    params = make_stack("pre")
+    Y, _ = decoder(*XM, params._replace(norm=None), num_heads=2, norm="pre")
+    whole, _ = decoder(*XM, params, num_heads=2, norm="pre")
+    assert_array_equal(layer_norm(Y, params.norm)[0], whole)
     with pytest.raises(ValueError, match='norm must be "post" or "pre", got .Pre'):
         init_decoder(4, 6, 1, rng, norm="Pre")

@@ -6,6 +6,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from npattn.kernels.layer_norm import layer_norm
 from npattn.kernels.masks import valid_lens_mask
+from npattn.models.block import attention_weights
+from npattn.models.config import BlockOptions
 from npattn.models.encoder import (
     encoder,
     encoder_backward,
@@ -16,7 +18,7 @@ from npattn.models.encoder import (
 )
 from npattn.models.feed_forward import feed_forward
 from npattn.models.multihead import multihead_attention
-from npattn.trees import tree_leaves, tree_map
+from npattn.trees import tree_items, tree_leaves, tree_map
 
 both_norms = pytest.mark.parametrize("norm", ["post", "pre"])
 
@@ -61,7 +63,7 @@ def test_a_stack_is_its_blocks_one_after_the_other(draw, make_stack, norm):
     for block in params.blocks:
         X, _ = encoder_block(X, block, num_heads=2, norm=norm)
     assert_array_equal(Y, X if norm == "post" else layer_norm(X, params.norm)[0])
-    assert cache.blocks[1].attention.attention.P.shape == (2, 2, 5, 5)
+    assert attention_weights(cache)[1]["self"].shape == (2, 2, 5, 5)
 
 
 def test_sizes_of_the_text(rng, draw):
@@ -216,9 +218,50 @@ def test_a_norm_that_init_does_not_know(rng):
         init_encoder(4, 6, 1, rng, norm="Pre")
 
 
-def test_a_pre_norm_stack_needs_its_last_norm(draw, make_stack):
-    with pytest.raises(ValueError, match='norm="pre" needs a last norm, but params.norm is None'):
-        encoder(draw(2, 5, 4), make_stack("post"), num_heads=2, norm="pre")
+def test_a_pre_norm_stack_may_do_without_its_last_norm(draw, make_stack, rng):
+    X, params = draw(2, 5, 4), make_stack("pre")
+    Y, cache = encoder(X, params._replace(norm=None), num_heads=2, norm="pre")
+    whole, _ = encoder(X, params, num_heads=2, norm="pre")
+    assert_array_equal(layer_norm(Y, params.norm)[0], whole)
+    assert encoder_backward(Y, cache)[1].norm is None
+    assert init_encoder(4, 6, 2, rng, norm="pre", last_norm=False).norm is None
+    assert init_encoder(4, 6, 2, rng, norm="post", last_norm=True).norm is not None
+
+
+def test_no_bias_means_no_bias_anywhere(rng, draw):
+    for norm in ("post", "pre"):
+        params = init_encoder(4, 6, 2, rng, norm=norm, bias=False)
+        paths = [path for path, _ in tree_items(params)]
+        assert len(paths) == 2 * 8 + (norm == "pre")
+        assert not [path for path in paths if path.endswith((".b", ".bias"))]
+
+
+def test_options_come_as_keywords_or_as_one_object(draw, make_stack):
+    X, params = draw(2, 5, 4), make_stack("post")
+    options = BlockOptions(num_heads=2, eps=0.1, activation="silu")
+    Y, _ = encoder(X, params, options=options)
+    assert_array_equal(encoder(X, params, num_heads=2, eps=0.1, activation="silu")[0], Y)
+    assert_array_equal(encoder(X, params, options=options, eps=1e-5)[0],
+                       encoder(X, params, num_heads=2, activation="silu")[0])
+    with pytest.raises(TypeError, match="num_heads is missing"):
+        encoder(X, params)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'nrom'"):
+        encoder(X, params, num_heads=2, nrom="pre")
+    with pytest.raises(ValueError, match="eps must be 0 or more, such as 1e-5, got -1"):
+        encoder(X, params, num_heads=2, eps=-1)
+
+
+MODERN = dict(norm="pre", normalization="rms_norm", bias=False, activation="silu", gated=True)
+
+
+@pytest.mark.parametrize("options", [
+    dict(eps=0.1, bias=False, activation="silu"), MODERN, dict(MODERN, activation="gelu_tanh"),
+], ids=["torch", "Llama", "Gemma"])
+def test_gradients_with_other_options(assert_gradients, convention, draw, rng, shake, options):
+    params = shake(init_encoder(4, 6, 2, rng, **options))
+    args = draw(2, 3, 4), params
+    assert_gradients(encoder, encoder_backward, *args, num_heads=2, max_entries=6, **options)
+    convention(encoder, encoder_backward, *args, num_heads=2, **options)
 
 
 def test_a_post_norm_stack_may_have_one_more(draw, make_stack):

@@ -6,6 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from npattn.kernels.activations import gelu, gelu_tanh, relu
 from npattn.kernels.linear import LinearParams, init_linear
+from npattn.kernels.gated import geglu, swiglu
 from npattn.models.feed_forward import (
     ACTIVATIONS,
     FeedForwardParams,
@@ -62,7 +63,7 @@ def test_the_activation_stands_between_the_layers(draw, params, activation, f):
 def test_relu_is_the_default(draw, params):
     X = draw(2, 3, 5)
     assert_array_equal(feed_forward(X, params)[0], feed_forward(X, params, activation="relu")[0])
-    assert set(ACTIVATIONS) == {"relu", "gelu", "gelu_tanh"}
+    assert set(ACTIVATIONS) == {"relu", "gelu", "gelu_tanh", "silu"}
 
 
 def test_initial_parameters(rng):
@@ -115,7 +116,8 @@ def test_gradients(assert_gradients, rng, shake, draw, activation, bias):
 
 @pytest.mark.parametrize("activation", ["swish", None, relu])
 def test_unknown_activations(params, activation):
-    with pytest.raises(ValueError, match='activation must be "relu", "gelu" or "gelu_tanh", got'):
+    message = 'activation must be "relu", "gelu", "gelu_tanh" or "silu", got'
+    with pytest.raises(ValueError, match=message):
         feed_forward(np.zeros((3, 5)), params, activation=activation)
 
 
@@ -124,3 +126,19 @@ def test_widths_that_disagree(rng, params):
         feed_forward(np.zeros((3, 4)), params)
     with pytest.raises(ValueError, match=r"X \(3, 7\) does not fit W \(6, 5\)"):
         feed_forward(np.zeros((3, 5)), params._replace(output=init_linear(6, 5, rng)))
+
+
+@pytest.mark.parametrize("activation, kernel", [("silu", swiglu), ("gelu", geglu)])
+def test_a_gate_is_the_gated_kernel_between_the_layers(draw, rng, shake, activation, kernel):
+    X, params = draw(2, 3, 5), shake(init_feed_forward(5, 7, rng, gated=True))
+    Y, _ = feed_forward(X, params, activation=activation)
+    A, U = X @ params.gate.W + params.gate.b, X @ params.hidden.W + params.hidden.b
+    expected = kernel(A, U)[0] @ params.output.W + params.output.b
+    assert_allclose(Y, expected, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_gradients_with_a_gate(assert_gradients, convention, draw, rng, shake, activation):
+    args = draw(2, 3, 5), shake(init_feed_forward(5, 7, rng, gated=True))
+    assert_gradients(feed_forward, feed_forward_backward, *args, activation=activation)
+    convention(feed_forward, feed_forward_backward, *args, activation=activation)

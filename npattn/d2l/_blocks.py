@@ -11,14 +11,13 @@ import numpy as np
 
 from npattn.kernels.layer_norm import init_layer_norm
 from npattn.kernels.linear import init_linear
-from npattn.models.decoder import DecoderBlockParams
-from npattn.models.encoder import EncoderBlockParams
+from npattn.models.block import DecoderBlockParams, EncoderBlockParams
 from npattn.models.feed_forward import (
     FeedForwardParams,
     feed_forward,
     feed_forward_backward,
 )
-from npattn.models.residual import leave_residual, leave_residual_backward
+from npattn.models.residual import add_norm, add_norm_backward
 from npattn.nn import Composite, Layer
 
 
@@ -50,9 +49,9 @@ class AddNorm(Layer):
     def __init__(self, shape, dropout, *, rng=None, dtype=np.float64):
         self._shape = (shape,) if isinstance(shape, int) else tuple(shape)
         super().__init__(
-            leave_residual, leave_residual_backward,
+            add_norm, add_norm_backward,
             init_layer_norm(math.prod(self._shape), dtype=dtype),
-            rng=rng, norm="post", dropout_rate=dropout,
+            rng=rng, dropout=dropout,
         )
 
     def _forward(self, X, Y):
@@ -66,7 +65,7 @@ class AddNorm(Layer):
         return dX.reshape(dZ.shape), dY.reshape(dZ.shape)
 
     def _flat(self, X):
-        """The last axes in one, as `leave_residual` normalizes them."""
+        """The last axes in one, as `add_norm` normalizes them."""
         return X.reshape(*X.shape[: -len(self._shape)], -1)
 
 

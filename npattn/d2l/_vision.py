@@ -13,7 +13,8 @@ from npattn.kernels.learned_positions import (
     learned_positions_backward,
 )
 from npattn.kernels.linear import init_linear, linear, linear_backward
-from npattn.models.encoder import EncoderBlockParams, EncoderParams
+from npattn.models.block import EncoderBlockParams
+from npattn.models.encoder import EncoderParams
 from npattn.models.feed_forward import FeedForwardParams
 from npattn.models.patches import (
     init_patch_embedding,

@@ -31,6 +31,7 @@ from npattn.datasets.dates import (
 )
 from npattn.kernels.losses import cross_entropy, cross_entropy_backward
 from npattn.kernels.masks import pad_sequences
+from npattn.models.block import attention_weights
 from npattn.models.search import greedy_decode
 from npattn.models.transformer import (
     TransformerConfig,
@@ -163,7 +164,7 @@ def cross_attention(params, reading):
         source[None], np.insert(target, 0, BOS)[None], params, config=CONFIG
     )
     weights = np.concatenate(
-        [block.cross_attention.attention.P for block in cache.decode.stack.blocks]
+        [weights["cross"] for weights in attention_weights(cache.decode)]
     )
     symbols = source_vocabulary().symbols
     return weights[..., : len(target), :], [symbols[i] for i in source], list(reading.answer)

@@ -24,6 +24,7 @@ import numpy as np
 
 from npattn.kernels.losses import cross_entropy, cross_entropy_backward
 from npattn.kernels.softmax import softmax
+from npattn.models.block import attention_weights
 from npattn.models.vision import (
     VisionConfig,
     init_vision,
@@ -146,7 +147,7 @@ def attention_maps(params, X):
     patches follow row by row.
     """
     _, forward = vision_transformer(X, params, config=config_of(params))
-    return np.stack([block.attention.attention.P for block in forward.encoder.blocks])
+    return np.stack([weights["self"] for weights in attention_weights(forward)])
 
 
 # ---- figures ----

@@ -43,6 +43,7 @@ from npattn.datasets.phrases import (
 from npattn.experiments.bleu import bleu
 from npattn.kernels.losses import cross_entropy, cross_entropy_backward
 from npattn.models import seq2seq as recurrent
+from npattn.models.block import attention_weights
 from npattn.models.search import greedy_decode
 from npattn.models.transformer import (
     TransformerConfig,
@@ -79,8 +80,7 @@ class Recipe:
 
 
 def _transformer_weights(cache):
-    blocks = cache.decode.stack.blocks
-    return np.concatenate([block.cross_attention.attention.P for block in blocks])
+    return np.concatenate([weights["cross"] for weights in attention_weights(cache.decode)])
 
 
 def _decode_recurrent(*args, **options):

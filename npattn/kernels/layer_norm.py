@@ -19,8 +19,8 @@ from npattn.kernels.sums import column_sums, row_sums
 class LayerNormParams(NamedTuple):
     """What layer_norm learns. The gradient has the same type."""
 
-    gain: np.ndarray  # (D,)
-    bias: np.ndarray  # (D,)
+    gain: np.ndarray         # (D,)
+    bias: np.ndarray | None  # (D,), or None for no bias
 
 
 class LayerNormCache(NamedTuple):
@@ -32,32 +32,34 @@ class LayerNormCache(NamedTuple):
     params: LayerNormParams
 
 
-def init_layer_norm(D, *, dtype=np.float64):
+def init_layer_norm(D, *, bias=True, dtype=np.float64):
     """Gain 1 and bias 0: at the start the layer only normalizes."""
     require_float_dtype(dtype)
-    return LayerNormParams(np.ones(D, dtype), np.zeros(D, dtype))
+    return LayerNormParams(np.ones(D, dtype), np.zeros(D, dtype) if bias else None)
 
 
 def layer_norm(X, params, *, eps=1e-5):
     """Every row shifted to mean 0 and scaled to variance 1, then stretched by gain and bias.
 
     X       (..., D)
-    params  LayerNormParams: gain (D,), bias (D,)
+    params  LayerNormParams: gain (D,), bias (D,) or None
     eps     added to the variance, so that a constant row gives X̂ = 0
 
     Returns Y (..., D) and the cache.
     Raises ValueError if the widths disagree, TypeError for other than float arrays.
     """
     gain, bias = params
-    require_floats(X=X, gain=gain, bias=bias)
-    if X.ndim < 1 or not X.shape[-1:] == gain.shape == bias.shape:
-        raise ValueError(f"X {X.shape} does not fit gain {gain.shape} and bias {bias.shape}: "
+    b = gain if bias is None else bias
+    require_floats(X=X, gain=gain, bias=b)
+    if X.ndim < 1 or not X.shape[-1:] == gain.shape == b.shape:
+        raise ValueError(f"X {X.shape} does not fit gain {gain.shape} and bias {b.shape}: "
                          "X must be (..., D), gain and bias (D,)")
     mean = _row_mean(X)
     Xhat = X - mean
     rstd = 1.0 / np.sqrt(_row_mean(Xhat * Xhat) + float(eps))
     Xhat *= rstd
-    return Xhat * gain + bias, LayerNormCache(Xhat, rstd, mean, params)
+    Y = Xhat * gain if bias is None else Xhat * gain + bias
+    return Y, LayerNormCache(Xhat, rstd, mean, params)
 
 
 def layer_norm_backward(dY, cache):
@@ -66,10 +68,10 @@ def layer_norm_backward(dY, cache):
     The mean and the variance depend on X too. Each takes one direction out of the gradient:
     dX = rstd ⊙ (dX̂ − mean(dX̂) − X̂ ⊙ mean(dX̂ ⊙ X̂)).
     """
-    Xhat, rstd, _, (gain, _) = cache
+    Xhat, rstd, _, (gain, bias) = cache
     # Y = X̂ ⊙ gain + bias
     pull = dY * Xhat
-    dgain, dbias = column_sums(pull), column_sums(dY)
+    dgain, dbias = column_sums(pull), None if bias is None else column_sums(dY)
     # X̂ = (X − mean) · rstd, and dX̂ = dY ⊙ gain, so that a row's mean is a product with gain
     D = len(gain)
     dX = dY * gain

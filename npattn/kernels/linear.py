@@ -14,7 +14,6 @@ import numpy as np
 
 from npattn.kernels.arrays import as_rows, require_floats
 from npattn.kernels.initial import glorot_uniform
-from npattn.kernels.products import product
 from npattn.kernels.sums import column_sums
 from npattn.kernels.weighted_sum import weighted_sum
 
@@ -55,7 +54,7 @@ def linear(X, params):
     if b is not None and b.shape != W.shape[1:]:
         raise ValueError(f"b {b.shape} does not fit W {W.shape}: b must be (Dout,)")
     rows = as_rows(X)
-    Y = product(rows, W) if b is None else product(rows, W) + b
+    Y = rows @ W if b is None else rows @ W + b
     return Y.reshape(*X.shape[:-1], W.shape[1]), LinearCache(X, params)
 
 
@@ -64,7 +63,7 @@ def linear_backward(dY, cache):
     X, (W, b) = cache
     dY2 = as_rows(dY)
     # Y = X W + b
-    dX = product(dY2, W.T).reshape(X.shape)
+    dX = (dY2 @ W.T).reshape(X.shape)
     dW = weighted_sum(dY2.T, as_rows(X)).T
     db = None if b is None else column_sums(dY2)
     return dX, LinearParams(dW, db)

@@ -12,35 +12,25 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.layer_norm import (
-    LayerNormCache,
-    LayerNormParams,
-    init_layer_norm,
-    layer_norm,
-    layer_norm_backward,
-)
+from npattn.kernels.layer_norm import LayerNormParams, init_layer_norm
 from npattn.kernels.options import require_choice
+from npattn.models.config import BlockOptions
 from npattn.models.feed_forward import (
-    FeedForwardCache,
-    FeedForwardParams,
-    feed_forward,
-    feed_forward_backward,
-    init_feed_forward,
+    FeedForwardParams, feed_forward, feed_forward_backward, init_feed_forward,
 )
 from npattn.models.multihead import MultiHeadParams, init_multihead
 from npattn.models.patch_attention import (
-    PatchAttentionCache,
-    cross_patch_attention,
-    cross_patch_attention_backward,
-    inner_patch_attention,
+    cross_patch_attention, cross_patch_attention_backward, inner_patch_attention,
     inner_patch_attention_backward,
 )
+from npattn.models.residual import ResidualCache, residual, residual_backward
 
 ATTENTIONS = {
     "inner": (inner_patch_attention, inner_patch_attention_backward),
     "cross": (cross_patch_attention, cross_patch_attention_backward),
 }
 CAT_KINDS = "inner", "cross", "inner"
+OPTIONS = BlockOptions(norm="pre", activation="gelu")
 
 
 class CatBlockParams(NamedTuple):
@@ -56,10 +46,8 @@ class CatBlockCache(NamedTuple):
     """What cat_block_backward reads, in the order of the forward."""
 
     kind: str
-    attention_norm: LayerNormCache
-    attention: PatchAttentionCache
-    feed_forward_norm: LayerNormCache
-    feed_forward: FeedForwardCache
+    attention: ResidualCache
+    feed_forward: ResidualCache
 
 
 def init_cat_block(C, F, rng, *, kind, patch, bias=True, dtype=np.float64):
@@ -85,25 +73,23 @@ def cat_block(X, params, *, kind, patch, num_heads=1, kernel="attention"):
     """
     require_choice("kind", kind, ATTENTIONS)
     attend, _ = ATTENTIONS[kind]
-    Z, attention_norm = layer_norm(X, params.attention_norm)
-    A, attention = attend(Z, params.attention, patch=patch, num_heads=num_heads, kernel=kernel)
-    G = X + A
-    N, feed_forward_norm = layer_norm(G, params.feed_forward_norm)
-    F, feed = feed_forward(N, params.feed_forward, activation="gelu")
-    return G + F, CatBlockCache(kind, attention_norm, attention, feed_forward_norm, feed)
+    heads = dict(patch=patch, num_heads=num_heads, kernel=kernel)
+    G, attended = residual(
+        X, params.attention_norm, lambda Z: attend(Z, params.attention, **heads), options=OPTIONS
+    )
+    Y, fed = residual(
+        G, params.feed_forward_norm,
+        lambda Z: feed_forward(Z, params.feed_forward, **OPTIONS.fed()), options=OPTIONS,
+    )
+    return Y, CatBlockCache(kind, attended, fed)
 
 
 def cat_block_backward(dY, cache):
-    """dX and dparams from dY: each residual hands its gradient to both of its terms."""
-    # Y = G + feed_forward(LN(G))
-    dN, dfeed = feed_forward_backward(dY, cache.feed_forward)
-    dG, dfeed_norm = layer_norm_backward(dN, cache.feed_forward_norm)
-    dG = dG + dY
-    # G = X + attention(LN(X))
+    """dX and dparams from dY: the forward's calls, undone in reverse."""
     _, attend_backward = ATTENTIONS[cache.kind]
-    dZ, dattention = attend_backward(dG, cache.attention)
-    dX, dattention_norm = layer_norm_backward(dZ, cache.attention_norm)
-    return dX + dG, CatBlockParams(dattention_norm, dattention, dfeed_norm, dfeed)
+    dG, dfeed_norm, dfeed = residual_backward(dY, cache.feed_forward, feed_forward_backward)
+    dX, dattention_norm, dattention = residual_backward(dG, cache.attention, attend_backward)
+    return dX, CatBlockParams(dattention_norm, dattention, dfeed_norm, dfeed)
 
 
 def init_cat(C, F, rng, *, patch, bias=True, dtype=np.float64):

@@ -1,23 +1,115 @@
-"""What the configs of the models ask of their fields, each in the same words."""
+"""The options of a block, in the one place where they are read, and what configs ask of sizes.
+
+    encoder(X, params, mask, num_heads=4, norm="pre")     options as keywords, or
+    encoder(X, params, mask, options=options)             a BlockOptions, or a config
+
+Every config has the options of a block beside its sizes. What a block has beyond that is seen in
+its parameters: a bias, an output projection or a last norm that is None is left out.
+"""
+
+from dataclasses import dataclass, field, fields, replace
 
 from npattn.kernels.heads import require_heads
 from npattn.kernels.options import require_choice, require_counts, require_rate
 from npattn.models.feed_forward import ACTIVATIONS
 from npattn.models.kernel_choice import require_kernel
+from npattn.models.normalize import NORMALIZATIONS, init_normalize
+
+ORDERS = "post", "pre"
+
+
+class Options:
+    """What BlockOptions and configs can do: check the options and deal them out."""
+
+    def __post_init__(self):
+        if self.num_heads is not None:
+            require_counts(1, num_heads=self.num_heads)
+        require_choice("norm", self.norm, ORDERS)
+        require_choice("normalization", self.normalization, NORMALIZATIONS)
+        require_choice("activation", self.activation, ACTIVATIONS)
+        require_kernel(self.kernel)
+        require_rate(self.dropout)
+        if not self.eps >= 0.0:
+            raise ValueError(f"eps must be 0 or more, such as 1e-5, got {self.eps!r}")
+
+    def block_options(self, rng):
+        """All of them as keywords of a block, with the Generator of its dropout."""
+        return {f.name: getattr(self, f.name) for f in fields(BlockOptions)} | {"rng": rng}
+
+    def normalized(self):
+        """What `normalize` is told."""
+        return dict(normalization=self.normalization, eps=self.eps)
+
+    def init_norm(self, D, dtype):
+        """Parameters of one norm."""
+        return init_normalize(
+            D, normalization=self.normalization, bias=self.bias, dtype=dtype
+        )
+
+    def attended(self, rng):
+        """What `multihead_attention` is told."""
+        if self.num_heads is None:
+            raise TypeError("num_heads is missing: into how many heads is the width to be split?")
+        return dict(
+            num_heads=self.num_heads, kernel=self.kernel, dropout=self.dropout, rng=rng
+        )
+
+    def fed(self):
+        """What `feed_forward` is told."""
+        return dict(activation=self.activation)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockOptions(Options):
+    """Everything about a block that is no array and no size.
+
+    Raises ValueError or TypeError that names the option.
+    """
+
+    num_heads: int | None = None       # must be given where something is computed
+    norm: str = "post"                 # where the norm stands: "post" or "pre", as in `residual`
+    normalization: str = "layer_norm"  # what normalizes, as in `normalize`
+    eps: float = 1e-5                  # of every norm
+    activation: str = "relu"           # of the feed-forward network
+    gated: bool = False                # whether `init_…` gives that network a gate
+    bias: bool = True                  # whether `init_…` gives layers and norms a bias
+    kernel: str = "attention"          # as in `chosen_attention`
+    dropout: float = 0.0               # share dropped of weights and of what sublayers return
+
+
+def model_config(cls):
+    """Makes a class of Options a frozen dataclass of its own fields, then all of BlockOptions.
+
+    A field that the class names itself has the default and the place that it has there; the others
+    are given by keyword.
+    """
+    for option in fields(BlockOptions):
+        if option.name not in cls.__annotations__:
+            cls.__annotations__[option.name] = option.type
+            setattr(cls, option.name, field(default=option.default, kw_only=True))
+    return dataclass(frozen=True)(cls)
+
+
+def options_of(options, changes):
+    """The BlockOptions of a call: `options`, if they are given, with the changes made.
+
+    options  BlockOptions, a config, or None for the defaults
+    changes  a dict of keywords of BlockOptions
+    """
+    if options is None:
+        return BlockOptions(**changes)
+    return replace(options, **changes) if changes else options
+
+
+def require_blocks(config, width):
+    """Heads must divide the width, and a hidden layer must have one. Raises ValueError."""
+    require_sizes(config, "num_heads", "hidden")
+    require_heads(config.num_heads, width)
 
 
 def require_sizes(config, *fields, least=1):
     """Integers that are `least` or more. Raises TypeError or ValueError that names the field."""
     require_counts(least, **{field: getattr(config, field) for field in fields})
-
-
-def require_blocks(config, width):
-    """What every block is told: heads, hidden, activation, dropout, kernel. Raises ValueError."""
-    require_sizes(config, "num_heads", "hidden")
-    require_heads(config.num_heads, width)
-    require_choice("activation", config.activation, ACTIVATIONS)
-    require_rate(config.dropout)
-    require_kernel(config.kernel)
 
 
 def fix_shape(config, field, axes=None):

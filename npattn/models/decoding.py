@@ -16,10 +16,10 @@ import numpy as np
 from npattn.kernels.arrays import require_integers
 from npattn.kernels.attention import attention
 from npattn.kernels.heads import merge_heads, split_heads
-from npattn.kernels.layer_norm import layer_norm
 from npattn.kernels.linear import linear
-from npattn.models.feed_forward_sublayer import feed_forward_sublayer
-from npattn.models.residual import enter_residual, leave_residual, require_last_norm
+from npattn.models.feed_forward import feed_forward
+from npattn.models.normalize import normalize
+from npattn.models.residual import residual
 from npattn.models.transformer import embed_tokens, key_mask
 
 
@@ -46,7 +46,6 @@ def start_decoding(M, params, source_mask=None, *, config):
         np.zeros((len(M), config.num_heads, 0, config.width // config.num_heads), M.dtype)
         for _ in attentions
     )
-    require_last_norm(params.stack.norm, config.norm)
     mask = key_mask(source_mask, M.shape[:2])
     return DecodeState(
         0,
@@ -71,27 +70,26 @@ def decode_step(tokens, state, params, *, config):
     X, _ = embed_tokens(tokens[:, None], params.embedding, config=config, offset=state.length)
     keys, values = [], []
     for i, block in enumerate(params.stack.blocks):
-        Z, _ = enter_residual(X, block.self_attention_norm, norm=config.norm)
-        K = _append(state.keys[i], _project(Z, block.self_attention.key, config))
-        V = _append(state.values[i], _project(Z, block.self_attention.value, config))
-        keys.append(K)
-        values.append(V)
-        A = _attend(Z, K, V, block.self_attention, None, config)
-        G, _ = leave_residual(X, A, block.self_attention_norm, norm=config.norm)
 
-        Z, _ = enter_residual(G, block.cross_attention_norm, norm=config.norm)
-        C = _attend(
-            Z, state.memory_keys[i], state.memory_values[i],
-            block.cross_attention, state.memory_mask, config,
-        )
-        H, _ = leave_residual(G, C, block.cross_attention_norm, norm=config.norm)
+        def hear(Z, block=block, i=i):
+            K = _append(state.keys[i], _project(Z, block.self_attention.key, config))
+            V = _append(state.values[i], _project(Z, block.self_attention.value, config))
+            keys.append(K)
+            values.append(V)
+            return _attend(Z, K, V, block.self_attention, None, config), None
 
-        X, _ = feed_forward_sublayer(
-            H, block.feed_forward, block.feed_forward_norm,
-            norm=config.norm, activation=config.activation,
-        )
+        def read(Z, block=block, i=i):
+            K, V = state.memory_keys[i], state.memory_values[i]
+            return _attend(Z, K, V, block.cross_attention, state.memory_mask, config), None
+
+        def think(Z, block=block):
+            return feed_forward(Z, block.feed_forward, **config.fed())
+
+        X, _ = residual(X, block.self_attention_norm, hear, options=config)
+        X, _ = residual(X, block.cross_attention_norm, read, options=config)
+        X, _ = residual(X, block.feed_forward_norm, think, options=config)
     if params.stack.norm is not None:
-        X, _ = layer_norm(X, params.stack.norm)
+        X, _ = normalize(X, params.stack.norm, **config.normalized())
     logits, _ = linear(X[:, 0], params.output)
     return logits, state._replace(
         length=state.length + 1, keys=tuple(keys), values=tuple(values)

@@ -4,8 +4,8 @@
     O = attention(Q, K, V)                                                (..., H, Tq, D/H)
     Y = merge(O) Wo + bo                                                  (..., Tq, Do)
 
-Self-attention passes one X three times and adds the three gradients, in sight:
-dX = dXq + dXk + dXv. Cross-attention passes the decoder's X and the encoder's output twice.
+Self-attention passes one X three times, so its gradient is the sum dXq + dXk + dXv;
+cross-attention passes the decoder's X once and the encoder's output twice.
 Source: Vaswani et al. 2017, section 3.2.2; d2l 11.5.
 """
 
@@ -15,17 +15,10 @@ import numpy as np
 
 from npattn.kernels.attention import AttentionCache
 from npattn.kernels.heads import (
-    merge_heads,
-    merge_heads_backward,
-    split_heads,
-    split_heads_backward,
+    merge_heads, merge_heads_backward, split_heads, split_heads_backward,
 )
 from npattn.kernels.linear import (
-    LinearCache,
-    LinearParams,
-    init_linear,
-    linear,
-    linear_backward,
+    LinearCache, LinearParams, init_linear, linear, linear_backward,
 )
 from npattn.kernels.tiled import TiledCache
 from npattn.models.kernel_choice import chosen_attention, chosen_attention_backward
@@ -114,6 +107,28 @@ def multihead_attention_backward(dY, cache):
     dXk, dkey = linear_backward(split_heads_backward(dK), cache.key)
     dXv, dvalue = linear_backward(split_heads_backward(dV), cache.value)
     return dXq, dXk, dXv, MultiHeadParams(dquery, dkey, dvalue, doutput)
+
+
+def self_attention(X, params, mask=None, **options):
+    """X (..., T, D) attends to itself: Y (..., T, Do) and the cache of `multihead_attention`."""
+    return multihead_attention(X, X, X, params, mask, **options)
+
+
+def self_attention_backward(dY, cache):
+    """dX and dparams from dY: X was queries, keys and values."""
+    dXq, dXk, dXv, dparams = multihead_attention_backward(dY, cache)
+    return dXq + dXk + dXv, dparams
+
+
+def cross_attention(X, M, params, mask=None, **options):
+    """X (..., T, D) attends to M (..., Tm, Dm): Y (..., T, Do) and the cache likewise."""
+    return multihead_attention(X, M, M, params, mask, **options)
+
+
+def cross_attention_backward(dY, cache):
+    """dX, dM and dparams from dY: M was keys and values."""
+    dX, dMk, dMv, dparams = multihead_attention_backward(dY, cache)
+    return dX, dMk + dMv, dparams
 
 
 def _with_head_axis(mask, ndim):

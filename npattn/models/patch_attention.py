@@ -16,11 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.arrays import require_floats
-from npattn.models.multihead import (
-    MultiHeadCache,
-    multihead_attention,
-    multihead_attention_backward,
-)
+from npattn.models.multihead import MultiHeadCache, self_attention, self_attention_backward
 
 
 class PatchAttentionCache(NamedTuple):
@@ -65,7 +61,7 @@ def inner_patch_attention(X, params, *, patch, num_heads, kernel="attention"):
     (..., N, num_heads, P², P²).
     """
     T = to_patches(X, patch)
-    O, multihead = multihead_attention(T, T, T, params, num_heads=num_heads, kernel=kernel)
+    O, multihead = self_attention(T, params, num_heads=num_heads, kernel=kernel)
     grid = X.shape[-3] // patch, X.shape[-2] // patch
     return from_patches(O, patch, grid), PatchAttentionCache(multihead, grid)
 
@@ -73,8 +69,8 @@ def inner_patch_attention(X, params, *, patch, num_heads, kernel="attention"):
 def inner_patch_attention_backward(dY, cache):
     """dX and dparams from dY: patches cut, attention undone, patches put back."""
     P = dY.shape[-3] // cache.grid[0]
-    dQ, dK, dV, dparams = multihead_attention_backward(to_patches(dY, P), cache.multihead)
-    return from_patches(dQ + dK + dV, P, cache.grid), dparams
+    dT, dparams = self_attention_backward(to_patches(dY, P), cache.multihead)
+    return from_patches(dT, P, cache.grid), dparams
 
 
 def cross_patch_attention(X, params, *, patch, num_heads=1, kernel="attention"):
@@ -90,7 +86,7 @@ def cross_patch_attention(X, params, *, patch, num_heads=1, kernel="attention"):
     (..., C, num_heads, N, N).
     """
     T = np.moveaxis(to_patches(X, patch), -1, -3)
-    O, multihead = multihead_attention(T, T, T, params, num_heads=num_heads, kernel=kernel)
+    O, multihead = self_attention(T, params, num_heads=num_heads, kernel=kernel)
     grid = X.shape[-3] // patch, X.shape[-2] // patch
     Y = from_patches(np.moveaxis(O, -3, -1), patch, grid)
     return Y, PatchAttentionCache(multihead, grid)
@@ -100,8 +96,8 @@ def cross_patch_attention_backward(dY, cache):
     """dX and dparams from dY: the same path back, channels in front of the patches."""
     P = dY.shape[-3] // cache.grid[0]
     dO = np.moveaxis(to_patches(dY, P), -1, -3)
-    dQ, dK, dV, dparams = multihead_attention_backward(dO, cache.multihead)
-    return from_patches(np.moveaxis(dQ + dK + dV, -3, -1), P, cache.grid), dparams
+    dT, dparams = self_attention_backward(dO, cache.multihead)
+    return from_patches(np.moveaxis(dT, -3, -1), P, cache.grid), dparams
 
 
 def attention_cost(kind, H, W, C, *, patch=None):

@@ -1,112 +1,106 @@
-"""The residual connection around a sublayer f, with layer norm and dropout in their two orders.
+"""The residual connection around a sublayer f, with a norm N and dropout in their two orders.
 
-    post-norm   Z = X         Y = LN(X + dropout(f(Z)))     Vaswani et al. 2017, d2l 11.7
-    pre-norm    Z = LN(X)     Y = X + dropout(f(Z))         Xiong et al. 2020, ViT, d2l 11.8
+    post-norm   Y = N(X + dropout(f(X)))       Vaswani et al. 2017, d2l 11.7
+    pre-norm    Y = X + dropout(f(N(X)))       Xiong et al. 2020, ViT, d2l 11.8
 
 Post-norm keeps every output normalized; pre-norm leaves the way from the last X back to the
 first free of norms, so that a gradient arrives undamped and training needs less care.
-`enter_residual` makes Z, the caller applies f, `leave_residual` makes Y. X fans out to both,
-and so do the norm's parameters (one of the two calls does not use them): the caller adds.
+X goes to two places, so its gradient is the sum of two.
 Source: Vaswani et al. 2017, section 3.1; Xiong et al. 2020, "On Layer Normalization in the
 Transformer Architecture", figure 1.
 """
 
-from typing import NamedTuple
-
-import numpy as np
+from typing import Any, NamedTuple
 
 from npattn.kernels.arrays import require_floats
 from npattn.kernels.dropout import DropoutCache, dropout, dropout_backward
-from npattn.kernels.layer_norm import (
-    LayerNormCache,
-    LayerNormParams,
-    layer_norm,
-    layer_norm_backward,
-)
-from npattn.kernels.options import require_choice
-from npattn.trees import tree_map
+from npattn.models.config import options_of
+from npattn.models.normalize import normalize, normalize_backward
 
 
-class EnterCache(NamedTuple):
-    """What enter_residual_backward reads."""
-
-    norm: LayerNormCache | None  # None in post-norm
-    params: LayerNormParams
-
-
-class LeaveCache(NamedTuple):
-    """What leave_residual_backward reads."""
+class AddNormCache(NamedTuple):
+    """What add_norm_backward reads."""
 
     dropped: DropoutCache
-    norm: LayerNormCache | None  # None in pre-norm
-    params: LayerNormParams
+    norm: Any  # the cache of `normalize`
 
 
-def enter_residual(X, params, *, norm):
-    """Z, what the sublayer sees: X itself in post-norm, LN(X) in pre-norm.
+class ResidualCache(NamedTuple):
+    """What residual_backward reads, in the order of the forward."""
 
-    X       (..., T, D)
-    params  LayerNormParams (D,)
-    norm    "post" or "pre"
+    norm: Any                     # of N in pre-norm, else None
+    sublayer: Any                 # of f
+    dropped: DropoutCache | None  # in pre-norm
+    added: AddNormCache | None    # in post-norm
 
-    Returns Z (..., T, D) and the cache. Raises ValueError for another norm.
+    @property
+    def attention(self):
+        """Where f is an attention, the cache in which its weights P lie."""
+        return self.sublayer.attention
+
+
+def add_norm(X, F, params, *, rng=None, options=None, **changes):
+    """N(X + dropout(F)): the sublayer's output F added to its input X, and normalized.
+
+    X, F    (..., D)
+    params  of the norm, (D,)
+    rng     Generator for dropout, or None
+    options, changes  normalization, eps, dropout, as in `BlockOptions`
+
+    Returns Y (..., D) and the cache. Raises ValueError if X and F differ in shape.
     """
-    if is_pre(norm):
-        Z, norm_cache = layer_norm(X, params)
-        return Z, EnterCache(norm_cache, params)
-    return X, EnterCache(None, params)
+    o = options_of(options, changes)
+    Y, dropped = _add(X, F, o, rng)
+    Y, norm = normalize(Y, params, **o.normalized())
+    return Y, AddNormCache(dropped, norm)
 
 
-def enter_residual_backward(dZ, cache):
-    """dX and dparams from dZ; the parameters' gradient is 0 in post-norm, where they idle."""
-    if cache.norm is None:
-        return dZ, tree_map(np.zeros_like, cache.params)
-    return layer_norm_backward(dZ, cache.norm)
+def add_norm_backward(dY, cache):
+    """dX, dF and dparams from dY: the sum hands its gradient to both of its terms."""
+    dX, dparams = normalize_backward(dY, cache.norm)
+    return dX, dropout_backward(dX, cache.dropped), dparams
 
 
-def leave_residual(X, F, params, *, norm, dropout_rate=0.0, rng=None):
-    """Y, the sublayer's output F added to X: normalized in post-norm, as it is in pre-norm.
+def residual(X, params, f, *, rng=None, options=None, **changes):
+    """X, and what the sublayer f makes of it, added.
 
-    X             (..., T, D)  what went into the residual
-    F             (..., T, D)  what the sublayer made of Z
-    params        LayerNormParams (D,)
-    norm          "post" or "pre"
-    dropout_rate  share of F that is dropped while rng, a Generator, is given
+    X       (..., D)
+    params  of the norm, (D,)
+    f       the sublayer, F, cache = f(Z), with F shaped like Z (..., D)
+    rng     Generator for dropout, or None
+    options, changes  norm ("post" or "pre"), normalization, eps, dropout, as in `BlockOptions`
 
-    Returns Y (..., T, D) and the cache.
-    Raises ValueError if X and F differ in shape, or for another norm.
+    Returns Y (..., D) and the cache.
+    Raises ValueError if f changes the shape, or for another norm.
     """
+    o = options_of(options, changes)
+    if o.norm == "post":
+        F, sublayer = f(X)
+        Y, added = add_norm(X, F, params, rng=rng, options=o)
+        return Y, ResidualCache(None, sublayer, None, added)
+    Z, norm = normalize(X, params, **o.normalized())
+    F, sublayer = f(Z)
+    Y, dropped = _add(X, F, o, rng)
+    return Y, ResidualCache(norm, sublayer, dropped, None)
+
+
+def residual_backward(dY, cache, f_backward):
+    """dX, dparams of the norm, and what f_backward returns behind its dZ, from dY (..., D).
+
+    f_backward  the backward of f: dZ, … = f_backward(dF, cache)
+    """
+    if cache.added is not None:
+        dX, dF, dparams = add_norm_backward(dY, cache.added)
+        dZ, *rest = f_backward(dF, cache.sublayer)
+        return dX + dZ, dparams, *rest
+    dZ, *rest = f_backward(dropout_backward(dY, cache.dropped), cache.sublayer)
+    dX, dparams = normalize_backward(dZ, cache.norm)
+    return dY + dX, dparams, *rest
+
+
+def _add(X, F, options, rng):
     require_floats(X=X, F=F)
     if X.shape != F.shape:
         raise ValueError(f"a residual adds equal shapes, got X {X.shape} and F {F.shape}")
-    F_kept, dropped = dropout(F, dropout_rate, rng)
-    Y, norm_cache = X + F_kept, None
-    if not is_pre(norm):
-        Y, norm_cache = layer_norm(Y, params)
-    return Y, LeaveCache(dropped, norm_cache, params)
-
-
-def leave_residual_backward(dY, cache):
-    """dX, dF and dparams from dY: the sum hands its gradient to both of its terms."""
-    if cache.norm is None:
-        dsum, dparams = dY, tree_map(np.zeros_like, cache.params)
-    else:
-        dsum, dparams = layer_norm_backward(dY, cache.norm)
-    return dsum, dropout_backward(dsum, cache.dropped), dparams
-
-
-def is_pre(norm):
-    """Whether norm is "pre" and not "post". Raises ValueError for anything else."""
-    require_choice("norm", norm, ("post", "pre"))
-    return norm == "pre"
-
-
-def require_last_norm(params, norm):
-    """Nothing normalizes what a pre-norm stack returns but a layer norm of its own.
-
-    Raises ValueError if its params are missing; in post-norm they may be there as well.
-    """
-    if is_pre(norm) and params is None:
-        raise ValueError(
-            'norm="pre" needs a last norm, but params.norm is None; make them with norm="pre", too'
-        )
+    F, dropped = dropout(F, options.dropout, rng)
+    return X + F, dropped

@@ -9,7 +9,6 @@ Source: Vaswani et al. 2017, section 3; d2l 11.7.
 """
 
 import math
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -19,36 +18,20 @@ from npattn.kernels.dropout import DropoutCache, dropout, dropout_backward
 from npattn.kernels.embedding import EmbeddingCache, embedding, embedding_backward
 from npattn.kernels.initial import normal
 from npattn.kernels.linear import (
-    LinearCache,
-    LinearParams,
-    init_linear,
-    linear,
-    linear_backward,
+    LinearCache, LinearParams, init_linear, linear, linear_backward,
 )
 from npattn.kernels.masks import causal_mask, combine_masks
 from npattn.kernels.packing import Packing, pack, packing_of, unpack, unpack_backward
 from npattn.kernels.positions import sinusoidal_positions
-from npattn.models.config import require_blocks, require_sizes
-from npattn.models.decoder import (
-    DecoderCache,
-    DecoderParams,
-    decoder,
-    decoder_backward,
-    init_decoder,
-)
-from npattn.models.encoder import (
-    EncoderCache,
-    EncoderParams,
-    encoder,
-    encoder_backward,
-    init_encoder,
-)
-from npattn.models.residual import is_pre
+from npattn.models.config import Options, model_config, require_blocks, require_sizes
+from npattn.models.decoder import DecoderParams, decoder, decoder_backward, init_decoder
+from npattn.models.encoder import EncoderParams, encoder, encoder_backward, init_encoder
+from npattn.models.stack import StackCache
 
 
-@dataclass(frozen=True)
-class TransformerConfig:
-    """The sizes and switches of a Transformer: everything that is no array."""
+@model_config
+class TransformerConfig(Options):
+    """The sizes of a Transformer and the options of its blocks: everything that is no array."""
 
     source_vocabulary: int
     target_vocabulary: int
@@ -58,24 +41,14 @@ class TransformerConfig:
     encoder_blocks: int = 1
     decoder_blocks: int = 1
     norm: str = "pre"               # "post" as in d2l and Vaswani et al.
-    activation: str = "relu"
     scale_embeddings: bool = False  # times √D, as in d2l and Vaswani et al.
-    dropout: float = 0.0
-    kernel: str = "attention"       # as in `chosen_attention`
     packed: bool = False            # sources share rows, as in `npattn.kernels.packing`
 
     def __post_init__(self):
+        super().__post_init__()
         vocabularies = "source_vocabulary", "target_vocabulary"
         require_sizes(self, *vocabularies, "width", "encoder_blocks", "decoder_blocks")
         require_blocks(self, self.width)
-        is_pre(self.norm)
-
-    def block_options(self, rng):
-        """What every block is told."""
-        return dict(
-            num_heads=self.num_heads, kernel=self.kernel, norm=self.norm,
-            activation=self.activation, dropout=self.dropout, rng=rng,
-        )
 
 
 class EncodeParams(NamedTuple):
@@ -112,7 +85,7 @@ class EncodeCache(NamedTuple):
     """What encode_backward reads."""
 
     embed: EmbedCache
-    stack: EncoderCache       # of rows, not of texts, where sources were packed
+    stack: StackCache         # of rows, not of texts, where sources were packed
     packing: Packing | None
 
 
@@ -120,7 +93,7 @@ class DecodeCache(NamedTuple):
     """What decode_backward reads."""
 
     embed: EmbedCache
-    stack: DecoderCache
+    stack: StackCache
     output: LinearCache
 
 
@@ -134,7 +107,7 @@ class TransformerCache(NamedTuple):
 def init_transformer(config, rng, *, dtype=np.float64):
     """Parameters for `config`: embeddings normal with variance 1/D, layers Glorot-uniform."""
     D, F = config.width, config.hidden
-    common = dict(norm=config.norm, dtype=dtype)
+    common = dict(options=config, dtype=dtype)
 
     def table(vocabulary):
         return normal(1.0 / math.sqrt(D), (vocabulary, D), rng, dtype)
@@ -192,7 +165,7 @@ def encode(source, params, source_mask=None, *, config, rng=None):
     X, embed_cache = embed_tokens(
         source, params.embedding, config=config, positions=positions, rng=rng
     )
-    M, stack = encoder(X, params.stack, mask, **config.block_options(rng))
+    M, stack = encoder(X, params.stack, mask, options=config, rng=rng)
     return M if packing is None else unpack(M, packing), EncodeCache(embed_cache, stack, packing)
 
 
@@ -218,7 +191,7 @@ def decode(target, M, params, target_mask=None, source_mask=None, *, config, rng
     X, embed_cache = embed_tokens(target, params.embedding, config=config, rng=rng)
     mask = combine_masks(causal_mask(target.shape[-1]), key_mask(target_mask, target.shape))
     memory_mask = key_mask(source_mask, M.shape[:-1])
-    Y, stack = decoder(X, M, params.stack, mask, memory_mask, **config.block_options(rng))
+    Y, stack = decoder(X, M, params.stack, mask, memory_mask, options=config, rng=rng)
     logits, output = linear(Y, params.output)
     return logits, DecodeCache(embed_cache, stack, output)
 

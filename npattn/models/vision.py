@@ -11,7 +11,6 @@ Source: Dosovitskiy et al. 2021, "An Image Is Worth 16×16 Words", section 3.1, 
 d2l 11.8.
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -21,37 +20,23 @@ from npattn.kernels.broadcasting import sum_to_shape
 from npattn.kernels.dropout import DropoutCache, dropout, dropout_backward
 from npattn.kernels.initial import normal
 from npattn.kernels.learned_positions import (
-    LearnedPositionsCache,
-    learned_positions,
-    learned_positions_backward,
+    LearnedPositionsCache, learned_positions, learned_positions_backward,
 )
 from npattn.kernels.linear import (
-    LinearCache,
-    LinearParams,
-    init_linear,
-    linear,
-    linear_backward,
+    LinearCache, LinearParams, init_linear, linear, linear_backward,
 )
 from npattn.kernels.options import require_choice
-from npattn.models.config import fix_shape, require_blocks, require_sizes
-from npattn.models.encoder import (
-    EncoderCache,
-    EncoderParams,
-    encoder,
-    encoder_backward,
-    init_encoder,
-)
+from npattn.models.config import Options, model_config, fix_shape, require_blocks, require_sizes
+from npattn.models.encoder import EncoderParams, encoder, encoder_backward, init_encoder
 from npattn.models.patches import (
-    PatchEmbeddingCache,
-    init_patch_embedding,
-    patch_embedding,
-    patch_embedding_backward,
+    PatchEmbeddingCache, init_patch_embedding, patch_embedding, patch_embedding_backward,
 )
+from npattn.models.stack import StackCache
 
 
-@dataclass(frozen=True)
-class VisionConfig:
-    """The sizes and switches of a vision_transformer: everything that is no array."""
+@model_config
+class VisionConfig(Options):
+    """The sizes of a vision_transformer and the options of its blocks: all that is no array."""
 
     image_shape: tuple[int, int, int] = (1, 8, 8)  # C, H, W
     patch: int = 2                                 # P
@@ -62,10 +47,10 @@ class VisionConfig:
     num_blocks: int = 2
     pool: str = "class"                            # or "mean"
     activation: str = "gelu"
-    dropout: float = 0.0
-    kernel: str = "attention"                      # as in `chosen_attention`
+    norm: str = "pre"
 
     def __post_init__(self):
+        super().__post_init__()
         fix_shape(self, "image_shape", "CHW")
         require_sizes(self, "patch", "classes", "width")
         require_sizes(self, "num_blocks", least=0)
@@ -92,14 +77,12 @@ class VisionParams(NamedTuple):
 
 
 class VisionCache(NamedTuple):
-    """What vision_transformer_backward reads. In `encoder.blocks[i].attention.attention.P` lie
-    the weights of block i, (..., num_heads, tokens, tokens).
-    """
+    """What vision_transformer_backward reads; `attention_weights` reads the weights in it."""
 
     patches: PatchEmbeddingCache
     positions: LearnedPositionsCache
     dropped: DropoutCache
-    encoder: EncoderCache
+    encoder: StackCache
     output: LinearCache
     pool: str
 
@@ -115,7 +98,7 @@ def init_vision(config, rng, *, dtype=np.float64):
         init_patch_embedding(config.image_shape[0], config.patch, D, rng, dtype=dtype),
         small(D) if config.pool == "class" else None,
         small(config.tokens, D),
-        init_encoder(D, config.hidden, config.num_blocks, rng, norm="pre", dtype=dtype),
+        init_encoder(D, config.hidden, config.num_blocks, rng, options=config, dtype=dtype),
         init_linear(D, config.classes, rng, dtype=dtype),
     )
 
@@ -140,10 +123,7 @@ def vision_transformer(X, params, *, config, rng=None):
         Z = np.concatenate([token, Z], axis=-2)
     Z, positions = learned_positions(Z, params.positions)
     Z, dropped = dropout(Z, config.dropout, rng)
-    E, encoded = encoder(
-        Z, params.encoder, num_heads=config.num_heads, kernel=config.kernel, norm="pre",
-        activation=config.activation, dropout=config.dropout, rng=rng,
-    )
+    E, encoded = encoder(Z, params.encoder, options=config, rng=rng)
     pooled = E[..., 0, :] if config.pool == "class" else E.mean(axis=-2)
     logits, output = linear(pooled, params.output)
     return logits, VisionCache(patches, positions, dropped, encoded, output, config.pool)

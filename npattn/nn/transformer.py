@@ -15,28 +15,13 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.heads import require_heads
-from npattn.models.decoder import (
-    decoder,
-    decoder_backward,
-    decoder_block,
-    decoder_block_backward,
-    init_decoder,
-    init_decoder_block,
+from npattn.models.block import (
+    attention_weights, decoder_block, decoder_block_backward, encoder_block,
+    encoder_block_backward, init_decoder_block, init_encoder_block,
 )
-from npattn.models.encoder import (
-    encoder,
-    encoder_backward,
-    encoder_block,
-    encoder_block_backward,
-    init_encoder,
-    init_encoder_block,
-)
-from npattn.models.transformer import (
-    init_transformer,
-    transformer,
-    transformer_backward,
-)
-from npattn.nn.attention import kept_weights
+from npattn.models.decoder import decoder, decoder_backward, init_decoder
+from npattn.models.encoder import encoder, encoder_backward, init_encoder
+from npattn.models.transformer import init_transformer, transformer, transformer_backward
 from npattn.nn.layer import Layer
 
 
@@ -55,19 +40,14 @@ class TransformerWeights(NamedTuple):
 
 
 class _Block(Layer):
-    """A block of width D, F in its feed-forward network; `bias` is that of the attentions."""
+    """A block of width D, F in its feed-forward network; options are those of `BlockOptions`."""
 
-    def __init__(
-        self, D, num_heads, F, *, kernel="attention", norm="post", activation="relu", bias=True,
-        dropout=0.0, rng=None, dtype=np.float64,
-    ):
+    def __init__(self, D, num_heads, F, *, rng=None, dtype=np.float64, **options):
         require_heads(num_heads, D)
         forward, backward, init = self._functions
-        rng = np.random.default_rng(rng)
-        super().__init__(
-            forward, backward, init(D, F, rng, bias=bias, dtype=dtype), rng=rng,
-            num_heads=num_heads, kernel=kernel, norm=norm, activation=activation, dropout=dropout,
-        )
+        rng, options = np.random.default_rng(rng), dict(num_heads=num_heads, **options)
+        params = init(D, F, rng, dtype=dtype, **options)
+        super().__init__(forward, backward, params, rng=rng, **options)
 
 
 class EncoderBlock(_Block):
@@ -76,7 +56,7 @@ class EncoderBlock(_Block):
     _functions = encoder_block, encoder_block_backward, init_encoder_block
 
     def _weights(self, cache):
-        return _encoder_weights(cache)
+        return _encoder_weights(cache)[0]
 
 
 class DecoderBlock(_Block):
@@ -88,24 +68,23 @@ class DecoderBlock(_Block):
     _functions = decoder_block, decoder_block_backward, init_decoder_block
 
     def _weights(self, cache):
-        return _decoder_weights(cache)
+        return _decoder_weights(cache)[0]
 
 
 class _Stack(Layer):
-    """`num_blocks` blocks, each as in `_Block`, and in pre-norm a last layer norm."""
+    """`num_blocks` blocks, each as in `_Block`, and in pre-norm a last norm.
+
+    last_norm  whether there is one; None means in pre-norm
+    """
 
     def __init__(
-        self, D, num_heads, F, num_blocks, *, kernel="attention", norm="post", activation="relu",
-        bias=True, dropout=0.0, rng=None, dtype=np.float64,
+        self, D, num_heads, F, num_blocks, *, last_norm=None, rng=None, dtype=np.float64, **options
     ):
         require_heads(num_heads, D)
         forward, backward, init = self._functions
-        rng = np.random.default_rng(rng)
-        super().__init__(
-            forward, backward, init(D, F, num_blocks, rng, norm=norm, bias=bias, dtype=dtype),
-            rng=rng, num_heads=num_heads, kernel=kernel, norm=norm, activation=activation,
-            dropout=dropout,
-        )
+        rng, options = np.random.default_rng(rng), dict(num_heads=num_heads, **options)
+        params = init(D, F, num_blocks, rng, last_norm=last_norm, dtype=dtype, **options)
+        super().__init__(forward, backward, params, rng=rng, **options)
 
 
 class TransformerEncoder(_Stack):
@@ -114,7 +93,7 @@ class TransformerEncoder(_Stack):
     _functions = encoder, encoder_backward, init_encoder
 
     def _weights(self, cache):
-        return tuple(map(_encoder_weights, cache.blocks))
+        return _encoder_weights(cache)
 
 
 class TransformerDecoder(_Stack):
@@ -126,7 +105,7 @@ class TransformerDecoder(_Stack):
     _functions = decoder, decoder_backward, init_decoder
 
     def _weights(self, cache):
-        return tuple(map(_decoder_weights, cache.blocks))
+        return _decoder_weights(cache)
 
 
 class Transformer(Layer):
@@ -142,17 +121,12 @@ class Transformer(Layer):
         super().__init__(transformer, transformer_backward, params, rng=rng, config=config)
 
     def _weights(self, cache):
-        return TransformerWeights(
-            tuple(map(_encoder_weights, cache.encode.stack.blocks)),
-            tuple(map(_decoder_weights, cache.decode.stack.blocks)),
-        )
+        return TransformerWeights(_encoder_weights(cache.encode), _decoder_weights(cache.decode))
 
 
 def _encoder_weights(cache):
-    return kept_weights(cache.attention.attention)
+    return tuple(weights["self"] for weights in attention_weights(cache))
 
 
 def _decoder_weights(cache):
-    return DecoderWeights(
-        kept_weights(cache.self_attention.attention), kept_weights(cache.cross_attention.attention)
-    )
+    return tuple(DecoderWeights(w["self"], w["cross"]) for w in attention_weights(cache))

@@ -10,10 +10,13 @@ from npattn.kernels.masks import causal_mask
 from npattn.models.cat import init_cat, init_cat_block
 from npattn.models.co_attention import init_bidirectional
 from npattn.models.decoder import init_decoder, init_decoder_block
+from npattn.models.block import encoder_block, encoder_block_backward
 from npattn.models.encoder import init_encoder, init_encoder_block
-from npattn.models.feed_forward import init_feed_forward
+from npattn.models.feed_forward import feed_forward, feed_forward_backward, init_feed_forward
 from npattn.models.kernel_choice import chosen_attention
 from npattn.models.multihead import MultiHeadParams, init_multihead, multihead_attention
+from npattn.models.residual import residual, residual_backward
+from npattn.models.stack import init_stack, stack, stack_backward
 from npattn.models.recurrent_decoder import init_recurrent_decoder
 from npattn.models.recurrent_encoder import init_recurrent_encoder
 from npattn.models.seq2seq import Seq2SeqConfig, init_seq2seq
@@ -57,22 +60,66 @@ def _multihead_attention(rng):
     )
 
 
-def _residual(rng, sources, norm):
-    params = LayerNormParams(normal(rng, DK), normal(rng, DK))
-    return Case((*(normal(rng, B, TQ, DK) for _ in range(sources)), params), dict(norm=norm))
+def _norm_params(rng, width=WIDTH):
+    return LayerNormParams(normal(rng, width), normal(rng, width))
 
 
-def _feed_forward(rng):
+def _normalize(rng):
+    return Case((normal(rng, B, TQ, WIDTH), _norm_params(rng)), dict(eps=1e-3), {"X": ROWS})
+
+
+def _normalize_rms(rng):
+    options = dict(normalization="rms_norm", eps=1e-3)
+    return Case((normal(rng, B, TQ, WIDTH), normal(rng, WIDTH)), options, {"X": ROWS})
+
+
+def _add_norm(rng):
+    X, F = normal(rng, B, TQ, WIDTH), normal(rng, B, TQ, WIDTH)
+    return Case((X, F, _norm_params(rng)), dict(eps=1e-3, dropout=0.3, rng=rng), {"X": ROWS})
+
+
+def _residual(rng, norm):
+    def forward(X, norm_params, params, **options):
+        return residual(X, norm_params, lambda Z: feed_forward(Z, params), norm=norm, **options)
+
+    def backward(dY, cache):
+        return residual_backward(dY, cache, feed_forward_backward)
+
     params = perturbed(rng, init_feed_forward(WIDTH, HIDDEN, rng))
-    return Case((normal(rng, B, TQ, WIDTH), params), dict(activation="gelu"))
+    args = normal(rng, B, TQ, WIDTH), _norm_params(rng), params
+    return Case(args, dict(dropout=0.3, rng=rng), {"X": ROWS}, forward, backward)
 
 
-def _feed_forward_sublayer(rng):
-    params = perturbed(rng, init_feed_forward(WIDTH, HIDDEN, rng))
-    norm = LayerNormParams(normal(rng, WIDTH), normal(rng, WIDTH))
-    return Case(
-        (normal(rng, B, TQ, WIDTH), params, norm), dict(norm="pre", dropout=0.3, rng=rng)
-    )
+def _stack(rng, options):
+    """Blocks with options that the other cases leave as they are."""
+    options = dict(num_heads=HEADS, **options)
+
+    def forward(X, params):
+        return stack(X, params, lambda X, p: encoder_block(X, p, **options), **options)
+
+    def backward(dY, cache):
+        return stack_backward(dY, cache, encoder_block_backward)
+
+    params = init_stack(WIDTH, HIDDEN, 2, rng, init_encoder_block, **options)
+    args = normal(rng, B, TQ, WIDTH), perturbed(rng, params)
+    return Case(args, {}, {"X": ROWS}, forward, backward)
+
+
+def _self_attention(rng):
+    params = perturbed(rng, init_multihead(WIDTH, rng))
+    return Case((normal(rng, B, TQ, WIDTH), params), dict(num_heads=HEADS), {"X": ROWS})
+
+
+def _cross_attention(rng):
+    params = perturbed(rng, init_multihead(WIDTH, rng, Dk=DK + 1, Dv=DK + 1))
+    args = normal(rng, B, TQ, WIDTH), normal(rng, B, TK, DK + 1), params
+    return Case(args, dict(num_heads=HEADS), {"X": ROWS, "M": ROWS})
+
+
+def _feed_forward(rng, **options):
+    params = perturbed(rng, init_feed_forward(WIDTH, HIDDEN, rng, **options))
+    activation = "silu" if options else "gelu"
+    return Case((normal(rng, B, TQ, WIDTH), params), dict(activation=activation))
 
 
 def _encoder_block(rng):
@@ -267,10 +314,19 @@ CASES = {
     "multihead_attention": _multihead_attention,
     "multihead_attention in tiles": _in_tiles(_multihead_attention, multihead_attention),
     "bidirectional_attention": _bidirectional_attention,
-    "enter_residual": partial(_residual, sources=1, norm="pre"),
-    "leave_residual": partial(_residual, sources=2, norm="post"),
+    "normalize": _normalize,
+    "normalize by root mean square": _normalize_rms,
+    "add_norm": _add_norm,
+    "residual": partial(_residual, norm="post"),
+    "residual in pre-norm": partial(_residual, norm="pre"),
+    "self_attention": _self_attention,
+    "cross_attention": _cross_attention,
+    "stack": partial(_stack, options=dict(bias=False, eps=1e-3, activation="silu")),
+    "stack as in Llama": partial(_stack, options=dict(
+        norm="pre", normalization="rms_norm", bias=False, activation="silu", gated=True,
+    )),
     "feed_forward": _feed_forward,
-    "feed_forward_sublayer": _feed_forward_sublayer,
+    "feed_forward with a gate": partial(_feed_forward, gated=True),
     "encoder_block": _encoder_block,
     "encoder": _encoder,
     "decoder_block": _decoder_block,

@@ -24,52 +24,45 @@ import numpy as np
 from npattn.kernels.attention import attention, attention_backward
 from npattn.kernels.co_attention import co_attention, co_attention_backward
 from npattn.kernels.heads import (
-    merge_heads,
-    merge_heads_backward,
-    split_heads,
-    split_heads_backward,
+    merge_heads, merge_heads_backward, split_heads, split_heads_backward,
 )
-from npattn.kernels.linear import LinearParams
-from npattn.kernels.masks import (
-    causal_mask,
-    combine_masks,
-    pad_sequences,
-    valid_lens_mask,
-)
+from npattn.kernels.linear import LinearParams, linear, linear_backward
+from npattn.kernels.masks import causal_mask, combine_masks, pad_sequences, valid_lens_mask
 from npattn.kernels.positions import sinusoidal_positions
 from npattn.kernels.softmax import masked_softmax, softmax_backward
 from npattn.models.cat import cat, cat_backward, init_cat
 from npattn.models.co_attention import (
-    bidirectional_attention,
-    bidirectional_attention_backward,
-    init_bidirectional,
+    bidirectional_attention, bidirectional_attention_backward, init_bidirectional,
 )
+from npattn.models.encoder import encoder, encoder_backward
 from npattn.models.multihead import (
-    MultiHeadParams,
-    init_multihead,
-    multihead_attention,
-    multihead_attention_backward,
+    MultiHeadParams, cross_attention, cross_attention_backward, init_multihead,
+    multihead_attention, multihead_attention_backward, self_attention, self_attention_backward,
 )
 from npattn.models.patch_attention import (
-    cross_patch_attention,
-    cross_patch_attention_backward,
-    inner_patch_attention,
+    cross_patch_attention, cross_patch_attention_backward, inner_patch_attention,
     inner_patch_attention_backward,
 )
 from npattn.models.time_series import (
-    TimeSeriesConfig,
-    init_time_series,
-    time_series_transformer,
+    TimeSeriesConfig, TimeSeriesParams, init_time_series, time_series_transformer,
     time_series_transformer_backward,
 )
 from npattn.trees import tree_items, tree_map
+
+
+# Where readers meet the systems: articles on these subjects.
+SELF_ATTENTION = "self-attention, multi-head self-attention and padding masks"
+D2L = "multi-head attention in Dive into Deep Learning"
+MASKED = "multi-head attention with padding and look-ahead masks"
+INTRODUCTION = "an introduction to Transformers, with a time series model"
+CROSS_ATTENTION = "cross-attention between two sequences and between patches"
 
 
 class System(NamedTuple):
     """One system; see the module's docstring for how to run it."""
 
     name: str
-    seed: str            # the article where readers meet it: "000" … "004"
+    source: str          # the kind of article where readers meet it
     build: Callable      # (rng, dtype) -> {name: tree}, in the order of forward's arguments
     forward: Callable    # (*arguments) -> Y, cache
     backward: Callable   # (dY, cache) -> a gradient per differentiable argument
@@ -167,17 +160,8 @@ def _shaken(params, rng):
 # Self-attention and multi-head attention: one X, three gradient paths.
 
 
-def _self_attention(X, params, mask, *, num_heads):
-    return multihead_attention(X, X, X, params, mask, num_heads=num_heads)
-
-
-def _self_attention_backward(dY, cache):
-    dXq, dXk, dXv, dparams = multihead_attention_backward(dY, cache)
-    return dXq + dXk + dXv, dparams
-
-
 def _padded_self_attention(X, params, tokens, *, num_heads):
-    return _self_attention(X, params, tokens[:, None, :], num_heads=num_heads)
+    return self_attention(X, params, tokens[:, None, :], num_heads=num_heads)
 
 
 def _build_padded(rng, dtype):
@@ -280,12 +264,7 @@ def _torch_batched_heads(torch, t):
 
 def _lens_multihead(Xq, Xkv, params, valid_lens, *, num_heads):
     mask = valid_lens_mask(valid_lens, Xkv.shape[-2])
-    return multihead_attention(Xq, Xkv, Xkv, params, mask, num_heads=num_heads)
-
-
-def _cross_backward(dY, cache):
-    dXq, dXk, dXv, dparams = multihead_attention_backward(dY, cache)
-    return dXq, dXk + dXv, dparams
+    return cross_attention(Xq, Xkv, params, mask, num_heads=num_heads)
 
 
 def _build_lens_multihead(rng, dtype):
@@ -355,9 +334,25 @@ def _build_series(rng, dtype):
     return {"X": rng.random((16, 32, 9)).astype(dtype), "params": _shaken(params, rng)}
 
 
-def _torch_series(torch, t, *, attend):
-    """Post-norm encoder blocks; with "batch", the first axis is taken for the sequence."""
-    X = t["X"] if attend == "time" else t["X"].transpose(0, 1)
+def _over_batch(X, params):
+    """A mistake of many examples: the first axis, the batch, is taken for the sequence."""
+    Z = X.swapaxes(0, 1)
+    Z = Z + sinusoidal_positions(*Z.shape[-2:], paired=False, dtype=Z.dtype)
+    E, encoded = encoder(Z, params.encoder, options=SERIES)
+    Y, read = linear(E.swapaxes(0, 1).reshape(len(X), -1), params.output)
+    return Y.reshape(len(X), *SERIES.output_shape), (encoded, E.shape, read)
+
+
+def _over_batch_backward(dY, cache):
+    encoded, (steps, B, D), read = cache
+    dE, doutput = linear_backward(dY.reshape(B, -1), read)
+    dZ, dencoder = encoder_backward(dE.reshape(B, steps, D).swapaxes(0, 1), encoded)
+    return dZ.swapaxes(0, 1), TimeSeriesParams(None, dencoder, doutput)
+
+
+def _torch_series(torch, t, *, over_batch):
+    """Post-norm encoder blocks; over_batch, the first axis is taken for the sequence."""
+    X = t["X"].transpose(0, 1) if over_batch else t["X"]
     X = X + _positions(torch, X.shape[1], 9, X, paired=False)
     for i in range(SERIES.num_blocks):
         block = f"params.encoder.blocks[{i}]"
@@ -366,7 +361,7 @@ def _torch_series(torch, t, *, attend):
         hidden = _affine(t, f"{block}.feed_forward.hidden", X).relu()
         F = _affine(t, f"{block}.feed_forward.output", hidden)
         X = _norm(t, f"{block}.feed_forward_norm", X + F)
-    X = X if attend == "time" else X.transpose(0, 1)
+    X = X.transpose(0, 1) if over_batch else X
     return _affine(t, "params.output", X.reshape(16, 288)).reshape(-1, 4, 8)
 
 
@@ -488,23 +483,23 @@ def _torch_cat(torch, t):
 
 def _padded(name, H):
     return System(
-        name, "000", _build_padded,
-        partial(_padded_self_attention, num_heads=H), _self_attention_backward,
+        name, SELF_ATTENTION, _build_padded,
+        partial(_padded_self_attention, num_heads=H), self_attention_backward,
         partial(_torch_padded, num_heads=H),
     )
 
 
 def _masked(name, look_ahead):
     return System(
-        name, "002", partial(_build_masked, look_ahead=look_ahead),
-        partial(_self_attention, num_heads=8), _self_attention_backward,
+        name, MASKED, partial(_build_masked, look_ahead=look_ahead),
+        partial(self_attention, num_heads=8), self_attention_backward,
         partial(_torch_masked, num_heads=8),
     )
 
 
 def _dot(name, valid_lens, dropout=0.0):
     return System(
-        name, "001", partial(_build_dot_product, valid_lens=valid_lens),
+        name, D2L, partial(_build_dot_product, valid_lens=valid_lens),
         partial(_dot_product, dropout=dropout), attention_backward,
         partial(_torch_dot_product, dropout=dropout),
     )
@@ -512,18 +507,9 @@ def _dot(name, valid_lens, dropout=0.0):
 
 def _odd_positions(name, paired):
     return System(
-        name, "003", lambda rng, dtype: {"X": _normal(rng, dtype, 2, 32, 9)},
+        name, INTRODUCTION, lambda rng, dtype: {"X": _normal(rng, dtype, 2, 32, 9)},
         partial(_add_positions, paired=paired), _add_positions_backward,
         partial(_torch_positions, paired=paired),
-    )
-
-
-def _series(name, attend):
-    return System(
-        name, "003", _build_series,
-        partial(time_series_transformer, config=SERIES, attend=attend),
-        time_series_transformer_backward,
-        partial(_torch_series, attend=attend),
     )
 
 
@@ -531,61 +517,68 @@ SYSTEMS = (
     _padded("self-attention with a padding mask", 1),
     _padded("multi-head self-attention without output projection", 2),
     System(
-        "softmax under valid lengths", "001", _build_masked_scores,
+        "softmax under valid lengths", D2L, _build_masked_scores,
         _masked_scores, softmax_backward, _torch_masked_scores,
     ),
     _dot("dot-product attention, a length per sequence", [2, 6]),
     _dot("dot-product attention, a length per query", [[1, 0, 10], [4, 7, 3]]),
     _dot("dot-product attention with dropout", [2, 6], DROPOUT),
     System(
-        "heads moved into the batch and back", "001",
+        "heads moved into the batch and back", D2L,
         lambda rng, dtype: {"X": _normal(rng, dtype, 2, 4, 30)},
         _batched_heads, _batched_heads_backward, _torch_batched_heads,
     ),
     System(
-        "multi-head attention without biases, lengths repeated per head", "001",
-        _build_lens_multihead, partial(_lens_multihead, num_heads=5), _cross_backward,
+        "multi-head attention without biases, lengths repeated per head", D2L,
+        _build_lens_multihead, partial(_lens_multihead, num_heads=5), cross_attention_backward,
         partial(_torch_lens_multihead, num_heads=5),
     ),
     _masked("multi-head attention with a padding mask (B, 1, 1, T)", False),
     _masked("multi-head attention with a look-ahead mask", True),
     System(
-        "queries, keys and values of two 5-vectors", "003", _build_walk_through,
-        partial(_self_attention, num_heads=1), _self_attention_backward, _torch_walk_through,
+        "queries, keys and values of two 5-vectors", INTRODUCTION, _build_walk_through,
+        partial(self_attention, num_heads=1), self_attention_backward, _torch_walk_through,
     ),
     _odd_positions("positions of odd width, paired frequencies", True),
     _odd_positions("positions of odd width, a frequency per column", False),
-    _series("time series Transformer", "time"),
-    _series("time series Transformer attending over the batch", "batch"),
     System(
-        "bidirectional cross-attention", "004", _build_bidirectional,
+        "time series Transformer", INTRODUCTION, _build_series,
+        partial(time_series_transformer, config=SERIES), time_series_transformer_backward,
+        partial(_torch_series, over_batch=False),
+    ),
+    System(
+        "time series Transformer attending over the batch", INTRODUCTION, _build_series,
+        _over_batch, _over_batch_backward, partial(_torch_series, over_batch=True),
+    ),
+    System(
+        "bidirectional cross-attention", CROSS_ATTENTION, _build_bidirectional,
         partial(bidirectional_attention, scale=1.0), bidirectional_attention_backward,
         _torch_bidirectional,
     ),
     System(
-        "bidirectional cross-attention, padding on both sides", "004", _build_co_attention,
-        co_attention, co_attention_backward, _torch_co_attention,
+        "bidirectional cross-attention, padding on both sides", CROSS_ATTENTION,
+        _build_co_attention, co_attention, co_attention_backward, _torch_co_attention,
     ),
     System(
-        "cross-attention, unscaled", "004", _build_unscaled_cross,
+        "cross-attention, unscaled", CROSS_ATTENTION, _build_unscaled_cross,
         _unscaled_cross, multihead_attention_backward, _torch_unscaled_cross,
     ),
     System(
-        "encoder-decoder cross-attention with two lengths", "004", _build_memory,
-        partial(_lens_multihead, num_heads=4), _cross_backward,
+        "encoder-decoder cross-attention with two lengths", CROSS_ATTENTION, _build_memory,
+        partial(_lens_multihead, num_heads=4), cross_attention_backward,
         partial(_torch_memory, num_heads=4),
     ),
     System(
-        "inner-patch attention", "004", partial(_build_patches, width=10),
+        "inner-patch attention", CROSS_ATTENTION, partial(_build_patches, width=10),
         partial(inner_patch_attention, patch=PATCH, num_heads=5), inner_patch_attention_backward,
         _torch_inner,
     ),
     System(
-        "cross-patch attention", "004", partial(_build_patches, width=PATCH**2),
+        "cross-patch attention", CROSS_ATTENTION, partial(_build_patches, width=PATCH**2),
         partial(cross_patch_attention, patch=PATCH), cross_patch_attention_backward, _torch_cross,
     ),
     System(
-        "inner, cross and inner patch blocks", "004", _build_cat,
+        "inner, cross and inner patch blocks", CROSS_ATTENTION, _build_cat,
         partial(cat, patch=PATCH, num_heads=5), cat_backward, _torch_cat,
     ),
 )
