@@ -308,7 +308,8 @@ def _told_finding(finding):
             for edit in names:
                 where = "most likely" if not number else "or"
                 yield f"  {where}: {EDITS[edit].words}"
-                yield f"      `{wrote(source(), EDITS[edit], 80)}` ({edit})"
+                shown = wrote(source(), EDITS[edit], 80).split("  #")[0]
+                yield f"      `{shown}` ({edit})"
     elif finding.lines:
         yield "  a fault in one of these lines has just this effect:"
         yield from (f"    {text}" for _, text in finding.lines)
