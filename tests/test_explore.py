@@ -295,10 +295,19 @@ def test_the_command_says_in_one_line_what_is_wrong(
     assert not Path("explore.html").exists()
 
 
-def test_the_page_in_figures_is_the_one_that_the_command_writes(tmp_path):
-    committed = Path(npattn.__file__).parents[1] / "figures" / "explore.html"
-    out = tmp_path / "explore.html"
-    assert main(["explore", "--out", str(out)]) == 0
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("explore.html", []),
+        ("explore.zh.html", ["--lang", "zh"]),
+        ("explore-softmax.html", ["--call", "softmax"]),
+        ("explore-layer-norm.html", ["--call", "layer_norm"]),
+    ],
+)
+def test_the_pages_in_figures_are_those_that_the_command_writes(tmp_path, name, arguments):
+    committed = Path(npattn.__file__).parents[1] / "figures" / name
+    out = tmp_path / name
+    assert main(["explore", *arguments, "--out", str(out)]) == 0
     assert committed.read_text(encoding="utf-8") == out.read_text(encoding="utf-8"), (
-        "make it anew: npattn explore --out figures/explore.html"
+        f"make it anew: npattn explore {' '.join(arguments)} --out figures/{name}"
     )

@@ -1,6 +1,5 @@
 """The explorer page in headless Chromium: its numbers against NumPy, and all ways to handle it."""
 
-import os
 import shutil
 import time
 
@@ -23,8 +22,6 @@ SIZES = {"desktop": dict(width=1280, height=900, deviceScaleFactor=1, mobile=Fal
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
     """Chromium without a window."""
-    if os.environ.get("CI"):
-        pytest.skip("CI drives no browser")
     webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if not (chromium and driver):
@@ -211,7 +208,7 @@ def test_layer_norm_is_that_of_numpy(show, seed):
     assert_witness(browser, found)
 
 
-def test_sixteen_on_every_axis_follow_within_two_frames_and_are_proved(show, draw):
+def test_sixteen_on_every_axis_follow_a_drag_and_are_proved(show, draw):
     browser = show(plots.explore(*draw(3, 16, 16), np.tri(16, dtype=bool), dO=draw(16, 16)))
     median = browser.execute_script(
         """const times = Array.from({ length: 15 }, (_, n) => {
@@ -221,7 +218,8 @@ def test_sixteen_on_every_axis_follow_within_two_frames_and_are_proved(show, dra
         });
         return times.sort((a, b) => a - b)[7];"""
     )
-    assert median < 200  # on a busy machine; 33 on a calm one
+    print(f"{median:.0f} ms for a change")
+    assert median < 200
     browser.set_script_timeout(60)
     browser.execute_async_script(
         """const done = arguments[0], wait = () => expected ? done() : setTimeout(wait, 50);
@@ -508,7 +506,11 @@ def test_a_finger_points_drags_and_types(show, call):
     browser = show(plots.explore(**call), "phone")
     touch(browser, "dS", 2, 0)
     soon(lambda: text(browser, "detail-title").startswith("dS query “sat”, key “the”"))
-    assert browser.find_element("id", "close").is_displayed()
+    seen = browser.execute_script(
+        """const { top, bottom } = $("detail-title").getBoundingClientRect();
+        return top > innerHeight / 2 && bottom < innerHeight;"""
+    )
+    assert seen and browser.find_element("id", "close").is_displayed()
     browser.find_element("id", "close").click()
     touch(browser, "K", 1, 1, by=60)
     soon(lambda: values(browser)["K"][1, 1] > call["K"][1, 1] + 0.2)

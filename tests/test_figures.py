@@ -20,14 +20,17 @@ from npattn.plots import fonts
 NEEDS_CJK = {"dates", "adaptation"}
 TOLD = notebooks.figures()
 NAMES = [*FIGURES, *TOLD]
+PAGES = {  # of `npattn explore`, see test_explore.py, and a picture of the first one
+    "explore.html", "explore.zh.html", "explore-softmax.html", "explore-layer-norm.html",
+    "explore.png",
+}
 
 every_figure = pytest.mark.parametrize("name", NAMES)
 
 
-def test_the_folder_holds_every_figure_twice_and_nothing_else():
-    assert {path.name for path in FOLDER.iterdir()} == {
-        f"{name}.{suffix}" for name in NAMES for suffix in ("png", "svg")
-    }
+def test_the_folder_holds_every_figure_twice_the_pages_and_nothing_else():
+    figures = {f"{name}.{suffix}" for name in NAMES for suffix in ("png", "svg")}
+    assert {path.name for path in FOLDER.iterdir()} == figures | PAGES
 
 
 def test_the_readme_shows_what_is_drawn_for_it():
@@ -36,7 +39,7 @@ def test_the_readme_shows_what_is_drawn_for_it():
         for readme in FOLDER.parent.glob("README*.md")
         for name in re.findall(r"\(figures/(.+?)\.png\)", readme.read_text(encoding="utf-8"))
     }
-    assert {*FIGURES} <= shown <= {*NAMES}
+    assert {*FIGURES} <= shown <= {*NAMES, "explore"}
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -25,6 +25,7 @@ function makeLines() {
     });
     list.append(item);
   });
+  $("dropout").hidden = shown.call !== "attention";
   $("back").addEventListener("click", () => go(state.step === null ? call.lines.length - 1
     : Math.max(0, state.step - 1)));
   $("next").addEventListener("click", () => go(state.step === null ? 0
