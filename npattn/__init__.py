@@ -105,6 +105,7 @@ from npattn.kernels.linear_chunks import (
     linear_attention_in_chunks_backward,
 )
 from npattn.kernels.linear_state import Gates, empty_state
+from npattn.kernels.lora import LoRAParams, init_lora, lora, lora_backward, merge_lora
 from npattn.kernels.losses import cross_entropy, cross_entropy_backward
 from npattn.kernels.masks import (
     causal_mask,

@@ -14,6 +14,7 @@ import numpy as np
 
 from npattn.kernels.arrays import as_rows, require_floats
 from npattn.kernels.initial import glorot_uniform
+from npattn.kernels.products import product
 from npattn.kernels.sums import column_sums
 from npattn.kernels.weighted_sum import weighted_sum
 
@@ -54,7 +55,7 @@ def linear(X, params):
     if b is not None and b.shape != W.shape[1:]:
         raise ValueError(f"b {b.shape} does not fit W {W.shape}: b must be (Dout,)")
     rows = as_rows(X)
-    Y = rows @ W if b is None else rows @ W + b
+    Y = product(rows, W) if b is None else product(rows, W) + b
     return Y.reshape(*X.shape[:-1], W.shape[1]), LinearCache(X, params)
 
 
@@ -63,7 +64,7 @@ def linear_backward(dY, cache):
     X, (W, b) = cache
     dY2 = as_rows(dY)
     # Y = X W + b
-    dX = (dY2 @ W.T).reshape(X.shape)
+    dX = product(dY2, W.T).reshape(X.shape)
     dW = weighted_sum(dY2.T, as_rows(X)).T
     db = None if b is None else column_sums(dY2)
     return dX, LinearParams(dW, db)

@@ -6,10 +6,15 @@ A case bears the name of its pair; a second one has more words behind it, "encod
 import numpy as np
 
 from npattn.checking import gradcheck
-from npattn.verification import beyond_cases, kernel_cases, model_cases, modern_cases
+from npattn.verification import (
+    beyond_cases, kernel_cases, language_cases, model_cases, modern_cases,
+)
 from npattn.verification.pairs import find_pairs
 
-CASES = {**kernel_cases.CASES, **modern_cases.CASES, **beyond_cases.CASES, **model_cases.CASES}
+CASES = {
+    **kernel_cases.CASES, **modern_cases.CASES, **beyond_cases.CASES, **model_cases.CASES,
+    **language_cases.CASES,
+}
 
 
 def check_pairs(seed=0, only=None):

@@ -11,7 +11,7 @@ import numpy as np
 
 from npattn.kernels.dropout import draw_keep
 from npattn.kernels.tiles import draw_seed, keep_tile
-from npattn.verification import beyond_in_torch, modern_in_torch
+from npattn.verification import beyond_in_torch, language_cases, modern_in_torch
 
 
 def _softmax(torch, S, mask=None):
@@ -194,4 +194,5 @@ IN_TORCH = {
     "gru": _gru,
     **modern_in_torch.IN_TORCH,
     **beyond_in_torch.IN_TORCH,
+    **language_cases.IN_TORCH,
 }

@@ -1,0 +1,34 @@
+"""X W as fast as BLAS can: the order in memory and the kind of numbers decide how it is called.
+
+    W of rows (in, out)         X W
+    W turned, few rows in X     (Wᵀ Xᵀ)ᵀ       1.1 to 1.7 times as fast for 8 to 512 rows; Y is
+                                turned as W is
+    X complex, W real           one real product, of the real and the imaginary rows; NumPy alone
+                                would make W complex: twice the work and the memory
+
+All give X W. Files of weights store (out, in), so that what is read from them is turned.
+"""
+
+import numpy as np
+
+TURN_ROWS = range(2, 513)
+
+
+def product(X, W):
+    """X W for X (N, Din) and W (Din, Dout). Turned like W where W is turned and N in TURN_ROWS."""
+    if np.iscomplexobj(X) and not np.iscomplexobj(W):
+        Y = product(np.concatenate([X.real, X.imag]), W)
+        return Y[:len(X)] + 1j * Y[len(X):]
+    if is_turned(W) and len(X) in TURN_ROWS:
+        return (W.T @ X.T).T
+    return X @ W
+
+
+def is_turned(W):
+    """Whether W lies in memory by columns, as the transpose of what a file stores."""
+    return W.flags.f_contiguous and not W.flags.c_contiguous
+
+
+def turned_like(X, W):
+    """X (T, D) in the order in which `product` with W returns: a copy where it differs."""
+    return np.asfortranarray(X) if X.ndim == 2 and is_turned(W) and len(X) in TURN_ROWS else X

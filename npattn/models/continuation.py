@@ -1,0 +1,73 @@
+"""A text continued token by token: the prompt at once, then one token at a time.
+
+    next_logits      the logits after the newest tokens, from a KVCache that they extend
+    continue_tokens  yields one token after the other
+
+The prompt is read in one pass, whose logits are needed at the last position only. Then each token
+is one row through all matrices, as fast as memory can be read: one thread of BLAS does that, and a
+second one only helps on a quiet machine.
+"""
+
+import numpy as np
+
+from npattn.kernels.products import turned_like
+from npattn.models.kv_cache import KVCache
+from npattn.models.language_block import language_block, normed
+from npattn.models.language_model import block_options, embed_text, output_params
+from npattn.models.projection import project
+from npattn.models.sampling import require_options, sample
+
+
+def next_logits(tokens, params, cache, *, config):
+    """The logits of the token that follows.
+
+    tokens  (T,)  the newest tokens, integers
+    params  LanguageModelParams
+    cache   KVCache with the earlier tokens, which is extended by these
+    config  LanguageModelConfig
+
+    Returns logits (vocabulary,). Raises ValueError if the cache has no room, or for no token.
+    """
+    T = len(tokens)
+    if T < 1:
+        raise ValueError("tokens must be at least one, got none")
+    cache.require_room(T)
+    X, _ = embed_text(tokens, params, config=config, offset=cache.length)
+    X, tables = turned_like(X, params.embedding.T), {}
+    for i, block in enumerate(params.blocks):
+        options = block_options(config, i, T, X.dtype, cache.length, tables, causal=False)
+        X, _ = language_block(X, block, past=cache.layer(i), **options)
+    cache.grow(T)
+    X, _ = normed(np.ascontiguousarray(X[-1:]), params.norm, config.eps)
+    return project(X, output_params(params))[0][0]
+
+
+def continue_tokens(
+    tokens, params, *, config, limit, stop=(), rng=None, temperature=0.0, top_k=None, top_p=1.0,
+    threads=1,
+):  # fmt: skip
+    """Yields up to `limit` tokens that continue a text, each an int.
+
+    tokens   (T,)  the prompt, integers
+    limit    how many tokens at most
+    stop     tokens that end the text; the one that came is yielded
+    threads  of BLAS for the single tokens; the prompt uses as many as BLAS has
+    rng, temperature, top_k, top_p  as in `sample`
+
+    Raises ValueError if the text would be longer than config.context.
+    """
+    require_options(temperature, top_k, top_p)
+    from threadpoolctl import threadpool_limits
+
+    if len(tokens) + limit > config.context:
+        raise ValueError(f"{len(tokens)} tokens and {limit} more do not fit the model's context of "
+                         f"{config.context}: give a shorter text or a lower limit")
+    cache = KVCache(config, len(tokens) + limit, params.embedding.dtype)
+    logits = next_logits(tokens, params, cache, config=config)
+    for n in range(limit):
+        token = sample(logits, rng, temperature=temperature, top_k=top_k, top_p=top_p)
+        yield token
+        if token in stop or n + 1 == limit:
+            return
+        with threadpool_limits(threads, user_api="blas"):
+            logits = next_logits(np.array([token]), params, cache, config=config)

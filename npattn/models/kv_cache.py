@@ -1,0 +1,100 @@
+"""Keys and values of a text so far, in memory that is laid out once: for inference.
+
+    cache = KVCache(config, tokens=1024)       (blocks, G, tokens, D) for keys and for values
+    past = cache.layer(i)
+    O = past.attend(Q, K, V)                   appends K and V, then attends over all
+
+This is the one object of the package that a call extends. It has no backward: for gradients, the
+whole text goes through `language_model`. A token costs one row of keys and values for each block,
+where a pair that returns a longer cache would copy all earlier ones.
+Many queries attend in tiles of TILE queries against the keys up to the tile's end, so that half of
+the scores, which no query may see, are not computed; only the last TILE columns need a mask.
+Source: Shazeer 2019, "Fast Transformer Decoding", section 2.4; page `online_softmax` for tiles that
+also split the keys.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+TILE = 128
+_HIDDEN = -1e30  # added to scores: exp of it is 0, and unlike −inf it never makes NaN
+
+
+class KVCache:
+    """The keys and values of one text, for all blocks of a language model.
+
+    length  tokens so far
+    room    tokens that fit
+    """
+
+    def __init__(self, config, room, dtype=np.float32):
+        shape = config.num_blocks, config.num_kv_heads, room, config.head_width
+        self.keys, self.values = np.empty(shape, dtype), np.empty(shape, dtype)
+        self.room, self.length, self.windows = room, 0, config.windows
+
+    def layer(self, block):
+        """What one block reads and extends."""
+        window = self.windows[block] if self.windows else None
+        return Past(self.keys[block], self.values[block], self.length, window)
+
+    def grow(self, tokens):
+        """Count `tokens` more, once every block has written them."""
+        self.length += tokens
+
+    def require_room(self, tokens):
+        """Raises ValueError unless `tokens` more fit."""
+        if self.length + tokens > self.room:
+            raise ValueError(
+                f"the cache is full: it has room for {self.room} tokens and holds {self.length}, "
+                f"so {tokens} more do not fit; make one with room={self.length + tokens} or more"
+            )
+
+
+class Past(NamedTuple):
+    """One block's share of a KVCache."""
+
+    keys: np.ndarray    # (G, room, D)
+    values: np.ndarray  # (G, room, D)
+    length: int         # tokens before the newest
+    window: int | None  # how many keys a query sees, itself included
+
+    def attend(self, Q, K, V, *, scale=None):
+        """O (H, T, D) of the newest T positions, whose keys and values are appended.
+
+        Q     (H, T, D)
+        K, V  (G, T, D)
+        """
+        G, T, D = K.shape
+        start, end = self.length, self.length + T
+        self.keys[:, start:end], self.values[:, start:end] = K, V
+        scale = Q.dtype.type(1.0 / math.sqrt(D) if scale is None else scale)
+        Q = Q.reshape(G, -1, T, D) * scale
+        O = np.empty_like(Q)
+        for first in range(0, T, TILE):
+            last = min(first + TILE, T)
+            O[:, :, first:last] = self._tile(Q[:, :, first:last], start + first, start + last)
+        return O.reshape(-1, T, D)
+
+    def _tile(self, Q, first, last):
+        """O (G, r, n, D) of the queries at positions first … last − 1."""
+        least = 0 if self.window is None else max(0, first - self.window + 1)
+        K, V = self.keys[:, None, least:last], self.values[:, None, least:last]
+        S = Q @ K.swapaxes(-1, -2)
+        _hide(S, first - least, self.window)
+        S -= S.max(axis=-1, keepdims=True)
+        np.exp(S, out=S)
+        O = S @ V
+        O /= S @ np.ones((S.shape[-1], 1), S.dtype)
+        return O
+
+
+def _hide(S, offset, window):
+    """Adds −1e30 to the scores of later keys, and of those before the window; S is written to."""
+    n, Tk = S.shape[-2:]
+    if n > 1:
+        S[..., offset:] += np.triu(np.full((n, n), _HIDDEN, S.dtype), 1)
+    if window is not None and n + offset > window:
+        p, j = np.arange(n)[:, None] + offset, np.arange(Tk)
+        S += np.where(j > p - window, S.dtype.type(0), S.dtype.type(_HIDDEN))

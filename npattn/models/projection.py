@@ -1,0 +1,69 @@
+"""A map of the last axis, by the type of its parameters: one name for three pages.
+
+    LinearParams   linear          Y = X W + b             W and b learn
+    FrozenParams   linear          Y = X W + b             nothing learns, and X is not kept
+    AdaptedParams  linear + lora   Y = X W + b + X A B     A and B learn
+
+Blocks call `project` wherever a matrix stands, so that a model can be frozen or adapted layer by
+layer without another word of code. Gradients of what does not learn are None.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from npattn.kernels.linear import LinearCache, LinearParams, linear, linear_backward
+from npattn.kernels.lora import LoRACache, LoRAParams, lora, lora_backward
+from npattn.kernels.arrays import as_rows
+
+
+class FrozenParams(NamedTuple):
+    """A linear layer that does not learn. Its gradient is FrozenParams(None, None)."""
+
+    W: np.ndarray         # (Din, Dout)
+    b: np.ndarray | None  # (Dout,)
+
+
+class AdaptedParams(NamedTuple):
+    """A layer that stays, and an update that learns."""
+
+    layer: FrozenParams
+    update: LoRAParams
+
+
+class FrozenCache(NamedTuple):
+    """What project_backward reads of a layer that does not learn."""
+
+    shape: tuple
+    W: np.ndarray
+
+
+class AdaptedCache(NamedTuple):
+    """What project_backward reads of a layer with an update."""
+
+    layer: FrozenCache
+    update: LoRACache
+
+
+def project(X, params):
+    """Y (..., Dout) from X (..., Din), and the cache."""
+    if isinstance(params, AdaptedParams):
+        Y, layer = project(X, params.layer)
+        U, update = lora(X, params.update)
+        return Y + U, AdaptedCache(layer, update)
+    Y, cache = linear(X, LinearParams(*params))
+    if isinstance(params, FrozenParams):
+        return Y, FrozenCache(X.shape, params.W)
+    return Y, cache
+
+
+def project_backward(dY, cache):
+    """dX and dparams from dY (..., Dout)."""
+    if isinstance(cache, LinearCache):
+        return linear_backward(dY, cache)
+    if isinstance(cache, FrozenCache):
+        dX = (as_rows(dY) @ cache.W.T).reshape(cache.shape)
+        return dX, FrozenParams(None, None)
+    dX, dlayer = project_backward(dY, cache.layer)
+    dX_update, dupdate = lora_backward(dY, cache.update)
+    return dX + dX_update, AdaptedParams(dlayer, dupdate)

@@ -1,0 +1,50 @@
+"""The next token from its logits: the likeliest one, or one drawn.
+
+    temperature   p ∝ exp(logits / temperature); 0 takes the likeliest, without chance
+    top-k         only the k likeliest tokens may be drawn
+    top-p         only the likeliest tokens that together have at least the probability p
+
+All randomness is a Generator's. Ties go to the smaller token.
+Source: Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration", section 3.1 (top-p);
+Fan et al. 2018, "Hierarchical Neural Story Generation", section 5.4, for top-k.
+"""
+
+import numpy as np
+
+from npattn.kernels.options import require_counts, require_generator
+
+
+def sample(logits, rng=None, *, temperature=1.0, top_k=None, top_p=1.0):
+    """A token drawn from its probabilities, or the likeliest one.
+
+    logits       (V,)
+    rng          Generator; not needed at temperature 0
+    temperature  ≥ 0; below 1 likely tokens become likelier
+    top_k        how many tokens may be drawn; None means all
+    top_p        in (0, 1]
+
+    Returns the token, an int. Raises ValueError for options out of range.
+
+    >>> sample(np.array([0.1, 2.0, 1.0]), temperature=0.0)
+    1
+    """
+    require_options(temperature, top_k, top_p)
+    if temperature == 0.0:
+        return int(np.argmax(logits))
+    require_generator(rng)
+    order = np.argsort(-logits, kind="stable")[:top_k]
+    p = np.exp((logits[order].astype(np.float64) - logits[order[0]]) / temperature)
+    p /= p.sum()
+    count = int(np.searchsorted(np.cumsum(p), top_p)) + 1  # so many have at least top_p together
+    p = p[:count] / p[:count].sum()
+    return int(order[:count][min(np.searchsorted(np.cumsum(p), rng.random()), len(p[:count]) - 1)])
+
+
+def require_options(temperature, top_k, top_p):
+    """Raises ValueError that names the option which is out of range."""
+    if not 0.0 <= temperature < np.inf:
+        raise ValueError(f"temperature must be finite and at least 0, got {temperature!r}")
+    if top_k is not None:
+        require_counts(1, top_k=top_k)
+    if not 0.0 < top_p <= 1.0:
+        raise ValueError(f"top_p must lie in (0, 1], got {top_p!r}")

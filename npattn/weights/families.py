@@ -1,0 +1,241 @@
+"""What the families of models call their settings and tensors, as configurations of one model.
+
+    GPT-2              learned positions, layer norm, GELU, one matrix for query, key and value
+    Llama, Qwen 2, 3   rotary positions, RMS norm, SwiGLU, grouped heads; Qwen 2 with biases,
+                       Qwen 3 with norms of queries and keys
+    Gemma 1, 3         GEGLU, embeddings times √width, gains stored less 1; Gemma 3 with norms
+                       behind the sublayers too, and windows in most blocks
+
+Files with rotary pairs (i, i + D/2) have their query and key columns reordered to (2i, 2i + 1), so
+that one pairing serves all.
+"""
+
+import math
+
+import numpy as np
+
+from npattn.kernels.layer_norm import LayerNormParams
+from npattn.kernels.linear import LinearParams
+from npattn.kernels.qk_norm import QKNormParams
+from npattn.kernels.rotary import pairing_order
+from npattn.models.gated_feed_forward import GatedParams
+from npattn.models.grouped_attention import GroupedAttentionParams
+from npattn.models.language_block import LanguageBlockParams
+from npattn.models.language_model import LanguageModelConfig, LanguageModelParams
+from npattn.weights.arena import Planned
+from npattn.weights.sources import WeightsError
+
+LLAMAS = "llama", "mistral", "qwen2", "qwen3", "gemma", "gemma3_text", "gemma3"
+
+
+def language_plan(source):
+    """LanguageModelConfig, and LanguageModelParams whose leaves are to be read (`arena.fill`).
+
+    Every tensor is checked to be there and to have its shape before one is read.
+    Raises WeightsError for an architecture that is not known, and for what is missing or misshapen.
+    """
+    kind = source.settings.get("model_type")
+    if kind == "gpt2":
+        return _gpt2(source)
+    if kind in LLAMAS:
+        return _llama(source, kind)
+    raise WeightsError(
+        f"{source.path} is of the architecture {kind!r}; known are gpt2, {', '.join(LLAMAS)}"
+    )
+
+
+# ---- GPT-2 ----
+
+
+def _gpt2(source):
+    width = source.setting("n_embd", "hidden_size")
+    heads = source.setting("n_head", "num_attention_heads")
+    config = LanguageModelConfig(
+        vocabulary=source.setting("vocab_size"), width=width,
+        num_blocks=source.setting("n_layer", "num_hidden_layers"),
+        num_heads=heads, num_kv_heads=heads, head_width=width // heads,
+        hidden=source.setting("n_inner", "intermediate_size", default=4 * width),
+        context=source.setting("n_positions", "max_position_embeddings"),
+        activation=_activation(source, {"gelu_new": "gelu_tanh", "gelu": "gelu", "relu": "relu",
+                                        "gelu_pytorch_tanh": "gelu_tanh"}, "activation_function",
+                               default="gelu_new"),
+        eps=source.setting("layer_norm_epsilon", default=1e-5), rotary_base=None,
+    )
+    blocks = tuple(_gpt2_block(source, f"h.{i}.", config) for i in range(config.num_blocks))
+    E = _vector(source, "wte.weight", (config.vocabulary, width))
+    positions = _vector(source, "wpe.weight", (config.context, width))
+    return config, LanguageModelParams(
+        E, positions, blocks, _layer_norm(source, "ln_f", width), _output(source, config)
+    )
+
+
+def _gpt2_block(source, at, config):
+    D, F = config.width, config.hidden
+
+    def conv1d(name, Din, Dout, columns=slice(None)):  # GPT-2 stores (in, out)
+        W, b, all_columns = f"{at}{name}.weight", f"{at}{name}.bias", Dout
+        if columns != slice(None):
+            all_columns = 3 * Dout
+        source.require(W, (Din, all_columns))
+        source.require(b, (all_columns,))
+        return LinearParams(
+            Planned((Dout, Din), lambda: source.read(W)[:, columns].T, turned=True),
+            Planned((Dout,), lambda: source.read(b)[columns]),
+        )
+
+    query, key, value = (conv1d("attn.c_attn", D, D, slice(i * D, (i + 1) * D)) for i in range(3))
+    attention = GroupedAttentionParams(query, key, value, conv1d("attn.c_proj", D, D), None)
+    network = GatedParams(None, conv1d("mlp.c_fc", D, F), conv1d("mlp.c_proj", F, D))
+    return LanguageBlockParams(
+        _layer_norm(source, f"{at}ln_1", D), attention, None,
+        _layer_norm(source, f"{at}ln_2", D), network, None,
+    )
+
+
+# ---- Llama and its relatives ----
+
+
+def _llama(source, kind):
+    width, heads = source.setting("hidden_size"), source.setting("num_attention_heads")
+    for name in ("attn_logit_softcapping", "final_logit_softcapping"):
+        if source.settings.get(name):
+            raise WeightsError(f"{source.path} caps its scores ({name}): not known here")
+    gemma, blocks = kind.startswith("gemma"), source.setting("num_hidden_layers")
+    head_width = source.setting("head_dim", default=width // heads)
+    rotary = source.settings.get("rope_parameters") or source.settings.get("rope_scaling") or {}
+    local = rotary.get("sliding_attention", {})
+    rotary = rotary.get("full_attention", rotary)
+    config = LanguageModelConfig(
+        vocabulary=source.setting("vocab_size"), width=width, num_blocks=blocks, num_heads=heads,
+        num_kv_heads=source.setting("num_key_value_heads", default=heads), head_width=head_width,
+        hidden=source.setting("intermediate_size"),
+        context=source.setting("max_position_embeddings"),
+        activation=_activation(source, {"silu": "swiglu", "gelu_pytorch_tanh": "geglu_tanh",
+                                        "gelu": "geglu_tanh" if gemma else "geglu"},
+                               "hidden_activation", "hidden_act",
+                               default="gelu_pytorch_tanh" if gemma else "silu"),
+        eps=source.setting("rms_norm_eps", default=1e-6),
+        rotary_base=float(rotary.get("rope_theta") or source.setting("rope_theta", default=1e4)),
+        rotary_scaling=_scaling(source, rotary),
+        windows=_windows(source, kind, blocks),
+        local_rotary_base=float(
+            local.get("rope_theta") or source.setting("rope_local_base_freq", default=1e4)
+        ) if kind.startswith("gemma3") else None,
+        scale=source.settings["query_pre_attn_scalar"] ** -0.5
+        if kind.startswith("gemma3") and source.settings.get("query_pre_attn_scalar") else None,
+        embedding_scale=math.sqrt(width) if gemma else 1.0,
+    )
+    E = _vector(source, "embed_tokens.weight", (config.vocabulary, width))
+    parts = tuple(_llama_block(source, f"layers.{i}.", config) for i in range(blocks))
+    return config, LanguageModelParams(
+        E, None, parts, _gain(source, "norm.weight", width), _output(source, config)
+    )
+
+
+def _llama_block(source, at, config):
+    D, F, H, G = config.width, config.hidden, config.num_heads, config.num_kv_heads
+    Dh = config.head_width
+    order = None if source.pairing == "interleaved" else pairing_order(Dh, "interleaved")
+
+    def linear(name, Din, Dout, heads=None):
+        rows = slice(None)
+        if heads and order is not None:
+            rows = pairing_order(Dh, "interleaved", num_heads=heads)
+        W, b = f"{at}{name}.weight", f"{at}{name}.bias"
+        source.require(W, (Dout, Din))
+        bias = None
+        if b in source.shapes:
+            source.require(b, (Dout,))
+            bias = Planned((Dout,), lambda: source.read(b)[rows])
+        return LinearParams(Planned((Dout, Din), lambda: source.read(W)[rows], turned=True), bias)
+
+    qk_norm = None
+    if f"{at}self_attn.q_norm.weight" in source.shapes:
+        qk_norm = QKNormParams(*(
+            _gain(source, f"{at}self_attn.{name}_norm.weight", Dh, order) for name in "qk"
+        ))
+    attention = GroupedAttentionParams(
+        linear("self_attn.q_proj", D, H * Dh, H), linear("self_attn.k_proj", D, G * Dh, G),
+        linear("self_attn.v_proj", D, G * Dh), linear("self_attn.o_proj", H * Dh, D), qk_norm,
+    )
+    network = GatedParams(linear("mlp.gate_proj", D, F), linear("mlp.up_proj", D, F),
+                          linear("mlp.down_proj", F, D))
+    names = ("input_layernorm", None, "post_attention_layernorm", None)
+    if f"{at}pre_feedforward_layernorm.weight" in source.shapes:  # Gemma 3: norms on both sides
+        names = ("input_layernorm", "post_attention_layernorm", "pre_feedforward_layernorm",
+                 "post_feedforward_layernorm")
+    one, two, three, four = (n and _gain(source, f"{at}{n}.weight", D) for n in names)
+    return LanguageBlockParams(one, attention, two, three, network, four)
+
+
+def _scaling(source, rotary):
+    """The rotary scaling as LanguageModelConfig spells it."""
+    if "rope_factors" in source.settings:
+        return ("factors", *map(float, source.settings["rope_factors"]))
+    kind = rotary.get("rope_type", rotary.get("type", "default"))
+    kind = source.settings.get("rope_scaling_type", kind)
+    if kind in ("default", "none", None):
+        return None
+    if kind == "linear":
+        return "linear", float(rotary.get("factor") or source.setting("rope_scaling_factor"))
+    if kind == "llama3":
+        return ("llama3", float(rotary["factor"]), float(rotary["low_freq_factor"]),
+                float(rotary["high_freq_factor"]), rotary["original_max_position_embeddings"])
+    raise WeightsError(
+        f"{source.path} scales its rotary positions by {kind!r}; known are linear and llama3"
+    )
+
+
+def _windows(source, kind, blocks):
+    """How many keys each block sees; None for all in all blocks."""
+    window = source.settings.get("sliding_window")
+    if not window or source.settings.get("use_sliding_window") is False:
+        return None
+    types = source.settings.get("layer_types")
+    if types is None:
+        every = source.setting("sliding_window_pattern", default=6)
+        local = [kind == "mistral" or kind.startswith("gemma3") and (i + 1) % every != 0
+                 for i in range(blocks)]
+    else:
+        local = [name == "sliding_attention" for name in types]
+    return tuple(window if is_local else None for is_local in local) if any(local) else None
+
+
+# ---- shared ----
+
+
+def _activation(source, known, *names, default):
+    name = source.setting(*names, default=default)
+    if name not in known:
+        names = ", ".join(known)
+        raise WeightsError(f"{source.path} has the activation {name!r}; known are {names}")
+    return known[name]
+
+
+def _output(source, config):
+    """The map to the logits where the file has one of its own; None where it is the embedding."""
+    shape = config.vocabulary, config.width
+    if "lm_head.weight" not in source.shapes or source.settings.get("tie_word_embeddings"):
+        return None
+    source.require("lm_head.weight", shape)
+    return LinearParams(Planned(shape, lambda: source.read("lm_head.weight"), turned=True), None)
+
+
+def _vector(source, name, shape, order=None, offset=0.0):
+    source.require(name, shape)
+
+    def read():
+        X = np.asarray(source.read(name), np.float32)
+        X = X if order is None else X[order]
+        return X + np.float32(offset) if offset else X
+
+    return Planned(shape, read)
+
+
+def _gain(source, name, D, order=None):
+    return _vector(source, name, (D,), order, source.gain_offset)
+
+
+def _layer_norm(source, name, D):
+    gain, bias = (_vector(source, f"{name}.{part}", (D,)) for part in ("weight", "bias"))
+    return LayerNormParams(gain, bias)

@@ -1,0 +1,80 @@
+"""Hugging Face folders: config.json, model.safetensors or its shards, tokenizer.json.
+
+safetensors is a list of names, types and shapes, followed by the numbers: it cannot run code, and
+its tensors are read from the mapped file one by one. Of several shards,
+model.safetensors.index.json says which holds what.
+"""
+
+import json
+from pathlib import Path
+
+from npattn.weights.sources import Source, WeightsError, bare, need
+
+
+def open_folder(path):
+    """The Source of a folder, or of a .safetensors file with its config.json beside it.
+
+    Raises WeightsError where a file is missing, damaged or cut off.
+    """
+    path = Path(path)
+    folder = path if path.is_dir() else path.parent
+    settings = read_json(folder / "config.json")
+    settings = {**settings, **settings.get("text_config", {})}
+    files = {}
+    for file in [path] if path.is_file() else _files(folder):
+        opened = _open(file)
+        files.update({bare(name): (opened, name) for name in opened.keys()})
+    shapes = {
+        short: tuple(file.get_slice(name).get_shape()) for short, (file, name) in files.items()
+    }
+
+    def fetch(name):
+        file, full = files[name]
+        if file.get_slice(full).get_dtype() == "BF16":
+            need("ml_dtypes", "bfloat16")  # which makes NumPy know the type
+        return file.get_tensor(full)
+
+    from npattn.weights.vocabulary import chat_of_folder, tokenizer_from_folder
+
+    return Source(
+        path, settings, shapes, fetch, "halves",
+        lambda: tokenizer_from_folder(folder), chat_of_folder(folder),
+        gain_offset=1.0 if str(settings.get("model_type")).startswith("gemma") else 0.0,
+    )
+
+
+def read_json(path):
+    """The content of a JSON file, a dict. Raises WeightsError if it is missing or damaged."""
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise WeightsError(f"{path.parent} has no {path.name}") from None
+    except ValueError as error:
+        raise WeightsError(f"{path} is damaged: {error}") from error
+    if not isinstance(content, dict):
+        raise WeightsError(f"{path} must hold one JSON object, got a {type(content).__name__}")
+    return content
+
+
+def _files(folder):
+    """The .safetensors files of a folder: all shards of its index, or the one file."""
+    index = folder / "model.safetensors.index.json"
+    if not index.is_file():
+        if not (folder / "model.safetensors").is_file():
+            raise WeightsError(f"{folder} has neither model.safetensors nor {index.name}; "
+                               "pickled files (.bin, .pt) are not read, since they may run code")
+        return [folder / "model.safetensors"]
+    names = sorted(set(read_json(index).get("weight_map", {}).values()))
+    for name in names:
+        if Path(name).name != name or not (folder / name).is_file():
+            raise WeightsError(f"{index} names the shard {name}, which is not in the folder")
+    return [folder / name for name in names]
+
+
+def _open(file):
+    safe_open = need("safetensors", "a .safetensors file").safe_open
+    try:
+        return safe_open(str(file), framework="numpy")
+    except Exception as error:  # SafetensorError is its own kind
+        what = f"{file} is no .safetensors file, damaged or cut off"
+        raise WeightsError(f"{what}: {error}") from error

@@ -1,0 +1,145 @@
+"""GGUF: one file with settings, vocabulary and tensors, most of them in blocks of a few bits.
+
+    Q4_1   32 numbers share a scale d and an offset m:  x = d q + m,  q in 0 … 15
+    Q8_0   32 numbers share a scale:                    x = d q,      q in −127 … 127
+    …      F32, F16, BF16, Q4_0, Q5_0, Q4_K, Q6_K and whatever else the library `gguf` unpacks
+
+The names are translated to those of Hugging Face. The converter has reordered the columns of
+Llama's queries and keys to interleaved pairs, and has added 1 to Gemma's gains; other
+architectures keep their halves.
+Source: ggml, docs/gguf.md; llama.cpp, gguf-py, for names and quantized blocks.
+"""
+
+import re
+import struct
+from pathlib import Path
+
+import numpy as np
+
+from npattn.weights.sources import Source, WeightsError, need
+
+ARCHITECTURES = {  # of GGUF -> of Hugging Face
+    "llama": "llama", "mistral": "mistral", "qwen2": "qwen2", "qwen3": "qwen3",
+    "gemma": "gemma", "gemma2": "gemma2", "gemma3": "gemma3_text", "gpt2": "gpt2",
+}
+SETTINGS = {
+    "block_count": "num_hidden_layers",
+    "context_length": "max_position_embeddings",
+    "embedding_length": "hidden_size",
+    "feed_forward_length": "intermediate_size",
+    "attention.head_count": "num_attention_heads",
+    "attention.head_count_kv": "num_key_value_heads",
+    "attention.key_length": "head_dim",
+    "attention.layer_norm_rms_epsilon": "rms_norm_eps",
+    "attention.layer_norm_epsilon": "layer_norm_epsilon",
+    "attention.sliding_window": "sliding_window",
+    "rope.freq_base": "rope_theta",
+    "rope.scaling.type": "rope_scaling_type",
+    "rope.scaling.factor": "rope_scaling_factor",
+    "rope.dimension_count": "rotary_dim",
+    "attn_logit_softcapping": "attn_logit_softcapping",
+    "final_logit_softcapping": "final_logit_softcapping",
+}
+LLAMA = {
+    "token_embd": "embed_tokens", "output_norm": "norm", "output": "lm_head",
+    "attn_norm": "input_layernorm", "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj",
+    "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj",
+    "attn_q_norm": "self_attn.q_norm", "attn_k_norm": "self_attn.k_norm",
+    "ffn_norm": "post_attention_layernorm", "ffn_gate": "mlp.gate_proj",
+    "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj",
+}
+GEMMA = LLAMA | {  # with a norm behind each sublayer as well
+    "post_attention_norm": "post_attention_layernorm", "ffn_norm": "pre_feedforward_layernorm",
+    "post_ffw_norm": "post_feedforward_layernorm",
+}
+GPT2 = {
+    "token_embd": "wte", "position_embd": "wpe", "output_norm": "ln_f", "output": "lm_head",
+    "attn_norm": "ln_1", "attn_qkv": "attn.c_attn", "attn_output": "attn.c_proj",
+    "ffn_norm": "ln_2", "ffn_up": "mlp.c_fc", "ffn_down": "mlp.c_proj",
+}
+
+
+def open_gguf(path):
+    """The Source of a .gguf file. Raises WeightsError where it is none, damaged or cut off."""
+    gguf = need("gguf", "a .gguf file")
+    try:
+        reader = _reader_class(gguf)(Path(path))
+        fields = {name: field.contents() for name, field in reader.fields.items()}
+    except Exception as error:  # the library raises a dozen kinds
+        raise WeightsError(f"{path} is no .gguf file, damaged or cut off: {error}") from error
+    kind = fields.get("general.architecture")
+    if kind not in ARCHITECTURES:
+        known = ", ".join(ARCHITECTURES)
+        raise WeightsError(f"{path} has the architecture {kind!r}; known are {known}")
+    settings = _settings(fields, kind)
+    tensors = {_translated(t.name, kind): t for t in reader.tensors}
+    shapes = {name: tuple(t.shape[::-1].tolist()) for name, t in tensors.items()}
+
+    def fetch(name):
+        tensor = tensors[name]
+        X = gguf.dequantize(tensor.data, tensor.tensor_type)
+        # GPT-2 of Hugging Face has its matrices (in, out); the converter has turned them.
+        return X.T if kind == "gpt2" and _is_conv1d(name) else X
+
+    if kind == "gpt2":
+        shapes = {n: s[::-1] if _is_conv1d(n) else s for n, s in shapes.items()}
+    if "rope_freqs.weight" in shapes:
+        settings["rope_factors"] = fetch("rope_freqs.weight")
+    settings["vocab_size"] = len(fields.get("tokenizer.ggml.tokens") or ())
+    settings["tie_word_embeddings"] = "lm_head.weight" not in shapes
+    from npattn.weights.vocabulary import chat_of_gguf, tokenizer_from_gguf
+
+    return Source(
+        Path(path), settings, shapes, fetch,
+        "interleaved" if kind in ("llama", "mistral") else "halves",
+        lambda: tokenizer_from_gguf(path, fields), chat_of_gguf(fields),
+    )
+
+
+def _settings(fields, kind):
+    settings = {
+        SETTINGS[name.removeprefix(f"{kind}.")]: value
+        for name, value in fields.items() if name.removeprefix(f"{kind}.") in SETTINGS
+    }
+    settings["model_type"] = ARCHITECTURES[kind]
+    settings["eos_token_id"] = fields.get("tokenizer.ggml.eos_token_id")
+    settings["bos_token_id"] = fields.get("tokenizer.ggml.bos_token_id")
+    return settings
+
+
+def _translated(name, kind):
+    """The tensor's name at Hugging Face; names that are not known stay."""
+    table = GPT2 if kind == "gpt2" else GEMMA if kind in ("gemma2", "gemma3") else LLAMA
+    block = re.fullmatch(r"blk\.(\d+)\.(.+)\.(weight|bias)", name)
+    stem, end = (block[2], block[3]) if block else name.rpartition(".")[::2]
+    if stem not in table:
+        return name
+    layers = "h" if kind == "gpt2" else "layers"
+    return (f"{layers}.{block[1]}." if block else "") + f"{table[stem]}.{end}"
+
+
+def _is_conv1d(name):
+    return name.endswith((".c_attn.weight", ".c_proj.weight", ".c_fc.weight"))
+
+
+def _reader_class(gguf):
+    """The library's reader, with the words of a vocabulary read in one pass: ten times as fast."""
+
+    class Reader(gguf.GGUFReader):
+        def _get_field_parts(self, start, raw_type):
+            array, string = gguf.GGUFValueType.ARRAY, gguf.GGUFValueType.STRING
+            self.data = np.asarray(self.data)  # an array is sliced faster than a memmap
+            swapped = self.byte_order == "S"
+            if raw_type != array or swapped or self._get(start, np.uint32)[0] != string:
+                return super()._get_field_parts(start, raw_type)
+            file, at = memoryview(self.data), start + 12
+            parts = []
+            for _ in range(struct.unpack_from("<Q", file, start + 4)[0]):
+                length, = struct.unpack_from("<Q", file, at)
+                parts.append(file[at + 8:at + 8 + length])
+                at += 8 + length
+            if at > len(file):
+                raise ValueError("the vocabulary is cut off")
+            return at - start, parts, list(range(len(parts))), [array, string]
+
+    return Reader

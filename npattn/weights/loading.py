@@ -1,0 +1,43 @@
+"""From a file of weights to a model that runs."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from npattn.weights.arena import fill
+from npattn.weights.sources import Source, open_source
+
+
+class LanguageWeights(NamedTuple):
+    """A language model with its tokenizer."""
+
+    config: Any          # LanguageModelConfig
+    params: Any          # LanguageModelParams
+    tokenizer: Any       # tokenizers.Tokenizer
+    source: Source
+
+    def encode(self, text):
+        """The ids of a text, (T,) integers. Special tokens in the text count as such."""
+        return np.array(self.tokenizer.encode(text).ids, np.int64)
+
+    def decode(self, ids):
+        """The text of ids."""
+        return self.tokenizer.decode([int(i) for i in ids], skip_special_tokens=False)
+
+    def pieces(self, ids):
+        """The text of each id by itself, for labels."""
+        return [self.decode([i]) for i in ids]
+
+
+def load_language_model(path, *, dtype=np.float32):
+    """The language model in a .gguf file or a Hugging Face folder: a LanguageWeights.
+
+    dtype  of the parameters, np.float32 or np.float64
+
+    Raises WeightsError, a ValueError, that says what is wrong with the file; FileNotFoundError.
+    """
+    from npattn.weights.families import language_plan
+
+    source = open_source(path)
+    config, plan = language_plan(source)
+    return LanguageWeights(config, fill(plan, dtype), source.tokenizer(), source)

@@ -1,0 +1,168 @@
+"""Tokenizers, built by the library `tokenizers`: from tokenizer.json, or from GGUF's vocabulary.
+
+    byte pairs    "gpt2" in GGUF: text in bytes, a pattern that cuts words, then merges by rank
+    SentencePiece "llama" in GGUF: merges by the score of what they make, bytes for what is unknown
+
+and chat templates, Jinja texts that arrange a conversation; they come with the weights, so they run
+in the sandbox of jinja2.
+Source: Sennrich et al. 2016, "Neural Machine Translation of Rare Words with Subword Units"; the
+patterns are those of the models' own tokenizer.json.
+"""
+
+from pathlib import Path
+
+from npattn.weights.sources import WeightsError, need
+
+CONTROL, USER, BYTE = 3, 4, 6  # kinds of tokens in GGUF
+_LLAMA3 = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|"
+    r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+PATTERNS = {  # the pattern that cuts words; None is that of GPT-2
+    "default": None, "gpt-2": None, "gpt2": None, "smollm": None,
+    "llama3": _LLAMA3, "llama-bpe": _LLAMA3, "llama-v3": _LLAMA3, "smaug-bpe": _LLAMA3,
+    "qwen2": _LLAMA3.replace(r"\p{N}{1,3}", r"\p{N}"),
+}
+
+
+def tokenizer_from_folder(folder):
+    """The tokenizer that tokenizer.json in `folder` describes."""
+    tokenizers = need("tokenizers", "a tokenizer")
+    path = Path(folder) / "tokenizer.json"
+    if not path.is_file():
+        raise WeightsError(f"{folder} has no tokenizer.json")
+    try:
+        tokenizer = tokenizers.Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises bare Exceptions
+        raise WeightsError(f"{path} is no tokenizer or damaged: {error}") from error
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def tokenizer_from_gguf(path, fields):
+    """The tokenizer of a GGUF file, from its vocabulary and merges or scores."""
+    need("tokenizers", "a tokenizer")
+    kind = fields.get("tokenizer.ggml.model")
+    if kind not in ("gpt2", "llama"):
+        raise WeightsError(f"{path} has a tokenizer of the kind {kind!r}; known are gpt2, llama")
+    tokens = fields["tokenizer.ggml.tokens"]
+    kinds = fields.get("tokenizer.ggml.token_type") or [1] * len(tokens)
+    make = _byte_pairs if kind == "gpt2" else _sentencepiece
+    tokenizer = make(path, fields, {token: i for i, token in enumerate(tokens)})
+    from tokenizers import AddedToken, processors
+
+    special = [AddedToken(t, special=True, normalized=False)
+               for t, k in zip(tokens, kinds, strict=True) if k == CONTROL]
+    tokenizer.add_special_tokens(special)
+    tokenizer.add_tokens([AddedToken(t, normalized=False)
+                          for t, k in zip(tokens, kinds, strict=True) if k == USER])
+    if fields.get("tokenizer.ggml.add_bos_token", kind == "llama"):
+        bos = fields["tokenizer.ggml.bos_token_id"]
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single=f"{tokens[bos]} $A", special_tokens=[(tokens[bos], bos)]
+        )
+    return tokenizer
+
+
+def _byte_pairs(path, fields, vocabulary):
+    from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
+
+    name = fields.get("tokenizer.ggml.pre", "default")
+    if name not in PATTERNS:
+        raise WeightsError(
+            f"{path} cuts words by the pattern {name!r}; known are {', '.join(PATTERNS)}"
+        )
+    merges = [tuple(merge.split(" ")) for merge in fields["tokenizer.ggml.merges"]]
+    tokenizer = Tokenizer(models.BPE(
+        vocabulary, merges, ignore_merges=PATTERNS[name] is _LLAMA3
+    ))
+    own = PATTERNS[name] is None
+    steps = [] if own else [pre_tokenizers.Split(Regex(PATTERNS[name]), "isolated")]
+    if name == "smollm":
+        steps = [pre_tokenizers.Digits(individual_digits=True)]
+    prefix = bool(fields.get("tokenizer.ggml.add_space_prefix", False))
+    steps.append(pre_tokenizers.ByteLevel(add_prefix_space=prefix, use_regex=own))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(steps)
+    if name == "qwen2":
+        tokenizer.normalizer = normalizers.NFC()
+    tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer
+
+
+def _sentencepiece(path, fields, vocabulary):
+    from tokenizers import Tokenizer, decoders, models, normalizers
+
+    scores = fields["tokenizer.ggml.scores"]
+    merges = sorted(
+        (-scores[i], piece[:cut], piece[cut:])
+        for piece, i in vocabulary.items() for cut in range(1, len(piece))
+        if piece[:cut] in vocabulary and piece[cut:] in vocabulary
+    )
+    tokens = fields["tokenizer.ggml.tokens"]
+    unknown = tokens[fields.get("tokenizer.ggml.unknown_token_id", 0)]
+    tokenizer = Tokenizer(models.BPE(
+        vocabulary, [(left, right) for _, left, right in merges],
+        unk_token=unknown, fuse_unk=True, byte_fallback=True,
+    ))
+    prefix = fields.get("tokenizer.ggml.add_space_prefix", True)
+    spaces = [normalizers.Prepend("▁")] if prefix else []
+    tokenizer.normalizer = normalizers.Sequence([*spaces, normalizers.Replace(" ", "▁")])
+    strip = [decoders.Strip(" ", 1, 0)] if prefix else []
+    tokenizer.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), *strip]
+    )
+    return tokenizer
+
+
+def chat_of_gguf(fields):
+    """The chat template of a GGUF file and its special tokens."""
+    tokens = fields.get("tokenizer.ggml.tokens") or []
+    ids = {name: fields.get(f"tokenizer.ggml.{name}_token_id") for name in ("bos", "eos")}
+    chat = {f"{name}_token": tokens[i] for name, i in ids.items() if i is not None}
+    return {"template": fields.get("tokenizer.chat_template"), **chat}
+
+
+def chat_of_folder(folder):
+    """The chat template of a folder, from tokenizer_config.json or its own file, and its tokens."""
+    from npattn.weights.folders import read_json
+
+    path = Path(folder) / "tokenizer_config.json"
+    settings = read_json(path) if path.is_file() else {}
+    template = settings.get("chat_template")
+    own = Path(folder) / "chat_template.jinja"
+    if own.is_file():
+        template = own.read_text(encoding="utf-8")
+    if isinstance(template, list):  # several, by name
+        template = {t["name"]: t["template"] for t in template}.get("default")
+    tokens = {name: settings.get(name) for name in ("bos_token", "eos_token")}
+    tokens = {n: t["content"] if isinstance(t, dict) else t for n, t in tokens.items()}
+    return {"template": template, **tokens}
+
+
+def chat_text(chat, messages):
+    """The text that a conversation becomes, up to where the model answers.
+
+    chat      `source.chat`
+    messages  [{"role": "user", "content": "…"}, …]
+
+    Raises WeightsError if there is no template or it refuses the messages.
+    """
+    need("jinja2", "a chat template")
+    from jinja2 import TemplateError
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    if not chat.get("template"):
+        raise WeightsError("these weights have no chat template; ask without --chat")
+
+    def refuse(message):
+        raise TemplateError(message)
+
+    house = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
+    house.globals["raise_exception"] = refuse
+    tokens = {name: token or "" for name, token in chat.items() if name != "template"}
+    try:
+        template = house.from_string(chat["template"])
+        return template.render(messages=messages, add_generation_prompt=True, **tokens)
+    except TemplateError as error:
+        raise WeightsError(f"the chat template fails: {error}") from error

@@ -1,0 +1,184 @@
+"""The decoder-only model: cache against the whole text, heads off, patches, windows, errors."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from npattn.checking import assert_gradients
+from npattn.kernels.losses import cross_entropy, cross_entropy_backward
+from npattn.models.continuation import continue_tokens, next_logits
+from npattn.models.kv_cache import KVCache
+from npattn.models.language_model import (
+    LanguageModelConfig, attention_weights, embedded_gradient, head_outputs, init_language_model,
+    language_model, language_model_backward,
+)
+from npattn.trees import tree_leaves, tree_map
+
+CONFIG = LanguageModelConfig(
+    vocabulary=11, width=6, num_blocks=3, num_heads=4, num_kv_heads=2, head_width=4, hidden=9,
+    context=400,
+)
+
+
+def model(rng, config=CONFIG, **parts):
+    params = init_language_model(config, rng, **parts)
+    return tree_map(lambda p: p + 0.5 * rng.standard_normal(p.shape), params)
+
+
+WINDOWS = replace(CONFIG, windows=(3, None, 200), local_rotary_base=50.0, embedding_scale=2.0)
+GPT2 = replace(CONFIG, num_kv_heads=4, rotary_base=None, activation="gelu_tanh")
+KINDS = {
+    "llama": (CONFIG, {}), "windows": (WINDOWS, dict(qk_norm=True, after=True)),
+    "gpt2": (GPT2, dict(gated=False, rms=False, bias=True)),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_cache_gives_the_logits_of_the_whole_text(kind, rng):
+    config, parts = KINDS[kind]
+    params, tokens = model(rng, config, **parts), rng.integers(0, 11, 300)
+    logits, _ = language_model(tokens, params, config=config)
+    cache = KVCache(config, 300, np.float64)
+    done = 0
+    for step in (5, 1, 1, 260, 1, 32):  # also more than one tile of queries behind earlier keys
+        last = next_logits(tokens[done:done + step], params, cache, config=config)
+        done += step
+        assert_allclose(last, logits[done - 1], rtol=1e-9, atol=1e-11)
+
+
+def test_parameters_that_lie_turned_in_memory_give_the_same(rng):
+    params, tokens = model(rng), rng.integers(0, 11, 30)
+    turned = tree_map(lambda p: np.asfortranarray(p), params)
+    there = [language_model(tokens, p, config=CONFIG)[0] for p in (params, turned)]
+    assert_allclose(*there, rtol=1e-10)
+    caches = [KVCache(CONFIG, 30, np.float64) for _ in range(2)]
+    there = [next_logits(tokens, p, c, config=CONFIG)
+             for p, c in zip((params, turned), caches, strict=True)]
+    assert_allclose(*there, rtol=1e-10)
+
+
+def test_no_position_looks_ahead(rng):
+    params, tokens = model(rng), rng.integers(0, 11, (2, 8))
+    other = tokens.copy()
+    other[:, 5:] = (other[:, 5:] + 1) % 11
+    here, there = (language_model(t, params, config=CONFIG)[0] for t in (tokens, other))
+    assert_array_equal(here[:, :5], there[:, :5])
+    assert np.abs(here[:, 5:] - there[:, 5:]).min() > 0
+
+
+def test_weights_are_distributions_over_the_past_of_every_head(rng):
+    _, cache = language_model(rng.integers(0, 11, (2, 5)), model(rng), config=CONFIG)
+    P = attention_weights(cache)
+    assert P.shape == (3, 2, 4, 5, 5)
+    assert_allclose(P.sum(axis=-1), 1.0)
+    assert (np.triu(P, 1) == 0).all()
+
+
+def test_a_window_hides_what_lies_before_it(rng):
+    _, cache = language_model(rng.integers(0, 11, 8), model(rng, WINDOWS), config=WINDOWS)
+    P = attention_weights(cache)
+    assert (np.tril(P[0], -3) == 0).all() and (np.tril(P[1], -3) > 0).sum() == 4 * 15
+
+
+def test_a_head_that_is_off_is_one_whose_output_columns_are_0(rng):
+    params, tokens = model(rng), rng.integers(0, 11, (2, 6))
+    off, _ = language_model(tokens, params, config=CONFIG, heads_off=[(1, 2)])
+    W = params.blocks[1].attention.output.W.copy()
+    W[8:12] = 0.0
+    block = params.blocks[1]
+    block = block._replace(attention=block.attention._replace(
+        output=block.attention.output._replace(W=W)))
+    cut = params._replace(blocks=(params.blocks[0], block, params.blocks[2]))
+    assert_allclose(off, language_model(tokens, cut, config=CONFIG)[0], rtol=1e-12)
+
+
+def test_all_heads_patched_from_another_text_bring_its_output(rng):
+    config = replace(CONFIG, num_blocks=1)
+    params, here, there = model(rng, config), *rng.integers(0, 11, (2, 6))
+    other = head_outputs(language_model(there, params, config=config)[1], 0)
+    patch = {(0, head): other[head] for head in range(4)}
+    same = {(0, head): O for head, O in enumerate(
+        head_outputs(language_model(here, params, config=config)[1], 0))}
+    plain, _ = language_model(here, params, config=config)
+    assert_allclose(language_model(here, params, config=config, patch=same)[0], plain, rtol=1e-12)
+    patched, _ = language_model(here, params, config=config, patch=patch)
+    assert np.abs(patched - plain).max() > 1e-3
+
+
+def test_a_mask_hides_a_token_from_later_ones(rng):
+    params, tokens = model(rng), rng.integers(0, 11, 7)
+    mask = np.ones((7, 7), bool)
+    mask[4:, 0] = False
+    hidden, cache = language_model(tokens, params, mask, config=CONFIG)
+    assert (attention_weights(cache)[:, :, 4:, 0] == 0).all()
+    assert_array_equal(hidden[:4], language_model(tokens, params, config=CONFIG)[0][:4])
+
+
+def test_the_gradient_of_an_answer_by_the_tokens_before_it(rng):
+    """The gradient of what went into the first block is that of shifted embeddings."""
+    config = replace(CONFIG, vocabulary=6, context=6)
+    tokens = np.arange(6)  # each token once, so that a row of E is a position
+    params = model(rng, config, tied=False)
+
+    def answer(E):
+        logits, cache = language_model(tokens, params._replace(embedding=E), config=config)
+        loss, ce = cross_entropy(logits[-1:], np.array([3]))
+        return loss, (cache, ce, logits.shape)
+
+    def answer_backward(dloss, cache):
+        cache, ce, shape = cache
+        dlogits = np.zeros(shape)
+        dlogits[-1:] = cross_entropy_backward(dloss, ce)
+        return embedded_gradient(dlogits, cache)
+
+    assert_gradients(answer, answer_backward, params.embedding)
+
+
+def test_frozen_tables_have_no_gradient(rng):
+    params, tokens = model(rng), rng.integers(0, 11, (2, 5))
+    logits, cache = language_model(tokens, params, config=CONFIG, frozen=True)
+    there, full = language_model(tokens, params, config=CONFIG)
+    assert_array_equal(logits, there)
+    dlogits = rng.standard_normal(logits.shape)
+    grads, all_grads = (language_model_backward(dlogits, c) for c in (cache, full))
+    assert grads.embedding is None and grads.output is None
+    for g, other in zip(tree_leaves(grads), tree_leaves(all_grads._replace(embedding=None)),
+                        strict=True):
+        assert_array_equal(g, other)
+
+
+def test_float32_stays_float32(rng):
+    params = tree_map(lambda p: p.astype(np.float32), model(rng, WINDOWS, qk_norm=True))
+    logits, cache = language_model(rng.integers(0, 11, 6), params, config=WINDOWS)
+    assert logits.dtype == np.float32
+    grads = language_model_backward(logits, cache)
+    assert {g.dtype for g in tree_leaves(grads)} == {np.dtype(np.float32)}
+
+
+def test_a_continuation_is_greedy_and_stops(rng):
+    params, prompt = model(rng), rng.integers(0, 11, 5)
+    found = list(continue_tokens(prompt, params, config=CONFIG, limit=12))
+    text = prompt
+    for token in found:
+        assert token == language_model(text, params, config=CONFIG)[0][-1].argmax()
+        text = np.append(text, token)
+    stopped = list(continue_tokens(prompt, params, config=CONFIG, limit=12, stop=found[2:3]))
+    assert stopped == found[:found.index(found[2]) + 1]
+
+
+def test_errors_name_what_is_wrong(rng):
+    params, tokens = model(rng), np.arange(5)
+    with pytest.raises(ValueError, match="there is no block 3: the model has blocks 0 … 2"):
+        language_model(tokens, params, config=CONFIG, heads_off=[(3, 0)])
+    with pytest.raises(ValueError, match="there is no head 4: the layer has heads 0 … 3"):
+        language_model(tokens, params, config=CONFIG, heads_off=[(0, 4)])
+    cache = KVCache(CONFIG, 4, np.float64)
+    with pytest.raises(ValueError, match="cache is full: it has room for 4 tokens and holds 0"):
+        next_logits(tokens, params, cache, config=CONFIG)
+    with pytest.raises(ValueError, match="do not fit the model's context of 400"):
+        list(continue_tokens(tokens, params, config=CONFIG, limit=396))
+    with pytest.raises(ValueError, match="the text has 5 tokens, the model 3 positions"):
+        short = model(rng, replace(GPT2, context=3), rms=False, gated=False)
+        language_model(tokens, short, config=GPT2)

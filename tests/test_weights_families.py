@@ -1,0 +1,144 @@
+"""Small models of Hugging Face with random weights, saved to folders and read back."""
+
+import json
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from npattn.models.language_model import attention_weights, language_model, language_model_backward
+from npattn.trees import tree_leaves
+
+pytest.importorskip("safetensors", reason='needs the extra: pip install "npattn[llm]"')
+torch = pytest.importorskip("torch", reason="torch is the witness")
+transformers = pytest.importorskip("transformers", reason="transformers is the witness")
+
+from npattn.weights.arena import fill  # noqa: E402
+from npattn.weights.families import language_plan  # noqa: E402
+from npattn.weights.sources import open_source  # noqa: E402
+
+pytestmark = pytest.mark.llm
+
+SIZES = dict(
+    vocab_size=40, hidden_size=24, intermediate_size=20, num_hidden_layers=3, num_attention_heads=4,
+    num_key_value_heads=2, max_position_embeddings=64, head_dim=6, attn_implementation="eager",
+)
+LLAMA3 = dict(rope_type="llama3", rope_theta=500.0, factor=8.0, low_freq_factor=1.0,
+              high_freq_factor=4.0, original_max_position_embeddings=16)
+MODELS = {
+    "GPT-2": lambda: transformers.GPT2Config(
+        vocab_size=40, n_embd=24, n_layer=3, n_head=4, n_positions=32, attn_implementation="eager"),
+    "Llama": lambda: transformers.LlamaConfig(**SIZES, tie_word_embeddings=False),
+    "Llama 3": lambda: transformers.LlamaConfig(
+        **SIZES, rope_parameters=LLAMA3, attention_bias=True),
+    "Qwen 2": lambda: transformers.Qwen2Config(**SIZES),
+    "Qwen 3": lambda: transformers.Qwen3Config(**SIZES, tie_word_embeddings=True),
+    "Gemma": lambda: transformers.GemmaConfig(**SIZES),
+    "Gemma 3": lambda: transformers.Gemma3TextConfig(
+        **SIZES, sliding_window=4, query_pre_attn_scalar=9,
+        layer_types=["sliding_attention", "full_attention", "sliding_attention"]),
+}
+SINGLE = {"Llama", "Llama 3", "Qwen 2", "Qwen 3", "Gemma", "Gemma 3"}  # cos and sin in float32
+
+
+def saved(config, folder, shards="10GB"):
+    """A model with random float64 parameters, and the folder it was saved to."""
+    torch.manual_seed(0)
+    model = transformers.AutoModelForCausalLM.from_config(config).double().eval()
+    with torch.no_grad():
+        for p in model.parameters():
+            p.copy_(torch.randn(p.shape) * 0.3)
+    model.save_pretrained(folder, max_shard_size=shards)
+    return model
+
+
+def loaded(folder):
+    config, plan = language_plan(open_source(folder))
+    return config, fill(plan, np.float64)
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("name", MODELS)
+def test_values_weights_and_gradients_are_those_of_transformers(name, tmp_path, rng):
+    model = saved(MODELS[name](), tmp_path)
+    config, params = loaded(tmp_path)
+    tokens = rng.integers(0, 40, (2, 9))
+    logits, cache = language_model(tokens, params, config=config)
+    there = model(torch.tensor(tokens), output_attentions=True)
+    dlogits = rng.standard_normal(logits.shape)
+    there.logits.backward(torch.tensor(dlogits))
+    tolerance = 1e-6 if name in SINGLE else 1e-12
+    assert_allclose(logits, there.logits.detach().numpy(), atol=tolerance * 10)
+    for here, other in zip(attention_weights(cache), there.attentions, strict=True):
+        assert_allclose(here, other.detach().numpy(), atol=tolerance)
+    gradient = language_model_backward(dlogits, cache)
+    E = model.get_input_embeddings().weight.grad.numpy()
+    assert_allclose(gradient.embedding, E, atol=tolerance * np.abs(E).max() * 10)
+    norms = sum(float((g * g).sum()) for g in tree_leaves(gradient))
+    tied = {p.data_ptr(): p for p in model.parameters()}.values()
+    assert_allclose(norms, sum(float((p.grad**2).sum()) for p in tied), rtol=tolerance * 10)
+
+
+def test_a_model_in_shards_reads_as_one(tmp_path):
+    saved(MODELS["Llama"](), tmp_path / "one")
+    saved(MODELS["Llama"](), tmp_path / "many", shards="10KB")
+    assert len(list((tmp_path / "many").glob("*.safetensors"))) > 2
+    for one, many in zip(tree_leaves(loaded(tmp_path / "one")[1]),
+                         tree_leaves(loaded(tmp_path / "many")[1]), strict=True):
+        assert (one == many).all()
+
+
+def test_bfloat16_and_float16_widen_without_loss(tmp_path):
+    for dtype in (torch.bfloat16, torch.float16):
+        model = saved(MODELS["Llama"](), tmp_path / str(dtype)).to(dtype)
+        model.save_pretrained(tmp_path / str(dtype))
+        _, params = loaded(tmp_path / str(dtype))
+        assert (params.norm == model.model.norm.weight.detach().float().numpy()).all()
+
+
+def edit_config(folder, **changes):
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+@pytest.mark.parametrize("changes, words", [
+    (dict(model_type="mamba"), "architecture 'mamba'; known are gpt2, llama"),
+    (dict(num_hidden_layers=4), "no tensor layers.3.self_attn.q_proj.weight; it has layers.0"),
+    (dict(intermediate_size=21), r"mlp.gate_proj.weight is \(20, 24\), the settings ask for \(21"),
+    (dict(hidden_act="tanh"), "activation 'tanh'; known are silu"),
+    (dict(rope_parameters=dict(rope_type="yarn", rope_theta=1e4)), "positions by 'yarn'"),
+    (dict(hidden_size=None), "does not say hidden_size"),
+])
+def test_what_does_not_fit_is_named(changes, words, tmp_path):
+    saved(MODELS["Llama"](), tmp_path)
+    edit_config(tmp_path, **changes)
+    with pytest.raises(ValueError, match=words):
+        loaded(tmp_path)
+
+
+def test_a_missing_tensor_is_named(tmp_path):
+    from safetensors.numpy import load_file, save_file
+
+    saved(MODELS["Llama"](), tmp_path)
+    tensors = load_file(tmp_path / "model.safetensors")
+    del tensors["model.layers.1.mlp.up_proj.weight"]
+    save_file(tensors, tmp_path / "model.safetensors")
+    with pytest.raises(ValueError, match="no tensor layers.1.mlp.up_proj.weight"):
+        loaded(tmp_path)
+
+
+def test_a_file_that_is_cut_off_is_named(tmp_path):
+    saved(MODELS["Llama"](), tmp_path)
+    file = tmp_path / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-9])
+    with pytest.raises(ValueError, match="model.safetensors is no .safetensors file, damaged"):
+        loaded(tmp_path)
+
+
+def test_pickled_files_are_refused(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "pytorch_model.bin").write_bytes(b"")
+    with pytest.raises(ValueError, match="neither model.safetensors nor .*may run code"):
+        open_source(tmp_path)
+    with pytest.raises(ValueError, match="pickled files"):
+        open_source(tmp_path / "pytorch_model.bin")

@@ -1,0 +1,177 @@
+"""Small .gguf files that the tests write: every kind of block, two layouts, tokenizers, damage."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+gguf = pytest.importorskip("gguf", reason='needs the extra: pip install "npattn[llm]"')
+pytest.importorskip("tokenizers", reason='needs the extra: pip install "npattn[llm]"')
+
+from npattn.kernels.rotary import pairing_order  # noqa: E402
+from npattn.models.language_model import language_model  # noqa: E402
+from npattn.weights import chat_text, load_language_model, open_source  # noqa: E402
+from npattn.weights.gguf_files import GPT2, LLAMA  # noqa: E402
+
+pytestmark = pytest.mark.llm
+
+D, F, H, G, V = 256, 512, 4, 2, 270
+BYTES = ["!", '"', "Ġ", "a", "b", "c", "ab", "abc", "Ġa"]
+TOKENS = BYTES + [f"<{i}>" for i in range(V - len(BYTES) - 2)] + ["<|im_start|>", "<|im_end|>"]
+SHAPES = {
+    "attn_norm": (D,), "ffn_norm": (D,), "attn_q": (D, D), "attn_k": (D // 2, D),
+    "attn_v": (D // 2, D), "attn_output": (D, D), "ffn_gate": (F, D), "ffn_up": (F, D),
+    "ffn_down": (D, F),
+}
+
+
+def blocks_of(kind, rng, shape):
+    """Random bytes of that kind of block whose scales are small numbers, and what they mean."""
+    kind = getattr(gguf.GGMLQuantizationType, kind)
+    X = rng.standard_normal(shape).astype(np.float32)
+    try:
+        data = gguf.quantize(X, kind)
+    except NotImplementedError:  # the library only reads these: scales are float16, kept small
+        size, width = gguf.GGML_QUANT_SIZES[kind]
+        data = rng.integers(0, 256, (shape[0], shape[1] // size, width), dtype=np.uint8)
+        for at in {"Q4_K": (0, 2), "Q6_K": (width - 2,)}[kind.name]:
+            data[..., at:at + 2] = np.frombuffer(np.float16(0.01).tobytes(), np.uint8)
+        data = data.reshape(shape[0], -1)
+    return data, kind, gguf.dequantize(data, kind)
+
+
+def write(path, rng, kind="F32", architecture="llama", norm=1.0, change=None, **fields):
+    """A .gguf file with one block, and the matrices in it as floats."""
+    writer, meant = gguf.GGUFWriter(path, architecture), {}
+    writer.add_block_count(1)
+    writer.add_context_length(64)
+    writer.add_embedding_length(D)
+    writer.add_feed_forward_length(F)
+    writer.add_head_count(H)
+    writer.add_head_count_kv(G)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_rope_freq_base(1e4)
+    writer.add_tokenizer_model(fields.get("model", "gpt2"))
+    writer.add_tokenizer_pre(fields.get("pre", "smollm"))
+    writer.add_token_list(TOKENS)
+    writer.add_token_types([1] * (V - 2) + [3, 3])
+    writer.add_token_merges(["a b", "ab c", "Ġ a"])
+    writer.add_eos_token_id(V - 1)
+    turn = "<|im_start|>{{ m['content'] }}<|im_end|>"
+    writer.add_chat_template("{% for m in messages %}" + turn + "{% endfor %}")
+    shapes = {"token_embd": (V, D), "output_norm": (D,)}
+    shapes |= {f"blk.0.{name}": shape for name, shape in SHAPES.items()}
+    for name, shape in shapes.items():
+        if name == change:
+            continue
+        if len(shape) == 1:
+            meant[name] = np.full(shape, norm, np.float32)
+            writer.add_tensor(f"{name}.weight", meant[name])
+        else:
+            data, raw, meant[name] = blocks_of(kind, rng, shape)
+            writer.add_tensor(f"{name}.weight", data, raw_dtype=raw)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return meant
+
+
+@pytest.mark.parametrize(
+    "kind", ["F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q4_K", "Q6_K"]
+)
+def test_every_kind_of_block_is_read(kind, tmp_path, rng):
+    meant = write(tmp_path / "x.gguf", rng, kind)
+    weights = load_language_model(tmp_path / "x.gguf")
+    assert (weights.params.embedding == meant["token_embd"]).all()
+    assert (weights.params.blocks[0].network.down.W.T == meant["blk.0.ffn_down"]).all()
+    assert weights.config.head_width == D // H and weights.config.num_kv_heads == G
+    logits, _ = language_model(np.array([3, 4, 5]), weights.params, config=weights.config)
+    assert np.isfinite(logits).all()
+
+
+def test_columns_are_reordered_where_the_file_has_halves(tmp_path, rng):
+    meant = write(tmp_path / "x.gguf", rng, architecture="qwen2")
+    halves = load_language_model(tmp_path / "x.gguf").params.blocks[0].attention.query.W.T
+    order = pairing_order(D // H, "interleaved", num_heads=H)
+    assert (halves == meant["blk.0.attn_q"][order]).all()
+    meant = write(tmp_path / "y.gguf", rng, architecture="llama")
+    pairs = load_language_model(tmp_path / "y.gguf").params.blocks[0].attention.query.W.T
+    assert (pairs == meant["blk.0.attn_q"]).all()
+
+
+def test_all_parameters_lie_in_one_block_of_memory(tmp_path, rng):
+    write(tmp_path / "x.gguf", rng)
+    params = load_language_model(tmp_path / "x.gguf").params
+    E, W = params.embedding, params.blocks[0].network.up.W
+    assert E.base is not None and np.shares_memory(E.base, W)
+    assert W.flags.f_contiguous and W.shape == (D, F)
+
+
+def test_the_tokenizer_merges_and_keeps_special_tokens_whole(tmp_path, rng):
+    write(tmp_path / "x.gguf", rng)
+    weights = load_language_model(tmp_path / "x.gguf")
+    ids = weights.encode("abc ab<|im_end|>")
+    assert [TOKENS[i] for i in ids] == ["abc", "Ġ", "ab", "<|im_end|>"]
+    assert weights.decode(ids) == "abc ab<|im_end|>"
+    text = chat_text(weights.source.chat, [{"role": "user", "content": "ab"}])
+    assert text == "<|im_start|>ab<|im_end|>"
+
+
+def test_a_template_cannot_reach_the_machine():
+    for template in ("{{ messages.__class__.__mro__ }}", "{{ raise_exception('no') }}", "{% if"):
+        with pytest.raises(ValueError, match="the chat template fails"):
+            chat_text({"template": template}, [])
+    with pytest.raises(ValueError, match="no chat template"):
+        chat_text({"template": None}, [])
+
+
+def test_damage_is_named(tmp_path, rng):
+    path = tmp_path / "x.gguf"
+    write(path, rng)
+    whole = path.read_bytes()
+    for cut in (3, 100, len(whole) // 2, len(whole) - 70):
+        path.write_bytes(whole[:cut])
+        with pytest.raises(ValueError, match="x.gguf is no .gguf file, damaged or cut off"):
+            load_language_model(path)
+    path.write_bytes(b"PK" + whole[2:])
+    with pytest.raises(ValueError, match="magic invalid"):
+        open_source(path)
+    with pytest.raises(FileNotFoundError):
+        open_source(tmp_path / "none.gguf")
+
+
+def test_what_does_not_fit_is_named(tmp_path, rng):
+    path = tmp_path / "x.gguf"
+    write(path, rng, architecture="mamba")
+    with pytest.raises(ValueError, match="architecture 'mamba'; known are llama"):
+        load_language_model(path)
+    write(path, rng, change="blk.0.ffn_up")
+    with pytest.raises(ValueError, match="no tensor layers.0.mlp.up_proj.weight"):
+        load_language_model(path)
+    write(path, rng, pre="tekken")
+    with pytest.raises(ValueError, match="pattern 'tekken'"):
+        load_language_model(path)
+    write(path, rng, model="t5")
+    with pytest.raises(ValueError, match="tokenizer of the kind 't5'"):
+        load_language_model(path)
+
+
+def test_names_are_translated_both_ways_without_loss():
+    for table in (LLAMA, GPT2):
+        assert len(set(table.values())) == len(table)
+
+
+def test_sentencepiece_merges_by_score(tmp_path):
+    from npattn.weights.vocabulary import tokenizer_from_gguf
+
+    tokens = ["<unk>", "<s>", "▁", "a", "b", "ab", "▁ab", "<0x63>"]
+    fields = {
+        "tokenizer.ggml.model": "llama", "tokenizer.ggml.tokens": tokens,
+        "tokenizer.ggml.scores": [0.0, 0.0, -9.0, -8.0, -7.0, -1.0, -2.0, 0.0],
+        "tokenizer.ggml.token_type": [2, 3, 1, 1, 1, 1, 1, 6],
+        "tokenizer.ggml.bos_token_id": 1, "tokenizer.ggml.unknown_token_id": 0,
+    }
+    tokenizer = tokenizer_from_gguf("x", fields)
+    assert tokenizer.encode("ab abc").tokens == ["<s>", "▁ab", "▁ab", "<0x63>"]
+    assert tokenizer.decode([6, 6, 7]) == "ab abc"
+    assert_allclose(len(tokenizer.get_vocab()), len(tokens))
