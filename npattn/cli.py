@@ -15,7 +15,7 @@ from npattn.commands import InputError
 
 COMMANDS = (
     "demo", "gpt", "train", "adapt", "check", "crosscheck", "exercise", "heatmap", "explore",
-    "bench", "figures",
+    "llm", "bench", "figures",
 )
 
 

@@ -1,0 +1,75 @@
+"""One complex step through all parameters of a language model."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from npattn.models import language_proof
+from npattn.models.language_model import LanguageModelConfig, init_language_model
+from npattn.models.language_proof import prove_gradient
+from npattn.trees import tree_leaves, tree_map
+
+CONFIG = LanguageModelConfig(
+    vocabulary=23, width=6, num_blocks=3, num_heads=4, num_kv_heads=2, head_width=4, hidden=9,
+    context=40,
+)
+KINDS = {
+    "llama": (CONFIG, {}),
+    "gemma": (replace(CONFIG, windows=(3, None, 2), local_rotary_base=50.0, embedding_scale=2.0,
+                      activation="geglu_tanh"), dict(qk_norm=True, after=True)),
+    "qwen": (CONFIG, dict(bias=True, tied=False)),
+    "gpt2": (replace(CONFIG, num_kv_heads=4, rotary_base=None, activation="gelu_tanh"),
+             dict(gated=False, rms=False, bias=True)),
+}
+
+
+def model(kind, rng):
+    config, parts = KINDS[kind]
+    params = init_language_model(config, rng, **parts)
+    return config, tree_map(lambda p: p + 0.5 * rng.standard_normal(p.shape), params)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_two_slopes_agree(kind, rng, monkeypatch):
+    monkeypatch.setattr(language_proof, "SLICE", 5)
+    config, params = model(kind, rng)
+    proof = prove_gradient(rng.integers(0, 23, 12), params, config=config, answer=4)
+    assert proof.ok and proof.error < 1e-15 and abs(proof.by_step) > 1e-3
+    assert proof.parameters == sum(leaf.size for leaf in tree_leaves(params))
+
+
+def test_the_parameters_may_be_float32(rng):
+    config, params = model("llama", rng)
+    single = tree_map(lambda p: np.asfortranarray(p, np.float32), params)
+    assert prove_gradient(rng.integers(0, 23, 12), single, config=config).ok
+
+
+PARTS = {
+    "language_block_backward": lambda dX, dparams: (
+        dX, dparams._replace(network_norm=dparams.network_norm * 1.001)),
+    "normed_backward": lambda dX, dparams: (dX * 1.001, dparams),
+    "project_backward": lambda dX, dparams: (dX, dparams._replace(W=dparams.W * 1.001)),
+    "embedding_backward": lambda dE: dE * 1.001,
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_gradient_that_is_off_by_a_thousandth_is_found(part, rng, monkeypatch):
+    config, params = model("llama", rng)
+    right = getattr(language_proof, part)
+
+    def wrong(*args):
+        found = right(*args)
+        return PARTS[part](*found) if isinstance(found, tuple) else PARTS[part](found)
+
+    monkeypatch.setattr(language_proof, part, wrong)
+    proof = prove_gradient(rng.integers(0, 23, 12), params, config=config, answer=4)
+    assert not proof.ok and proof.error > 1e-10
+
+
+def test_an_answer_needs_a_question(rng):
+    config, params = model("llama", rng)
+    for answer in (0, 12):
+        with pytest.raises(ValueError, match="answer must be 1 … 11 of the tokens"):
+            prove_gradient(np.arange(12), params, config=config, answer=answer)
