@@ -197,8 +197,10 @@ from npattn.models.encoder import EncoderParams, encoder, encoder_backward, init
 from npattn.models.feed_forward import (
     FeedForwardParams, feed_forward, feed_forward_backward, init_feed_forward,
 )
+from npattn.models.head_extras import Rotary
 from npattn.models.multihead import (
-    MultiHeadParams, cross_attention, cross_attention_backward, init_multihead,
+    ExtendedMultiHeadParams, MultiHeadParams, cross_attention, cross_attention_backward,
+    init_multihead,
     multihead_attention, multihead_attention_backward, self_attention, self_attention_backward,
 )
 from npattn.models.residual import add_norm, add_norm_backward, residual, residual_backward

@@ -7,8 +7,9 @@
     torch.nn                   here                                        npattn function
     Linear                     LinearParams                                linear
     LayerNorm                  LayerNormParams                             layer_norm
+    RMSNorm                    the gain, one array                         rms_norm
     Embedding                  the table, one array                        embedding
-    MultiheadAttention         MultiHeadParams                             multihead_attention
+    MultiheadAttention         MultiHeadParams, ExtendedMultiHeadParams    multihead_attention
     TransformerEncoderLayer    EncoderBlockParams                          encoder_block
     TransformerDecoderLayer    DecoderBlockParams                          decoder_block
     TransformerEncoder         EncoderParams                               encoder
@@ -29,10 +30,12 @@ from npattn.kernels.layer_norm import LayerNormParams
 from npattn.kernels.linear import LinearParams
 from npattn.kernels.masks import mask_from_additive, mask_from_drop
 from npattn.models.block import DecoderBlockParams, EncoderBlockParams
+from npattn.models.config import BlockOptions
 from npattn.models.decoder import DecoderParams
 from npattn.models.encoder import EncoderParams
 from npattn.models.feed_forward import FeedForwardParams
-from npattn.models.multihead import MultiHeadParams
+from npattn.models.head_extras import HeadExtras
+from npattn.models.multihead import ExtendedMultiHeadParams, MultiHeadParams
 from npattn.trees import tree_items, tree_leaves, tree_map
 
 try:
@@ -44,8 +47,8 @@ except ImportError as error:
         'install it with: pip install "npattn[torch]" (or: pip install torch)'
     ) from error
 
+EPS = BlockOptions.eps
 HALVES = (torch.bfloat16, torch.float16)
-EPS = 1e-5  # of every layer norm in a block or at the end of a stack
 
 
 # Arrays
@@ -214,6 +217,12 @@ def _gradient(parameter):
 
 def _tensors(module, read):
     """npattn's tree of a module: its leaves are views of read(parameter), None where absent."""
+    if not isinstance(module, nn.Module):
+        hint = "; load a state dict into a module first, with module.load_state_dict(state)"
+        raise TypeError(
+            f"module must be one of torch.nn's {_known()}, got {type(module).__name__}"
+            + (hint if isinstance(module, dict) else "")
+        )
     if nn.utils.parametrize.is_parametrized(module):
         raise ValueError(
             "module has parametrized weights; "
@@ -233,8 +242,11 @@ def _kind(module):
     for kind, functions in _KINDS.items():
         if isinstance(module, kind):
             return functions
-    known = ", ".join(kind.__name__ for kind in _KINDS)
-    raise TypeError(f"module must be one of torch.nn's {known}, got {type(module).__name__}")
+    raise TypeError(f"module must be one of torch.nn's {_known()}, got {type(module).__name__}")
+
+
+def _known():
+    return ", ".join(kind.__name__ for kind in _KINDS)
 
 
 def _linear(module, read):
@@ -242,9 +254,17 @@ def _linear(module, read):
 
 
 def _layer_norm(module, read):
-    if module.weight is None or module.bias is None or len(module.normalized_shape) != 1:
-        raise ValueError(f"LayerNorm must have gain and bias over one axis, got {module}")
+    if module.weight is None or len(module.normalized_shape) != 1:
+        raise ValueError(
+            f"LayerNorm must have gain and bias, or a gain alone, over one axis, got {module}"
+        )
     return LayerNormParams(read(module.weight), read(module.bias))
+
+
+def _rms_norm(module, read):
+    if module.weight is None or len(module.normalized_shape) != 1:
+        raise ValueError(f"RMSNorm must have a gain over one axis, got {module}")
+    return read(module.weight)
 
 
 def _embedding(module, read):
@@ -254,11 +274,6 @@ def _embedding(module, read):
 
 
 def _multihead(module, read):
-    if module.bias_k is not None or module.add_zero_attn:
-        raise ValueError(
-            "MultiheadAttention must attend to the given keys only: "
-            "add_bias_kv and add_zero_attn have no counterpart"
-        )
     if module.in_proj_weight is not None:
         weights = read(module.in_proj_weight).chunk(3)
     else:
@@ -266,7 +281,11 @@ def _multihead(module, read):
     bias = read(module.in_proj_bias)
     biases = (None, None, None) if bias is None else bias.chunk(3)
     projections = map(LinearParams, map(_transposed, weights), biases)
-    return MultiHeadParams(*projections, _tensors(module.out_proj, read))
+    layers = *projections, _tensors(module.out_proj, read)
+    if module.bias_k is None:
+        return MultiHeadParams(*layers)
+    rows = (read(row).reshape(-1) for row in (module.bias_k, module.bias_v))
+    return ExtendedMultiHeadParams(*layers, None, HeadExtras(None, *rows))
 
 
 def _feed_forward(layer, read):
@@ -302,6 +321,9 @@ def _decoder(stack, read):
 
 
 def _blocks_and_norm(stack, read):
+    for layer in stack.layers:
+        if not isinstance(layer, (nn.TransformerEncoderLayer, nn.TransformerDecoderLayer)):
+            raise TypeError(f"layers must be those of a Transformer, got {type(layer).__name__}")
     norm = None if stack.norm is None else _tensors(stack.norm, read)
     return tuple(_tensors(layer, read) for layer in stack.layers), norm
 
@@ -322,22 +344,40 @@ def _norm_options(module):
     return {"eps": module.eps}
 
 
+def _rms_options(module):
+    eps = torch.finfo(module.weight.dtype).eps if module.eps is None else module.eps
+    return {"eps": eps}
+
+
 def _attention_options(module):
-    return {"num_heads": module.num_heads}
+    return {"num_heads": module.num_heads} | ({"zero_key": True} if module.add_zero_attn else {})
+
+
+def _embedding_options(module):
+    return {} if module.padding_idx is None else {"padding": module.padding_idx}
 
 
 def _block_options(layer):
-    _require_eps(layer.children())
     return {
-        "num_heads": layer.self_attn.num_heads,
+        **_attention_options(layer.self_attn),
         "norm": "pre" if layer.norm_first else "post",
         "activation": _activation(layer.activation),
+        **_block_eps(layer),
     }
 
 
+def _block_eps(layer):
+    """The eps of a block's norms, where it is not that of BlockOptions."""
+    eps = _shared(m for m in layer.children() if isinstance(m, nn.LayerNorm))["eps"]
+    return {} if eps == EPS else {"eps": eps}
+
+
 def _stack_options(stack):
-    _require_eps(stack.children())
-    return _shared(stack.layers)
+    options = _shared(stack.layers)
+    eps = options.get("eps", EPS)
+    if stack.norm is not None and stack.norm.eps != eps:
+        raise ValueError(f"the last norm must have that of the blocks, eps={eps}, got {stack.norm}")
+    return options
 
 
 def _shared(modules):
@@ -348,27 +388,24 @@ def _shared(modules):
     return first
 
 
-def _require_eps(modules):
-    for module in modules:
-        if isinstance(module, nn.LayerNorm) and module.eps != EPS:
-            raise ValueError(f"layer norms of blocks and stacks have eps={EPS}, got {module.eps}")
-
-
 def _activation(activation):
     """npattn's name of what a torch layer was given: a function or a module."""
     if activation is nn.functional.relu or isinstance(activation, nn.ReLU):
         return "relu"
+    if activation is nn.functional.silu or isinstance(activation, nn.SiLU):
+        return "silu"
     if activation is nn.functional.gelu:
         return "gelu"
     if isinstance(activation, nn.GELU):
         return "gelu" if activation.approximate == "none" else "gelu_tanh"
-    raise ValueError(f"activation must be relu or gelu, got {activation!r}")
+    raise ValueError(f"activation must be relu, gelu or silu, got {activation!r}")
 
 
 _KINDS = {
     nn.Linear: (_linear, _no_options),
     nn.LayerNorm: (_layer_norm, _norm_options),
-    nn.Embedding: (_embedding, _no_options),
+    nn.RMSNorm: (_rms_norm, _rms_options),
+    nn.Embedding: (_embedding, _embedding_options),
     nn.MultiheadAttention: (_multihead, _attention_options),
     nn.TransformerEncoderLayer: (_encoder_block, _block_options),
     nn.TransformerDecoderLayer: (_decoder_block, _block_options),

@@ -7,11 +7,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from npattn.kernels.attention import attention
 from npattn.kernels.linear import LinearParams, linear
 from npattn.kernels.masks import causal_mask, valid_lens_mask
+from npattn.models.head_extras import Rotary
 from npattn.models.multihead import (
-    MultiHeadParams,
-    init_multihead,
-    multihead_attention,
-    multihead_attention_backward,
+    MultiHeadParams, cross_attention, cross_attention_backward, init_multihead,
+    multihead_attention, multihead_attention_backward, self_attention, self_attention_backward,
 )
 from npattn.trees import tree_items, tree_leaves, tree_map
 
@@ -246,3 +245,70 @@ def test_sources_that_do_not_fit(sources, make_params):
         multihead_attention(Xq[:1], Xk, Xv, params, num_heads=3)
     with pytest.raises(TypeError, match="^X must be float32 or float64, got int64"):
         multihead_attention(Xq.astype(np.int64), Xk, Xv, params, num_heads=3)
+
+
+# ---- other heads, and what stands between projections and attention ----
+
+OPTIONS = {
+    "a sink": (dict(sink=True), {}),
+    "a sink and a cap": (dict(sink=True), dict(cap=2.0)),
+    "a norm of queries and keys": (dict(qk_norm=True), {}),
+    "another width of heads": (dict(head_width=5), {}),
+    "rotary in halves": ({}, dict(turn="halves")),
+    "rotary of a part": ({}, dict(turn=Rotary(width=2, base=100.0))),
+    "a window": ({}, dict(window=(1, 0))),
+    "one more key, and one of 0": (dict(extra_key=True), dict(zero_key=True)),
+    "a bias on the scores": ({}, dict(score_bias=np.arange(50.0).reshape(2, 5, 5) % 7 - 3.0)),
+}
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_gradients_with_options(assert_gradients, convention, draw, draw_mask, rng, shake, name):
+    init, options = OPTIONS[name]
+    params = shake(init_multihead(8, rng, num_heads=2, **init))
+    args = draw(3, 5, 8), params, draw_mask(3, 5, 5)
+    assert_gradients(self_attention, self_attention_backward, *args, num_heads=2, **options)
+    convention(self_attention, self_attention_backward, *args, num_heads=2, **options)
+
+
+def test_cross_attention_is_multihead_attention_with_a_memory(draw, rng, shake):
+    X, M, params = draw(2, 4, 8), draw(2, 5, 6), shake(init_multihead(8, rng, Dk=6, Dv=6))
+    Y, cache = cross_attention(X, M, params, num_heads=2)
+    assert_array_equal(Y, multihead_attention(X, M, M, params, num_heads=2)[0])
+    dX, dM, dparams = cross_attention_backward(Y, cache)
+    dXq, dXk, dXv, _ = multihead_attention_backward(Y, cache)
+    assert_array_equal(dX, dXq)
+    assert_array_equal(dM, dXk + dXv)
+
+
+def test_a_text_read_in_portions_gives_what_reading_it_at_once_gives(draw, rng, shake):
+    X, params = draw(2, 6, 8), shake(init_multihead(8, rng, qk_norm=True, num_heads=2))
+    options = dict(num_heads=2, turn="interleaved", window=(3, 0))
+    whole, _ = self_attention(X, params, causal_mask(6), **options)
+    first, cache = self_attention(X[:, :4], params, causal_mask(4), **options)
+    mask = causal_mask(2, 6, offset=4)
+    second, later = self_attention(X[:, 4:], params, mask, past=cache.present, **options)
+    assert_allclose(np.concatenate([first, second], axis=1), whole, rtol=0, atol=1e-13)
+    assert later.present.K.shape == (2, 2, 6, 4)
+    dX, _ = self_attention_backward(second, later)
+    assert dX.shape == (2, 2, 8)
+
+
+def test_a_sink_of_minus_infinity_is_none(draw, rng, shake):
+    X, params = draw(2, 4, 8), shake(init_multihead(8, rng, num_heads=2, sink=True))
+    plain, _ = self_attention(X, MultiHeadParams(*params[:4]), num_heads=2)
+    none = params._replace(sink=np.full(2, -1e3))
+    assert_allclose(self_attention(X, none, num_heads=2)[0], plain, rtol=0, atol=1e-13)
+    Y, cache = self_attention(X, params, num_heads=2)
+    assert (cache.P.sum(axis=-1) < 1.0).all()
+
+
+@pytest.mark.parametrize("make, message", [
+    (lambda X, p: self_attention(X, p, num_heads=4, num_kv_heads=3), "divides num_heads, got num_"),
+    (lambda X, p: self_attention(X, p, num_heads=4, num_kv_heads=0), "num_kv_heads=0"),
+    (lambda X, p: self_attention(X, p, num_heads=2, turn="thirds"), "must be \"interleaved\""),
+    (lambda X, p: self_attention(X, p, num_heads=2, cap=0.0), "cap must be positive"),
+])
+def test_options_that_make_no_sense(draw, rng, make, message):
+    with pytest.raises(ValueError, match=message):
+        make(draw(2, 5, 8), init_multihead(8, rng))

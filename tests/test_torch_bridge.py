@@ -12,6 +12,7 @@ from npattn.kernels.embedding import embedding, embedding_backward
 from npattn.kernels.layer_norm import LayerNormParams, layer_norm, layer_norm_backward
 from npattn.kernels.linear import LinearParams, linear, linear_backward
 from npattn.kernels.masks import causal_mask
+from npattn.kernels.rms_norm import rms_norm, rms_norm_backward
 from npattn.models.decoder import (
     DecoderParams,
     decoder,
@@ -170,6 +171,17 @@ def _stack(kind, block, norm=None, **options):
 ENCODER = nn.TransformerEncoder, nn.TransformerEncoderLayer
 DECODER = nn.TransformerDecoder, nn.TransformerDecoderLayer
 MODULES = {
+    "LayerNorm without bias": lambda: nn.LayerNorm(D, bias=False),
+    "RMSNorm": lambda: nn.RMSNorm(D, eps=1e-3),
+    "RMSNorm without eps": lambda: nn.RMSNorm(D),
+    "Embedding with padding": lambda: nn.Embedding(7, D, padding_idx=0),
+    "MultiheadAttention with more keys": lambda: nn.MultiheadAttention(
+        D, H, add_bias_kv=True, add_zero_attn=True, batch_first=True
+    ),
+    "TransformerEncoderLayer without biases": lambda: nn.TransformerEncoderLayer(
+        D, H, F, dropout=0.0, batch_first=True, bias=False, activation=nn.SiLU(), layer_norm_eps=0.1
+    ),
+    "TransformerEncoder, pre-norm without a last norm": lambda: _stack(*ENCODER, norm_first=True),
     "Linear": lambda: nn.Linear(D, F),
     "Linear without bias": lambda: nn.Linear(D, F, bias=False),
     "LayerNorm": lambda: nn.LayerNorm(D, eps=1e-3),
@@ -242,6 +254,7 @@ def _here(module, arrays, params, options, dY):
     """Y, the gradients of `arrays` and that of `params`, by this package."""
     rows = {
         nn.Linear: (linear, linear_backward, {}),
+        nn.RMSNorm: (rms_norm, rms_norm_backward, {}),
         nn.LayerNorm: (layer_norm, layer_norm_backward, {}),
         nn.Embedding: (embedding, embedding_backward, {}),
         nn.MultiheadAttention: (
@@ -356,9 +369,8 @@ def _parametrized():
     ("make", "error", "words"),
     [
         (lambda: nn.GRU(2, 3), TypeError, "one of torch.nn's Linear, .*got GRU"),
-        (lambda: nn.MultiheadAttention(D, H, add_bias_kv=True), ValueError, "add_bias_kv"),
-        (lambda: nn.MultiheadAttention(D, H, add_zero_attn=True), ValueError, "add_zero_attn"),
-        (lambda: nn.LayerNorm(D, bias=False), ValueError, "must have gain and bias"),
+        (lambda: nn.Linear(2, 3).state_dict(), TypeError, "got OrderedDict; load a state dict"),
+        (lambda: "Linear", TypeError, "one of torch.nn's Linear, .*got str"),
         (lambda: nn.LayerNorm(D, elementwise_affine=False), ValueError, "must have gain and bias"),
         (lambda: nn.LayerNorm((3, D)), ValueError, "over one axis"),
         (lambda: nn.Embedding(7, D, max_norm=1.0), ValueError, "max_norm=1.0"),
@@ -366,11 +378,11 @@ def _parametrized():
         (_parametrized, ValueError, "parametrized weights"),
         (
             lambda: _block(nn.TransformerEncoderLayer, activation=torch.tanh),
-            ValueError, "activation must be relu or gelu, got .*tanh",
+            ValueError, "activation must be relu, gelu or silu, got .*tanh",
         ),
         (
-            lambda: nn.TransformerEncoderLayer(D, H, F, layer_norm_eps=1e-6),
-            ValueError, "eps=1e-05, got 1e-06",
+            lambda: _with(MODULES["TransformerEncoderLayer"](), norm1__eps=1e-6),
+            ValueError, "the same options",
         ),
         (
             lambda: _with(MODULES["TransformerEncoder"](), layers__1__norm_first=True),
@@ -378,7 +390,7 @@ def _parametrized():
         ),
         (
             lambda: _with(MODULES["TransformerEncoder"](), norm=nn.LayerNorm(D, eps=1e-6)),
-            ValueError, "eps=1e-05, got 1e-06",
+            ValueError, "eps=1e-05, got LayerNorm.*1e-06",
         ),
         (
             lambda: _with(MODULES["TransformerEncoder"](), layers__1=nn.RMSNorm(D)),

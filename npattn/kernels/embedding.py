@@ -19,13 +19,15 @@ class EmbeddingCache(NamedTuple):
 
     ids: np.ndarray  # (...)
     E: np.ndarray    # (vocabulary, D)
+    padding: int | None
 
 
-def embedding(ids, E):
+def embedding(ids, E, *, padding=None):
     """The rows of the table that the ids name.
 
-    ids  (...)           integers from 0 to vocabulary − 1
-    E    (vocabulary, D) the table
+    ids      (...)           integers from 0 to vocabulary − 1
+    E        (vocabulary, D) the table
+    padding  an id that stands for nothing: its row does not learn, its gradient is 0
 
     Returns Y (..., D) and the cache.
     Raises TypeError if ids are no integers, ValueError if one lies outside the table.
@@ -38,7 +40,7 @@ def embedding(ids, E):
         raise ValueError(
             f"ids must lie in 0 … {len(E) - 1}, the rows of E; got {ids.min()} … {ids.max()}"
         )
-    return E[ids], EmbeddingCache(ids, E)
+    return E[ids], EmbeddingCache(ids, E, padding)
 
 
 def embedding_backward(dY, cache):
@@ -46,7 +48,7 @@ def embedding_backward(dY, cache):
 
     Raises ValueError if dY is not shaped like Y.
     """
-    ids, E = cache
+    ids, E = cache.ids, cache.E
     if dY.shape != (*ids.shape, E.shape[1]):
         raise ValueError(f"dY {dY.shape} must be shaped like Y {(*ids.shape, E.shape[1])}")
     dE = np.zeros(E.shape, dY.dtype)
@@ -55,4 +57,6 @@ def embedding_backward(dY, cache):
         order = np.argsort(ids, axis=None, kind="stable")
         present, starts = np.unique(ids.ravel()[order], return_index=True)
         dE[present] = np.add.reduceat(as_rows(dY)[order], starts, axis=0)
+    if cache.padding is not None:
+        dE[cache.padding] = 0.0
     return dE

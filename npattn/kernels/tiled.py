@@ -160,4 +160,7 @@ def _require_real(**arrays):
     require_floats(**arrays)
     for name, X in arrays.items():
         if np.iscomplexobj(X):
-            raise TypeError(f"{name} is {X.dtype}, but tiles are real; use `attention` instead")
+            raise TypeError(
+                f'{name} is {X.dtype}, but kernel="tiled" and tiled_attention take real arrays '
+                'only: use `attention` instead; use kernel="attention" in a model'
+            )

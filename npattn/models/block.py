@@ -15,10 +15,10 @@ import numpy as np
 
 from npattn.models.config import options_of
 from npattn.models.feed_forward import (
-    FeedForwardParams, feed_forward, feed_forward_backward, init_feed_forward,
+    FeedForwardParams, feed_forward, feed_forward_backward,
 )
 from npattn.models.multihead import (
-    MultiHeadParams, cross_attention, cross_attention_backward, init_multihead, self_attention,
+    MultiHeadParams, cross_attention, cross_attention_backward, self_attention,
     self_attention_backward,
 )
 from npattn.models.residual import ResidualCache, residual, residual_backward
@@ -56,6 +56,12 @@ class BlockCache(NamedTuple):
         """The self-attention, by its name in an encoder."""
         return self.self_attention
 
+    @property
+    def weights(self):
+        """The weights P by the name of the attention, as `attention_weights` returns them."""
+        found = {"self": self.self_attention, "cross": self.cross_attention}
+        return {name: part.sublayer.P for name, part in found.items() if part is not None}
+
 
 def init_encoder_block(D, F, rng, *, dtype=np.float64, options=None, **changes):
     """A block of width D with a feed-forward network F wide."""
@@ -71,8 +77,7 @@ def init_decoder_block(D, F, rng, *, dtype=np.float64, options=None, **changes):
 
 def _inits(D, F, rng, dtype, o):
     return (
-        lambda: init_multihead(D, rng, bias=o.bias, dtype=dtype),
-        lambda: init_feed_forward(D, F, rng, gated=o.gated, bias=o.bias, dtype=dtype),
+        lambda: o.init_attention(D, rng, dtype), lambda: o.init_feed_forward(D, F, rng, dtype),
         lambda: o.init_norm(D, dtype),
     )
 
@@ -91,7 +96,8 @@ def encoder_block(X, params, mask=None, *, rng=None, options=None, **changes):
     o = options_of(options, changes)
     H, attended = residual(
         X, params.attention_norm,
-        lambda Z: self_attention(Z, params.attention, mask, **o.attended(rng)), rng=rng, options=o,
+        lambda Z: self_attention(Z, params.attention, mask, **o.self_attended(rng)),
+        rng=rng, options=o,
     )
     Y, fed = residual(
         H, params.feed_forward_norm,
@@ -124,7 +130,7 @@ def decoder_block(
     o = options_of(options, changes)
     G, attended = residual(
         X, params.self_attention_norm,
-        lambda Z: self_attention(Z, params.self_attention, mask, **o.attended(rng)),
+        lambda Z: self_attention(Z, params.self_attention, mask, **o.self_attended(rng)),
         rng=rng, options=o,
     )
     H, crossed = residual(
@@ -158,11 +164,7 @@ def attention_weights(cache):
     P is (..., H, Tq, Tk), each row a distribution over keys, before dropout. It is None where the
     tiled kernel made no matrix.
     """
-    if isinstance(cache, BlockCache):
-        found = {"self": cache.self_attention, "cross": cache.cross_attention}
-        return [{
-            name: getattr(residual.attention, "P", None)
-            for name, residual in found.items() if residual is not None
-        }]
+    if isinstance(getattr(cache, "weights", None), dict):
+        return [cache.weights]
     parts = cache if isinstance(cache, tuple) else ()
     return [weights for part in parts for weights in attention_weights(part)]

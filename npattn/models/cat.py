@@ -49,6 +49,11 @@ class CatBlockCache(NamedTuple):
     attention: ResidualCache
     feed_forward: ResidualCache
 
+    @property
+    def weights(self):
+        """The weights P of its attention, as `attention_weights` returns them."""
+        return {"self": self.attention.sublayer.multihead.P}
+
 
 def init_cat_block(C, F, rng, *, kind, patch, bias=True, dtype=np.float64):
     """A block for C channels with a feed-forward network F wide; `kind` as in `cat_block`."""

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field, fields, replace
 
 from npattn.kernels.heads import require_heads
 from npattn.kernels.options import require_choice, require_counts, require_rate
-from npattn.models.feed_forward import ACTIVATIONS
+from npattn.models.feed_forward import ACTIVATIONS, init_feed_forward
+from npattn.models.head_extras import Rotary, require_rotary
 from npattn.models.kernel_choice import require_kernel
+from npattn.models.multihead import init_multihead, require_groups
 from npattn.models.normalize import NORMALIZATIONS, init_normalize
 
 ORDERS = "post", "pre"
@@ -22,8 +24,12 @@ class Options:
     """What BlockOptions and configs can do: check the options and deal them out."""
 
     def __post_init__(self):
-        if self.num_heads is not None:
-            require_counts(1, num_heads=self.num_heads)
+        for name in ("num_heads", "num_kv_heads", "head_width"):
+            if getattr(self, name) is not None:
+                require_counts(1, **{name: getattr(self, name)})
+        if self.num_heads is not None and self.num_kv_heads is not None:
+            require_groups(self.num_heads, self.num_kv_heads)
+        require_rotary(self.rotary)
         require_choice("norm", self.norm, ORDERS)
         require_choice("normalization", self.normalization, NORMALIZATIONS)
         require_choice("activation", self.activation, ACTIVATIONS)
@@ -50,9 +56,28 @@ class Options:
         """What `multihead_attention` is told."""
         if self.num_heads is None:
             raise TypeError("num_heads is missing: into how many heads is the width to be split?")
-        return dict(
-            num_heads=self.num_heads, kernel=self.kernel, dropout=self.dropout, rng=rng
+        told = dict(num_heads=self.num_heads, kernel=self.kernel, dropout=self.dropout, rng=rng)
+        if self.num_kv_heads is not None:
+            told["num_kv_heads"] = self.num_kv_heads
+        return told if self.cap is None else told | {"cap": self.cap}
+
+    def self_attended(self, rng, past=None):
+        """What `self_attention` is told: positions are its alone."""
+        prepared = dict(turn=self.rotary, window=self.window, past=past)
+        given = {name: value for name, value in prepared.items() if value is not None}
+        return self.attended(rng) | given
+
+    def init_attention(self, D, rng, dtype):
+        """Parameters of one attention."""
+        return init_multihead(
+            D, rng, num_heads=self.num_heads, num_kv_heads=self.num_kv_heads,
+            head_width=self.head_width, qk_norm=self.qk_norm, sink=self.sink, bias=self.bias,
+            dtype=dtype,
         )
+
+    def init_feed_forward(self, D, F, rng, dtype):
+        """Parameters of one feed-forward network."""
+        return init_feed_forward(D, F, rng, gated=self.gated, bias=self.bias, dtype=dtype)
 
     def fed(self):
         """What `feed_forward` is told."""
@@ -67,6 +92,13 @@ class BlockOptions(Options):
     """
 
     num_heads: int | None = None       # must be given where something is computed
+    num_kv_heads: int | None = None    # heads of keys and values; None means num_heads
+    head_width: int | None = None      # of `init_…`; None means D / num_heads
+    rotary: str | Rotary | None = None   # how positions turn queries and keys of self-attention
+    window: int | tuple | None = None  # which keys self-attention may reach, as in `prepare_heads`
+    qk_norm: bool = False              # whether `init_…` gives queries and keys a norm
+    sink: bool = False                 # whether `init_…` gives each head a sink
+    cap: float | None = None           # soft cap on the scores
     norm: str = "post"                 # where the norm stands: "post" or "pre", as in `residual`
     normalization: str = "layer_norm"  # what normalizes, as in `normalize`
     eps: float = 1e-5                  # of every norm
@@ -104,7 +136,8 @@ def options_of(options, changes):
 def require_blocks(config, width):
     """Heads must divide the width, and a hidden layer must have one. Raises ValueError."""
     require_sizes(config, "num_heads", "hidden")
-    require_heads(config.num_heads, width)
+    if config.head_width is None:
+        require_heads(config.num_heads, width)
 
 
 def require_sizes(config, *fields, least=1):

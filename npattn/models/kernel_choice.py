@@ -50,8 +50,6 @@ def chosen_attention(
     """
     require_kernel(kernel)
     options = dict(scale=scale, dropout=dropout, rng=rng)
-    if kernel == "tiled":
-        _require_real(Q=Q, K=K, V=V)
     if kernel == "tiled" or kernel == "auto" and _is_worth_tiles(Q, K, V):
         return tiled_attention(Q, K, V, mask, **options)
     return attention(Q, K, V, mask, **options)
@@ -69,12 +67,3 @@ def _is_worth_tiles(Q, K, V):
     require_matching(Q, K, V)
     scores = math.prod(Q.shape[:-1]) * K.shape[-2]
     return scores * Q.itemsize >= WORTH_TILES and not any(map(np.iscomplexobj, (Q, K, V)))
-
-
-def _require_real(**arrays):
-    for name, X in arrays.items():
-        if np.iscomplexobj(X):
-            raise TypeError(
-                f'{name} is {X.dtype}, but kernel="tiled" takes real arrays only; '
-                'use kernel="attention"'
-            )

@@ -48,6 +48,15 @@ class LanguageBlockCache(NamedTuple):
     attention: SublayerCache
     network: SublayerCache
 
+    @property
+    def weights(self):
+        """The weights P (..., H, T, T), as `attention_weights` returns them; None with a past."""
+        attended = self.attention.sublayer.attention
+        if attended is None:
+            return {"self": None}
+        *leading, G, r, T, Tk = attended.P.shape
+        return {"self": attended.P.reshape(*leading, G * r, T, Tk)}
+
 
 def language_block(X, params, mask=None, *, eps=1e-6, activation="swiglu", **heads):
     """Every position looks back, then thinks for itself; both are added to what it was.

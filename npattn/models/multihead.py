@@ -4,109 +4,193 @@
     O = attention(Q, K, V)                                                (..., H, Tq, D/H)
     Y = merge(O) Wo + bo                                                  (..., Tq, Do)
 
+With fewer heads for keys than for queries, each serves a group of them: it is shared, not copied.
+What else comes between the projections and the attention is the page head_extras.py.
 Self-attention passes one X three times, so its gradient is the sum dXq + dXk + dXv;
 cross-attention passes the decoder's X once and the encoder's output twice.
-Source: Vaswani et al. 2017, section 3.2.2; d2l 11.5.
+Source: Vaswani et al. 2017, section 3.2.2; d2l 11.5. Ainslie et al. 2023, "GQA", for groups.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from npattn.kernels.attention import AttentionCache
 from npattn.kernels.heads import (
     merge_heads, merge_heads_backward, split_heads, split_heads_backward,
 )
+from npattn.kernels.key_value_cache import KeysValues
 from npattn.kernels.linear import (
     LinearCache, LinearParams, init_linear, linear, linear_backward,
 )
-from npattn.kernels.tiled import TiledCache
+from npattn.models.head_extras import (
+    HeadExtras, PreparedCache, init_head_extras, prepare_heads, prepare_heads_backward,
+)
 from npattn.models.kernel_choice import chosen_attention, chosen_attention_backward
+from npattn.models.scored_attention import (
+    ScoredCache, scored_attention, scored_attention_backward,
+)
 
 
 class MultiHeadParams(NamedTuple):
     """What multihead_attention learns. The gradient has the same type."""
 
     query: LinearParams          # W (Dq, D)
-    key: LinearParams            # W (Dk, D)
-    value: LinearParams          # W (Dv, D)
+    key: LinearParams            # W (Dk, D), narrower where key heads are fewer
+    value: LinearParams          # W (Dv, D), likewise
     output: LinearParams | None  # W (D, Do), or None to return the merged heads
 
 
+class ExtendedMultiHeadParams(NamedTuple):
+    """What multihead_attention learns where there is more than projections."""
+
+    query: LinearParams
+    key: LinearParams
+    value: LinearParams
+    output: LinearParams | None
+    sink: np.ndarray | None      # (H,) scores, as in `attend_with_sink`
+    extras: HeadExtras | None
+
+
 class MultiHeadCache(NamedTuple):
-    """What multihead_attention_backward reads. `attention.P` (..., H, Tq, Tk) is what a head grid
-    draws; a TiledCache has none.
-    """
+    """What multihead_attention_backward reads. `P` is what a head grid draws."""
 
     query: LinearCache
     key: LinearCache
     value: LinearCache
-    attention: AttentionCache | TiledCache
+    attention: Any               # AttentionCache, TiledCache or ScoredCache; heads in groups
     output: LinearCache | None
+    prepared: PreparedCache | None
+    heads: tuple[int, int]       # of queries and of keys
+    present: KeysValues          # (..., G, Tk, ·) what a next call may take for its past
+
+    @property
+    def P(self):
+        """The weights (..., H, Tq, Tk), with the heads of all groups in one axis; or None."""
+        P = getattr(self.attention, "P", None)
+        if P is None or self.heads[0] == self.heads[1]:
+            return P
+        return P.reshape(*P.shape[:-4], self.heads[0], *P.shape[-2:])
 
 
-def init_multihead(D, rng, *, Dq=None, Dk=None, Dv=None, bias=True, output=True, dtype=np.float64):
-    """Parameters of width D for sources Dq, Dk, Dv wide (D each unless given), Glorot-uniform."""
-    def projection(Din):
-        return init_linear(Din or D, D, rng, bias=bias, dtype=dtype)
+def init_multihead(
+    D, rng, *, Dq=None, Dk=None, Dv=None, bias=True, output=True, num_heads=None,
+    num_kv_heads=None, head_width=None, sink=False, qk_norm=False, extra_key=False,
+    dtype=np.float64,
+):
+    """Parameters of width D for sources Dq, Dk, Dv wide (D each unless given), Glorot-uniform.
 
-    return MultiHeadParams(
-        projection(Dq), projection(Dk), projection(Dv), projection(D) if output else None
+    num_heads, num_kv_heads, head_width  given where keys have fewer heads, or heads another width
+                                         than D / num_heads
+    sink, qk_norm, extra_key             whether there are these: ExtendedMultiHeadParams
+    """
+    wide = narrow = D
+    if head_width is not None or num_kv_heads is not None:
+        require_groups(num_heads, num_kv_heads or num_heads)
+        head_width = head_width or D // num_heads
+        wide, narrow = num_heads * head_width, (num_kv_heads or num_heads) * head_width
+
+    def projection(Din, Dout):
+        return init_linear(Din, Dout, rng, bias=bias, dtype=dtype)
+
+    layers = (
+        projection(Dq or D, wide), projection(Dk or D, narrow), projection(Dv or D, narrow),
+        projection(wide, D) if output else None,
     )
+    if not (sink or qk_norm or extra_key):
+        return MultiHeadParams(*layers)
+    extras = None
+    if qk_norm or extra_key:
+        options = dict(qk_norm=qk_norm, extra_key=extra_key, dtype=dtype)
+        extras = init_head_extras(wide // num_heads, narrow, rng, **options)
+    return ExtendedMultiHeadParams(*layers, np.zeros(num_heads, dtype) if sink else None, extras)
 
 
 def multihead_attention(
     Xq, Xk, Xv, params, mask=None, *,
-    num_heads, kernel="attention", scale=None, dropout=0.0, rng=None,
+    num_heads, num_kv_heads=None, kernel="attention", scale=None, dropout=0.0, rng=None,
+    cap=None, score_bias=None, **options,
 ):
     """`num_heads` attentions side by side, each on its own share of the projected columns.
 
-    Xq       (..., Tq, Dq)  where queries come from
-    Xk       (..., Tk, Dk)  where keys come from
-    Xv       (..., Tk, Dv)  where values come from
-    params   MultiHeadParams; biases and the output projection may be None
-    mask     bool, broadcastable to (..., Tq, Tk), the same for every head; or with a head
-             axis, broadcastable to (..., H, Tq, Tk): then it has one axis more than Xq
-    kernel   "attention"; "tiled", without weights in the cache; or "auto", as in
-             `chosen_attention`
-    scale    factor on the scores; None means 1/√(D/H), by the width of one head
-    dropout  share of the weights that is dropped while rng, a Generator, is given
+    Xq        (..., Tq, Dq)  where queries come from
+    Xk        (..., Tk, Dk)  where keys come from
+    Xv        (..., Tk, Dv)  where values come from
+    params    MultiHeadParams, or ExtendedMultiHeadParams; biases and the output may be None
+    mask      bool, broadcastable to (..., Tq, Tk), the same for every head; or with a head
+              axis, broadcastable to (..., H, Tq, Tk): then it has one axis more than Xq
+    num_kv_heads  G heads of keys and values, each for H/G heads of queries; None means H
+    kernel    "attention"; "tiled", without weights in the cache; or "auto", as in
+              `chosen_attention`; a cap, a bias or a sink is computed by `scored_attention`
+    scale     factor on the scores; None means 1/√(D/H), by the width of one head
+    dropout   share of the weights that is dropped while rng, a Generator, is given
+    cap, score_bias  as in `scored_attention`; the bias broadcasts to (..., H, Tq, Tk)
+    options   turn, window, zero_key, past, qk_eps: as in `prepare_heads`
 
     Returns Y (..., Tq, Do) and the cache.
     Raises ValueError if shapes disagree, if num_heads does not divide the width, or for an unknown
     kernel.
     """
+    G = num_heads if num_kv_heads is None else num_kv_heads
+    if num_kv_heads is not None:
+        require_groups(num_heads, num_kv_heads)
     query, query_cache = linear(Xq, params.query)
     key, key_cache = linear(Xk, params.key)
     value, value_cache = linear(Xv, params.value)
-    O, attention_cache = chosen_attention(
-        split_heads(query, num_heads),
-        split_heads(key, num_heads),
-        split_heads(value, num_heads),
-        _with_head_axis(mask, Xq.ndim),
-        kernel=kernel,
-        scale=scale,
-        dropout=dropout,
-        rng=rng,
-    )
+    Q, K, V = split_heads(query, num_heads), split_heads(key, G), split_heads(value, G)
+    mask, present, prepared = _with_head_axis(mask, Xq.ndim), KeysValues(K, V), None
+    sink, extras = params[4:] if isinstance(params, ExtendedMultiHeadParams) else (None, None)
+    if extras is not None or options:
+        (Q, K, V), prepared = prepare_heads(Q, K, V, extras, mask, **options)
+        mask, present = prepared.mask, prepared.present
+    if G != num_heads:
+        Q, K, V, mask, score_bias, sink = _grouped(Q, K, V, mask, score_bias, sink)
+    choice = dict(scale=scale, dropout=dropout, rng=rng)
+    if cap is None and score_bias is None and sink is None:
+        O, attention_cache = chosen_attention(Q, K, V, mask, kernel=kernel, **choice)
+    else:
+        O, attention_cache = scored_attention(
+            Q, K, V, sink, mask, cap=cap, score_bias=score_bias, **choice
+        )
+    if G != num_heads:
+        O = O.reshape(*O.shape[:-4], num_heads, *O.shape[-2:])
     Y, output_cache = merge_heads(O), None
     if params.output is not None:
         Y, output_cache = linear(Y, params.output)
-    return Y, MultiHeadCache(query_cache, key_cache, value_cache, attention_cache, output_cache)
+    return Y, MultiHeadCache(
+        query_cache, key_cache, value_cache, attention_cache, output_cache, prepared,
+        (num_heads, G), present,
+    )
 
 
 def multihead_attention_backward(dY, cache):
-    """dXq, dXk, dXv and dparams from dY (..., Tq, Do): the forward's calls, undone in reverse."""
+    """dXq, dXk, dXv and dparams from dY (..., Tq, Do): the forward's calls, undone in reverse.
+
+    Where there was a past, it counts as a constant.
+    """
     dmerged, doutput = dY, None
     if cache.output is not None:
         dmerged, doutput = linear_backward(dY, cache.output)
-    num_heads = cache.attention.Q.shape[-3]
+    num_heads, G = cache.heads
     dO = merge_heads_backward(dmerged, num_heads)
-    dQ, dK, dV = chosen_attention_backward(dO, cache.attention)
+    if G != num_heads:
+        dO = dO.reshape(*dO.shape[:-3], G, num_heads // G, *dO.shape[-2:])
+    scored = isinstance(cache.attention, ScoredCache)
+    backward = scored_attention_backward if scored else chosen_attention_backward
+    dQ, dK, dV, *dsink = backward(dO, cache.attention)
+    if G != num_heads:
+        dQ = dQ.reshape(*dQ.shape[:-4], num_heads, *dQ.shape[-2:])
+        dK, dV, dsink = dK[..., 0, :, :], dV[..., 0, :, :], [d.reshape(-1) for d in dsink]
+    dextras = None
+    if cache.prepared is not None:
+        dQ, dK, dV, dextras = prepare_heads_backward((dQ, dK, dV), cache.prepared)
     dXq, dquery = linear_backward(split_heads_backward(dQ), cache.query)
     dXk, dkey = linear_backward(split_heads_backward(dK), cache.key)
     dXv, dvalue = linear_backward(split_heads_backward(dV), cache.value)
-    return dXq, dXk, dXv, MultiHeadParams(dquery, dkey, dvalue, doutput)
+    dlayers = dquery, dkey, dvalue, doutput
+    if dextras is None and not dsink:
+        return dXq, dXk, dXv, MultiHeadParams(*dlayers)
+    dsink = dsink[0] if dsink else None
+    return dXq, dXk, dXv, ExtendedMultiHeadParams(*dlayers, dsink, dextras)
 
 
 def self_attention(X, params, mask=None, **options):
@@ -131,8 +215,33 @@ def cross_attention_backward(dY, cache):
     return dX, dMk + dMv, dparams
 
 
+def require_groups(num_heads, num_kv_heads):
+    """Each key head serves as many query heads as any other. Raises ValueError otherwise."""
+    if not isinstance(num_kv_heads, int | np.integer) or num_kv_heads < 1 \
+            or num_heads is None or num_heads % num_kv_heads:
+        raise ValueError(
+            f"num_kv_heads must be a positive integer that divides num_heads, "
+            f"got num_kv_heads={num_kv_heads!r} for num_heads={num_heads!r}"
+        )
+
+
 def _with_head_axis(mask, ndim):
     """A mask without a head axis gets one of length 1, so that it serves every head."""
     if not isinstance(mask, np.ndarray) or mask.ndim > ndim:
         return mask
     return np.expand_dims(mask, -3) if mask.ndim >= 3 else mask
+
+
+def _grouped(Q, K, V, mask, score_bias, sink):
+    """Q (..., G, r, Tq, D) beside K and V (..., G, 1, Tk, D); the others with a group axis."""
+    H, G = Q.shape[-3], K.shape[-3]
+
+    def grouped(X):
+        if X is None or X.ndim < 3:
+            return X
+        parts = (G, H // G) if X.shape[-3] == H else (X.shape[-3], 1)
+        return X.reshape(*X.shape[:-3], *parts, *X.shape[-2:])
+
+    sink = None if sink is None else sink.reshape(G, H // G)
+    return grouped(Q), K[..., None, :, :], V[..., None, :, :], grouped(mask), grouped(score_bias), \
+        sink

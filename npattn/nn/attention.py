@@ -2,7 +2,7 @@
 
 `rng` and `dtype` as in layers.py. `attention_weights` are those of the latest call, before
 dropout: (..., Tq, Tk), with heads (..., H, Tq, Tk); of two-way attention (Pa, Pb), a over b and
-b over a. Who does not need them passes kernel="auto" to the constructor, or to one call: long
+b over a. If you do not need them, pass kernel="auto" to the constructor, or to one call: long
 sequences then take little memory, and `attention_weights` are None where no matrix was made. The
 kernels are those of `chosen_attention`.
 """
@@ -10,22 +10,17 @@ kernels are those of `chosen_attention`.
 import numpy as np
 
 from npattn.kernels.additive import (
-    additive_attention,
-    additive_attention_backward,
-    init_additive,
+    additive_attention, additive_attention_backward, init_additive,
 )
 from npattn.kernels.co_attention import co_attention, co_attention_backward
 from npattn.kernels.heads import require_heads
 from npattn.models.co_attention import (
-    bidirectional_attention,
-    bidirectional_attention_backward,
-    init_bidirectional,
+    bidirectional_attention, bidirectional_attention_backward, init_bidirectional,
 )
+from npattn.models.head_extras import require_rotary
 from npattn.models.kernel_choice import chosen_attention, chosen_attention_backward
 from npattn.models.multihead import (
-    init_multihead,
-    multihead_attention,
-    multihead_attention_backward,
+    init_multihead, multihead_attention, multihead_attention_backward,
 )
 from npattn.nn.layer import Layer
 
@@ -88,22 +83,31 @@ class BidirectionalAttention(Layer):
 class MultiHeadAttention(Layer):
     """`multihead_attention`: Xq (..., Tq, Dq), Xk (..., Tk, Dk), Xv (..., Tk, Dv), mask.
 
-    Dq, Dk, Dv default to D; output=False leaves out the last projection.
+    Dq, Dk, Dv default to D; output=False leaves out the last projection. num_kv_heads, head_width,
+    sink and qk_norm are those of `init_multihead`; rotary (None, "halves", "interleaved" or a
+    `Rotary`) and the options, such as window and cap, those of `multihead_attention`.
     """
 
     def __init__(
         self, D, num_heads, *, Dq=None, Dk=None, Dv=None, bias=True, output=True,
-        kernel="attention", scale=None, dropout=0.0, rng=None, dtype=np.float64,
+        num_kv_heads=None, head_width=None, sink=False, qk_norm=False, rotary=None,
+        rng=None, dtype=np.float64, **options,
     ):
-        require_heads(num_heads, D)
+        if head_width is None:
+            require_heads(num_heads, D)
+        require_rotary(rotary)
         rng = np.random.default_rng(rng)
+        params = init_multihead(
+            D, rng, Dq=Dq, Dk=Dk, Dv=Dv, bias=bias, output=output, num_heads=num_heads,
+            num_kv_heads=num_kv_heads, head_width=head_width, sink=sink, qk_norm=qk_norm,
+            dtype=dtype,
+        )
+        if rotary is not None:
+            options["turn"] = rotary
         super().__init__(
-            multihead_attention, multihead_attention_backward,
-            init_multihead(
-                D, rng, Dq=Dq, Dk=Dk, Dv=Dv, bias=bias, output=output, dtype=dtype
-            ),
-            rng=rng, num_heads=num_heads, kernel=kernel, scale=scale, dropout=dropout,
+            multihead_attention, multihead_attention_backward, params,
+            rng=rng, num_heads=num_heads, num_kv_heads=num_kv_heads, **options,
         )
 
     def _weights(self, cache):
-        return kept_weights(cache.attention)
+        return cache.P

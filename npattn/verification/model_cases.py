@@ -13,6 +13,7 @@ from npattn.models.decoder import init_decoder, init_decoder_block
 from npattn.models.block import encoder_block, encoder_block_backward
 from npattn.models.encoder import init_encoder, init_encoder_block
 from npattn.models.feed_forward import feed_forward, feed_forward_backward, init_feed_forward
+from npattn.models.head_extras import init_head_extras
 from npattn.models.kernel_choice import chosen_attention
 from npattn.models.multihead import MultiHeadParams, init_multihead, multihead_attention
 from npattn.models.residual import residual, residual_backward
@@ -114,6 +115,29 @@ def _cross_attention(rng):
     params = perturbed(rng, init_multihead(WIDTH, rng, Dk=DK + 1, Dv=DK + 1))
     args = normal(rng, B, TQ, WIDTH), normal(rng, B, TK, DK + 1), params
     return Case(args, dict(num_heads=HEADS), {"X": ROWS, "M": ROWS})
+
+
+def _self_attention_with(rng, init=None, **options):
+    params = init_multihead(WIDTH, rng, num_heads=HEADS, **(init or {}))
+    args = normal(rng, B, TQ, WIDTH), perturbed(rng, params), draw_mask(rng, B, TQ, TQ)
+    return Case(args, dict(num_heads=HEADS, **options), {"X": ROWS})
+
+
+def _scored_attention(rng):
+    return Case(
+        (
+            normal(rng, B, H, TQ, DK), normal(rng, B, H, TK, DK), normal(rng, B, H, TK, DV),
+            normal(rng, H), draw_mask(rng, B, 1, TQ, TK),
+        ),
+        dict(cap=2.0, score_bias=normal(rng, H, TQ, TK)), {"Q": QUERIES, "K": KEYS, "V": KEYS},
+    )
+
+
+def _prepare_heads(rng):
+    params = perturbed(rng, init_head_extras(DK, H * DK, rng, qk_norm=True, extra_key=True))
+    heads = (normal(rng, B, H, T, DK) for T in (TQ, TK, TK))
+    options = dict(turn="halves", zero_key=True)
+    return Case((*heads, params), options, {"Q": QUERIES, "K": KEYS, "V": KEYS})
 
 
 def _feed_forward(rng, **options):
@@ -320,7 +344,16 @@ CASES = {
     "residual": partial(_residual, norm="post"),
     "residual in pre-norm": partial(_residual, norm="pre"),
     "self_attention": _self_attention,
+    "self_attention with a sink and normalized queries and keys": partial(
+        _self_attention_with, init=dict(sink=True, qk_norm=True, head_width=4),
+        turn="halves", window=(2, 0), cap=2.0,
+    ),
+    "self_attention with heads of another width": partial(
+        _self_attention_with, init=dict(head_width=DK), turn="interleaved",
+    ),
     "cross_attention": _cross_attention,
+    "scored_attention": _scored_attention,
+    "prepare_heads": _prepare_heads,
     "stack": partial(_stack, options=dict(bias=False, eps=1e-3, activation="silu")),
     "stack as in Llama": partial(_stack, options=dict(
         norm="pre", normalization="rms_norm", bias=False, activation="silu", gated=True,

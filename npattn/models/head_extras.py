@@ -1,0 +1,161 @@
+"""What may come between the projections of multi-head attention and the attention itself.
+
+    Q, K = qk_norm(Q, K)                each only where it is asked for, in this order
+    Q, K = rotary(Q), rotary(K)         positions, behind those of the past
+    K, V = [past.K, K], [past.V, V]     the keys and values of earlier positions
+    mask = mask and window              of positions
+    K, V = [K, k], [V, v], [K, 0]…      a learned key and value for each head, a key and value of 0
+
+Q is (..., H, Tq, D), K and V (..., G, Tk, D). The learned key is torch's add_bias_kv, the key of 0
+its add_zero_attn; both may always be attended to.
+Source: the pages qk_norm, rotary, key_value_cache, positional_masks; torch.nn.MultiheadAttention.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from npattn.kernels.initial import normal
+from npattn.kernels.key_value_cache import KeysValues, append_keys_values
+from npattn.kernels.masks import combine_masks
+from npattn.kernels.options import require_choice
+from npattn.kernels.positional_masks import window_mask
+from npattn.kernels.qk_norm import (
+    QKNormCache, QKNormParams, init_qk_norm, qk_norm, qk_norm_backward,
+)
+from npattn.kernels.rotary import PAIRINGS, rotary, rotary_backward
+from npattn.kernels.rotary_speeds import rotary_speeds
+
+
+class Rotary(NamedTuple):
+    """How queries and keys are turned. rotary="halves" stands for Rotary("halves")."""
+
+    pairing: str = "interleaved"            # or "halves", as in `rotary`
+    base: float = 10000.0                   # as in `rotary_speeds`
+    width: int | None = None                # columns of a head that turn; None means all
+    speeds: tuple[float, ...] | None = None  # radians per position, instead of base and width
+
+
+class HeadExtras(NamedTuple):
+    """What prepare_heads learns. The gradient has the same type."""
+
+    qk_norm: QKNormParams | None    # (D,) each
+    extra_key: np.ndarray | None    # (G · D,)
+    extra_value: np.ndarray | None  # (G · D,)
+
+
+class PreparedCache(NamedTuple):
+    """What prepare_heads_backward reads, and what else was prepared."""
+
+    params: HeadExtras | None
+    normed: QKNormCache | None
+    turned: tuple[Any, Any] | None
+    past: int               # positions before the new ones
+    new: int                # keys that are new
+    mask: np.ndarray | None
+    present: KeysValues     # to hand to the next call as its past
+
+
+def init_head_extras(
+    head_width, key_width, rng, *, qk_norm=False, extra_key=False, dtype=np.float64
+):
+    """Gains of 1; keys and values that are normal with variance 1 / head_width."""
+    def drawn():
+        return normal(head_width**-0.5, (key_width,), rng, dtype) if extra_key else None
+
+    return HeadExtras(init_qk_norm(head_width, dtype=dtype) if qk_norm else None, drawn(), drawn())
+
+
+def prepare_heads(
+    Q, K, V, params=None, mask=None, *, qk_eps=1e-6, turn=None, past=None, window=None,
+    zero_key=False,
+):
+    """Queries, keys and values as the attention is to have them.
+
+    Q, K, V   (..., H, Tq, D), (..., G, Tk, D), (..., G, Tk, Dv)
+    params    HeadExtras, or None
+    mask      bool or None, with a head axis
+    qk_eps    of the norm of queries and keys
+    turn      None, "interleaved", "halves", or a `Rotary`
+    past      KeysValues of earlier positions, from the cache's `present`; counts as a constant
+    window    w, the keys with |j − i| < w; or (left, right), as in `window_mask`; None for all
+    zero_key  whether there is one more key of 0 with a value of 0
+
+    Returns (Q, K, V) and the cache, which has the mask and `present`.
+    """
+    extras = params or HeadExtras(None, None, None)
+    normed = turned = None
+    Tp, new = 0 if past is None else past.K.shape[-2], K.shape[-2]
+    if extras.qk_norm is not None:
+        (Q, K), normed = qk_norm(Q, K, extras.qk_norm, eps=qk_eps)
+    if turn is not None:
+        (Q, turned_q), (K, turned_k) = _turn(Q, turn, Tp), _turn(K, turn, Tp)
+        turned = turned_q, turned_k
+    present = KeysValues(K, V)
+    if past is not None:
+        present, _ = append_keys_values(past, K, V)
+        K, V = present
+    if window is not None:
+        left, right = window if isinstance(window, tuple) else (window - 1, window - 1)
+        allowed = window_mask(Q.shape[-2], K.shape[-2], left=left, right=right, offset=Tp)
+        mask = allowed if mask is None else combine_masks(mask, allowed)
+    if extras.extra_key is not None:
+        K, V = _append(K, extras.extra_key), _append(V, extras.extra_value)
+    if zero_key:
+        K, V = _append(K), _append(V)
+    mask = _with_columns(mask, Tp + new, K.shape[-2])
+    return (Q, K, V), PreparedCache(params, normed, turned, Tp, new, mask, present)
+
+
+def prepare_heads_backward(dQKV, cache):
+    """dQ, dK, dV and dparams from dQKV = (dQ, dK, dV): the forward's steps, undone in reverse."""
+    dQ, dK, dV = dQKV
+    params, end = cache.params, cache.past + cache.new
+    dnorm, dextra = None, (None, None)
+    if params is not None and params.extra_key is not None:
+        rows = (dX[..., end, :] for dX in (dK, dV))
+        dextra = tuple(row.sum(axis=tuple(range(row.ndim - 2))).reshape(-1) for row in rows)
+    dK, dV = dK[..., cache.past:end, :], dV[..., cache.past:end, :]
+    if cache.turned is not None:
+        dQ, dK = rotary_backward(dQ, cache.turned[0]), rotary_backward(dK, cache.turned[1])
+    if cache.normed is not None:
+        dQ, dK, dnorm = qk_norm_backward((dQ, dK), cache.normed)
+    return dQ, dK, dV, None if params is None else HeadExtras(dnorm, *dextra)
+
+
+def require_rotary(rotary):
+    """None, a pairing, or a `Rotary`. Raises ValueError or TypeError otherwise."""
+    if rotary is not None:
+        rotary = _named(rotary)
+        require_choice("rotary", rotary.pairing, PAIRINGS)
+
+
+def _named(how):
+    if isinstance(how, str):
+        return Rotary(how)
+    if not isinstance(how, Rotary):
+        raise TypeError(f'rotary must be "interleaved", "halves" or a Rotary, got {how!r}')
+    return how
+
+
+def _turn(X, how, offset):
+    how = _named(how)
+    speeds = how.speeds
+    if speeds is None:
+        speeds = rotary_speeds(how.width or X.shape[-1], base=how.base)
+    return rotary(X, offset=offset, speeds=np.asarray(speeds, float), pairing=how.pairing)
+
+
+def _append(X, row=None):
+    """X (..., G, T, D) and behind it one row for each head, from (G · D,), or of 0."""
+    G, _, D = X.shape[-3:]
+    row = np.zeros((G, 1, D), X.dtype) if row is None else row.reshape(G, 1, D)
+    return np.concatenate([X, np.broadcast_to(row, (*X.shape[:-2], 1, D))], axis=-2)
+
+
+def _with_columns(mask, Tk, columns):
+    """The mask over Tk keys with True for those behind them."""
+    if mask is None or columns == Tk:
+        return mask
+    full = np.broadcast_to(mask, (*mask.shape[:-1], Tk))
+    return np.concatenate([full, np.ones((*full.shape[:-1], columns - Tk), bool)], axis=-1)

@@ -1,0 +1,84 @@
+"""Attention with something between the scores and the softmax: a cap, a bias, a sink.
+
+    S = Q Kᵀ · scale                    (..., Tq, Tk)
+    S = cap tanh(S / cap)               where there is a cap
+    S = S + bias                        where there is a bias, (..., Tq, Tk)
+    O = attend(S, V), with a sink       (..., Tq, Dv)
+
+Kernels composed, no new calculus. The bias is a constant here, as ALiBi is; `add_bias` has its
+gradient. Source: the pages soft_cap, score_bias and sinks.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from npattn.kernels.attend import AttendCache, attend, attend_backward
+from npattn.kernels.broadcasting import sum_to_shape
+from npattn.kernels.score_bias import BiasCache, add_bias, add_bias_backward
+from npattn.kernels.scores import DotScoresCache, dot_scores, dot_scores_backward
+from npattn.kernels.sinks import SinkCache, attend_with_sink, attend_with_sink_backward
+from npattn.kernels.soft_cap import SoftCapCache, soft_cap, soft_cap_backward
+
+
+class ScoredCache(NamedTuple):
+    """What scored_attention_backward reads."""
+
+    scores: DotScoresCache
+    capped: SoftCapCache | None
+    biased: BiasCache | None
+    attended: AttendCache | SinkCache
+    shapes: tuple  # of K and V, whose leading axes may have length 1
+
+    @property
+    def P(self):
+        """The weights, (..., Tq, Tk); with a sink a row sums to less than 1."""
+        return self.attended.P
+
+    @property
+    def mask(self):
+        """As `attend` keeps it; None with a sink."""
+        return getattr(self.attended, "mask", None)
+
+
+def scored_attention(
+    Q, K, V, sink=None, mask=None, *, cap=None, score_bias=None, scale=None, dropout=0.0, rng=None
+):
+    """`attention` with a soft cap, a bias or a sink.
+
+    Q, K, V     (..., Tq, Dk), (..., Tk, Dk), (..., Tk, Dv)
+    sink        learned scores, broadcastable to the leading axes, as in `attend_with_sink`
+    cap         as in `soft_cap`
+    score_bias  as in `add_bias`; a constant
+    mask, scale, dropout, rng  as in `attention`
+
+    Returns O (..., Tq, Dv) and the cache.
+    """
+    shapes = K.shape, V.shape
+    lead = np.broadcast_shapes(Q.shape[:-2], K.shape[:-2], V.shape[:-2])
+    K, V = (np.broadcast_to(X, (*lead, *X.shape[-2:])) for X in (K, V))
+    S, scores = dot_scores(Q, K, scale=scale)
+    capped = biased = None
+    if cap is not None:
+        S, capped = soft_cap(S, cap)
+    if score_bias is not None:
+        S, biased = add_bias(S, score_bias)
+    if sink is None:
+        O, attended = attend(S, V, mask, dropout=dropout, rng=rng)
+    else:
+        O, attended = attend_with_sink(S, V, sink, mask, dropout=dropout, rng=rng)
+    return O, ScoredCache(scores, capped, biased, attended, shapes)
+
+
+def scored_attention_backward(dO, cache):
+    """dQ, dK, dV from dO (..., Tq, Dv), and dsink where there is a sink."""
+    if isinstance(cache.attended, SinkCache):
+        dS, dV, *dsink = attend_with_sink_backward(dO, cache.attended)
+    else:
+        (dS, dV), dsink = attend_backward(dO, cache.attended), ()
+    if cache.biased is not None:
+        dS, _ = add_bias_backward(dS, cache.biased)
+    if cache.capped is not None:
+        dS = soft_cap_backward(dS, cache.capped)
+    dQ, dK = dot_scores_backward(dS, cache.scores)
+    return dQ, *(sum_to_shape(dX, X) for dX, X in zip((dK, dV), cache.shapes)), *dsink
