@@ -29,14 +29,14 @@ from npattn.kernels.additive import (
     additive_attention_backward,
     init_additive,
 )
-from npattn.kernels.attend import attend, attend_backward
-from npattn.kernels.attention import AttentionCache, attention, attention_backward
-from npattn.kernels.biases import (
-    alibi_bias,
-    alibi_slopes,
-    biased_attention,
-    biased_attention_backward,
+from npattn.kernels.attention import (
+    AttentionCache,
+    attend,
+    attend_backward,
+    attention,
+    attention_backward,
 )
+from npattn.kernels.biases import biased_attention, biased_attention_backward
 from npattn.kernels.channel_attention import (
     ChannelParams,
     channel_attention,
@@ -51,7 +51,7 @@ from npattn.kernels.differential import (
     differential_lambda,
     differential_lambda_backward,
 )
-from npattn.kernels.distances import (
+from npattn.kernels.scores import (
     distance_scores,
     distance_scores_backward,
     key_norm_scores,
@@ -94,7 +94,7 @@ from npattn.kernels.layer_norm import (
     layer_norm,
     layer_norm_backward,
 )
-from npattn.kernels.learned_positions import (
+from npattn.kernels.positions import (
     learned_positions,
     learned_positions_backward,
 )
@@ -138,6 +138,8 @@ from npattn.kernels.qk_norm import (
 )
 from npattn.kernels.recurrent import gru, gru_backward
 from npattn.kernels.relative import (
+    alibi_bias,
+    alibi_slopes,
     relative_bias,
     relative_bias_backward,
     relative_scores,

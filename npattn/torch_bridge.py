@@ -25,7 +25,7 @@ Source: the documentation of torch.nn and of torch.nn.functional.scaled_dot_prod
 
 import numpy as np
 
-from npattn.kernels.arrays import require_mask
+from npattn.kernels.shapes import require_mask
 from npattn.kernels.layer_norm import LayerNormParams
 from npattn.kernels.linear import LinearParams
 from npattn.kernels.masks import mask_from_additive, mask_from_drop

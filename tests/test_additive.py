@@ -153,11 +153,11 @@ def test_agrees_with_torch(QKV, params, draw_mask):
 @pytest.mark.parametrize(
     "shapes, words",
     [
-        (((5,), (4, 6), (4, 7)), "two axes"),
-        (((2, 3, 5), (1, 4, 6), (2, 4, 7)), "leading axes"),
-        (((3, 5), (4, 6), (3, 7)), "one count"),
-        (((3, 6), (4, 6), (4, 7)), r"Wq \(5, 8\)"),
-        (((3, 5), (4, 5), (4, 7)), r"Wk \(6, 8\)"),
+        (((5,), (4, 6), (4, 7)), "^Q has 1 axis, and needs at least 2"),
+        (((2, 3, 5), (3, 4, 6), (2, 4, 7)), "leading axes"),
+        (((3, 5), (4, 6), (3, 7)), "^Tk is 4 in K, 3 in V"),
+        (((3, 6), (4, 6), (4, 7)), "^Dq is 6 in Q, 5 in Wq"),
+        (((3, 5), (4, 5), (4, 7)), "^Dk is 5 in K, 6 in Wk"),
     ],
 )
 def test_shapes_that_do_not_fit(params, shapes, words):

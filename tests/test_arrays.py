@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from npattn.kernels.arrays import as_rows, require_floats, require_integers, require_mask
+from npattn.kernels.arrays import require_floats, require_integers
+from npattn.kernels.shapes import require_mask
+from npattn.kernels.sums import as_rows
 
 
 @pytest.mark.parametrize("dtypes", [
@@ -97,7 +99,7 @@ def test_masks_broadcast(rng, shape):
     (np.zeros(4), "float64"), (np.zeros(4, int), "int64"), ([True], "list"), (True, "bool"),
 ])
 def test_masks_must_be_boolean_arrays(mask, came):
-    with pytest.raises(TypeError, match=rf"^mask must be a boolean array .* got {came}; translate"):
+    with pytest.raises(TypeError, match=rf"^mask must be a boolean array .* got {came}; mask != 0"):
         require_mask(mask, (3, 4))
 
 

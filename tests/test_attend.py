@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from npattn.kernels.attend import attend, attend_backward
+from npattn.kernels.attention import attend, attend_backward
 from npattn.kernels.attention import attention, attention_backward
 from npattn.kernels.scores import dot_scores, dot_scores_backward
 
@@ -89,12 +89,12 @@ def test_gradients(assert_gradients, draw, draw_mask, leading, options):
 
 
 @pytest.mark.parametrize("S, V", [
-    ((3, 4), (5, 6)), ((2, 3, 4), (4, 6)), ((4,), (4, 6)), ((3, 4), (4,)),
+    ((3, 4), (5, 6)), ((2, 3, 4), (3, 4, 6)), ((4,), (4, 6)), ((3, 4), (4,)),
 ])
 def test_shapes_that_disagree(S, V):
     with pytest.raises(ValueError) as error:
         attend(np.zeros(S), np.zeros(V))
-    assert f"S {S} and V {V}" in str(error.value)
+    assert f"got S {S}, V {V}; wanted S (..., Tq, Tk), V (..., Tk, Dv)" in str(error.value)
 
 
 def test_masks_and_dtypes_that_do_not_fit():

@@ -212,11 +212,11 @@ def test_gradients_without_leading_axes_and_for_self_attention(assert_gradients,
 
 
 @pytest.mark.parametrize("Q, K, V, why", [
-    ((4, 6), (5, 3), (5, 7), "Q is 6 wide but K 3"),
-    ((4, 6), (5, 6), (4, 7), "there are 5 keys but 4 values"),
-    ((2, 4, 6), (5, 6), (5, 7), "the leading axes differ"),
-    ((2, 4, 6), (3, 5, 6), (2, 5, 7), "the leading axes differ"),
-    ((6,), (5, 6), (5, 7), "two axes"),
+    ((4, 6), (5, 3), (5, 7), "Dk is 6 in Q, 3 in K"),
+    ((4, 6), (5, 6), (4, 7), "Tk is 5 in K, 4 in V"),
+    ((2, 8, 4, 6), (2, 2, 5, 6), (2, 2, 5, 7), "where 2 heads of K serve 8 of Q"),
+    ((2, 4, 6), (3, 5, 6), (2, 5, 7), "leading axes that do not broadcast"),
+    ((6,), (5, 6), (5, 7), "Q has 1 axis, and needs at least 2"),
 ])
 def test_shapes_that_disagree(Q, K, V, why):
     with pytest.raises(ValueError) as error:
@@ -226,7 +226,7 @@ def test_shapes_that_disagree(Q, K, V, why):
 
 
 @pytest.mark.parametrize("name", ["Q", "K", "V"])
-@pytest.mark.parametrize("dtype", [np.int64, np.float16, bool])
+@pytest.mark.parametrize("dtype", [np.int64, np.longdouble, bool])
 def test_other_dtypes(QKV, name, dtype):
     arrays = dict(zip("QKV", QKV, strict=True))
     arrays[name] = arrays[name].astype(dtype)

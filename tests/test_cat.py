@@ -173,7 +173,7 @@ def test_patches_that_do_not_tile_the_map(draw, shape, P):
 
 
 def test_parameters_of_the_wrong_width(X, inner):
-    with pytest.raises(ValueError, match="does not fit W"):
+    with pytest.raises(ValueError, match="in X, . in W"):
         cross_patch_attention(X, inner, patch=2)
 
 

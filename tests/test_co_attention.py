@@ -168,11 +168,11 @@ def test_float32_stays_and_no_argument_is_written_to(sides, masks):
 @pytest.mark.parametrize(
     "index, shape, why",
     [
-        (0, (2, 3, 6), "A is 6 wide but B 5"),
-        (2, (2, 4, 6), "A and Va need one length"),
-        (3, (2, 3, 7), "A and Va need one length"),
-        (1, (3, 4, 5), "leading axes differ"),
-        (2, (3,), "at least the two axes"),
+        (0, (2, 3, 6), "Dk is 6 in A, 5 in B"),
+        (2, (2, 4, 6), "Ta is . in A, . in Va"),
+        (3, (2, 3, 7), "Tb is . in B, . in Vb"),
+        (1, (3, 4, 5), "leading axes that do not broadcast"),
+        (2, (3,), "Va has 1 axis, and needs at least 2"),
     ],
 )
 def test_shapes_that_disagree(sides, draw, index, shape, why):

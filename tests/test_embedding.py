@@ -79,7 +79,7 @@ def test_ids_must_name_a_row(ids, came):
 
 
 def test_tables_that_do_not_fit():
-    with pytest.raises(ValueError, match=r"E must be \(vocabulary, D\), got shape \(7,\)"):
+    with pytest.raises(ValueError, match=r"^E has 1 axis, and needs 2: .*E \(vocabulary, D\)"):
         embedding(np.arange(3), np.zeros(7))
     with pytest.raises(TypeError, match="E must be float32 or float64, got int64"):
         embedding(np.arange(3), np.zeros((7, 5), np.int64))
@@ -90,4 +90,4 @@ def test_upstream_gradients_that_do_not_fit(shape):
     _, cache = embedding(np.zeros((2, 3), int), np.zeros((7, 5)))
     with pytest.raises(ValueError) as error:
         embedding_backward(np.zeros(shape), cache)
-    assert str(error.value) == f"dY {shape} must be shaped like Y (2, 3, 5)"
+    assert str(error.value).startswith(f"dY {shape} must be shaped like the output (2, 3, 5)")

@@ -6,11 +6,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from npattn import nn
 from npattn.kernels.additive import init_additive
-from npattn.kernels.biases import alibi_slopes
+from npattn.kernels.relative import alibi_slopes
 from npattn.kernels.gru_cell import init_gru
-from npattn.kernels.initial import glorot_uniform, normal
+from npattn.kernels.embedding import normal
 from npattn.kernels.layer_norm import init_layer_norm
-from npattn.kernels.linear import init_linear
+from npattn.kernels.linear import glorot_uniform, init_linear
 from npattn.kernels.positions import sinusoidal_positions
 from npattn.models.decoder import init_decoder
 from npattn.models.encoder import init_encoder

@@ -171,7 +171,7 @@ def test_tiles_of_complex_numbers_are_an_error_that_says_what_to_do(sources):
 @pytest.mark.parametrize("kernel", kernel_choice.KERNELS)
 def test_arrays_that_do_not_fit(sources, kernel):
     Q, K, V = sources
-    with pytest.raises(ValueError, match=f"there are {TK} keys but {TK - 1} values"):
+    with pytest.raises(ValueError, match=f"Tk is {TK} in K, {TK - 1} in V"):
         chosen_attention(Q, K, V[..., 1:, :], kernel=kernel)
     with pytest.raises(TypeError, match="K must be a NumPy array, got list"):
         chosen_attention(Q, K.tolist(), V, kernel=kernel)

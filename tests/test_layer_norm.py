@@ -129,7 +129,7 @@ def test_gradients(assert_gradients, draw, params, leading, eps):
 def test_widths_that_disagree(X, gain, bias):
     with pytest.raises(ValueError) as error:
         layer_norm(np.zeros(X), LayerNormParams(np.zeros(gain), np.zeros(bias)))
-    assert f"X {X} does not fit gain {gain} and bias {bias}" in str(error.value)
+    assert f"got X {X}, gain {gain}, bias {bias}; wanted X (..., D)" in str(error.value)
 
 
 @pytest.mark.parametrize("name", ["X", "gain", "bias"])

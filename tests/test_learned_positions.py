@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from npattn.kernels.embedding import embedding, embedding_backward
-from npattn.kernels.learned_positions import learned_positions, learned_positions_backward
+from npattn.kernels.positions import learned_positions, learned_positions_backward
 
 # ---- values ----
 
@@ -56,7 +56,7 @@ def test_gradients(assert_gradients, draw, leading, offset):
 def test_shapes_that_disagree(X, E):
     with pytest.raises(ValueError) as error:
         learned_positions(np.zeros(X), np.zeros(E))
-    assert f"X {X} does not fit E {E}" in str(error.value)
+    assert f"got X {X}, E {E}; wanted X (..., T, D), E (longest, D)" in str(error.value)
 
 
 @pytest.mark.parametrize("offset, last", [(4, 6), (-1, 1), (7, 9)])

@@ -121,11 +121,11 @@ def test_gradients(assert_gradients, draw, params, leading, bias):
 
 
 @pytest.mark.parametrize("X, W, b, message", [
-    ((2, 3), (4, 5), (5,), r"^X \(2, 3\) does not fit W \(4, 5\)"),
-    ((), (4, 5), (5,), r"^X \(\) does not fit W \(4, 5\)"),
-    ((2, 4), (2, 4, 5), (5,), r"does not fit W \(2, 4, 5\)"),
-    ((2, 4), (4, 5), (4,), r"^b \(4,\) does not fit W \(4, 5\)"),
-    ((2, 4), (4, 5), (1, 5), r"^b \(1, 5\) does not fit W \(4, 5\)"),
+    ((2, 3), (4, 5), (5,), "^Din is 3 in X, 4 in W: got "),
+    ((), (4, 5), (5,), "^X has 0 axes, and needs at least 1: got "),
+    ((2, 4), (2, 4, 5), (5,), "^W has 3 axes, and needs 2: got "),
+    ((2, 4), (4, 5), (4,), "^Dout is 5 in W, 4 in b: got "),
+    ((2, 4), (4, 5), (1, 5), "^b has 2 axes, and needs 1: got "),
 ])
 def test_shapes_that_do_not_fit(X, W, b, message):
     with pytest.raises(ValueError, match=message):

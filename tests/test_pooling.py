@@ -161,7 +161,7 @@ def test_gradients_of_a_curve_left_one_out(assert_gradients, draw):
 # ---- errors ----
 
 
-@pytest.mark.parametrize("shape", [(), (2,), (1, 3)])
+@pytest.mark.parametrize("shape", [(2,), (4,)])
 def test_widths_that_do_not_fit(QKV, shape):
     with pytest.raises(ValueError) as error:
         gaussian_pooling(*QKV, np.ones(shape))
@@ -171,9 +171,9 @@ def test_widths_that_do_not_fit(QKV, shape):
 def test_shapes_and_dtypes_that_disagree(QKV):
     Q, K, V = QKV
     for pool in (nadaraya_watson, lambda *QKV: gaussian_pooling(*QKV, np.ones(1))):
-        with pytest.raises(ValueError, match="5 keys but 4 values"):
+        with pytest.raises(ValueError, match="Tk is 5 in K, 4 in V"):
             pool(Q, K, V[:, :4])
-        with pytest.raises(ValueError, match="Q is 3 wide but K 2"):
+        with pytest.raises(ValueError, match="D is 3 in Q, 2 in K"):
             pool(Q, K[..., :2], V)
         with pytest.raises(TypeError, match="^V must be float32 or float64, got int64"):
             pool(Q, K, V.astype(int))

@@ -85,7 +85,13 @@ def test_no_positions():
 # ---- errors ----
 
 
-@pytest.mark.parametrize("T, D, offset", [(-1, 4, 0), (3, 0, 0), (3, 4, -2)])
-def test_sizes_that_make_no_sense(T, D, offset):
-    with pytest.raises(ValueError, match=f"got T={T}, D={D}, offset={offset}"):
+@pytest.mark.parametrize("T, D, offset, error, words", [
+    (-1, 4, 0, ValueError, "T must be at least 0, got -1"),
+    (3, 0, 0, ValueError, "D must be at least 1, got 0"),
+    (3, 4, -2, ValueError, "offset must be at least 0, got -2"),
+    (3.5, 4, 0, TypeError, "T must be an integer, got 3.5"),
+    (3, 4, math.nan, TypeError, "offset must be an integer, got nan"),
+])
+def test_sizes_that_make_no_sense(T, D, offset, error, words):
+    with pytest.raises(error, match=f"^{words}"):
         sinusoidal_positions(T, D, offset=offset)

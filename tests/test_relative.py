@@ -100,7 +100,7 @@ def test_no_keys_no_queries_no_batch(shape, Tk):
 # ---- errors ----
 
 
-@pytest.mark.parametrize("shape", [(4, 3), (0, 3), (5,), (1, 5, 3)])
+@pytest.mark.parametrize("shape", [(4, 3), (0, 3)])
 def test_tables_without_a_middle_row(shape):
     with pytest.raises(ValueError) as error:
         relative_bias(np.zeros(shape), 2, 3)
@@ -110,7 +110,7 @@ def test_tables_without_a_middle_row(shape):
 
 
 def test_widths_and_dtypes_that_do_not_fit():
-    with pytest.raises(ValueError, match=r"Q \(4, 6\) does not fit A \(5, 3\)"):
+    with pytest.raises(ValueError, match="^D is 6 in Q, 3 in A"):
         relative_scores(np.zeros((4, 6)), np.zeros((5, 3)), 5)
     with pytest.raises(TypeError, match="Tk must be an integer, got 5.0"):
         relative_scores(np.zeros((4, 3)), np.zeros((5, 3)), 5.0)

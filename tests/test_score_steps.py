@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from npattn.checking import gradcheck_second_order
-from npattn.kernels.attend import attend, attend_backward
+from npattn.kernels.attention import attend, attend_backward
 from npattn.kernels.attention import attention, attention_backward
 from npattn.kernels.key_value_cache import (
     KeysValues,

@@ -92,20 +92,21 @@ def test_gradients(assert_gradients, draw, leading):
 
 
 @pytest.mark.parametrize("Q, K", [
-    ((3, 5), (4, 6)), ((2, 3, 5), (4, 5)), ((5,), (4, 5)), ((3, 5), (5,)),
+    ((3, 5), (4, 6)), ((2, 3, 5), (3, 4, 5)), ((5,), (4, 5)), ((3, 5), (5,)),
 ])
 def test_shapes_that_disagree(Q, K):
     with pytest.raises(ValueError) as error:
         dot_scores(np.zeros(Q), np.zeros(K))
-    assert f"Q {Q} and K {K}" in str(error.value)
+    for part in (f"Q {Q}", f"K {K}"):
+        assert part in str(error.value)
 
 
 @pytest.mark.parametrize("M", [(5, 5), (6, 5), (5,), (1, 5, 6)])
 def test_matrices_that_do_not_fit(M):
     with pytest.raises(ValueError) as error:
         bilinear_scores(np.zeros((3, 5)), np.zeros((4, 6)), np.zeros(M))
-    assert f"Q (3, 5) and K (4, 6) do not fit M {M}" in str(error.value)
-    with pytest.raises(ValueError, match=r"K \(3, 4, 6\) must be"):
+    assert f"Q (3, 5), K (4, 6), M {M}" in str(error.value)
+    with pytest.raises(ValueError, match=r"\(3,\) of K are leading axes that do not broadcast"):
         bilinear_scores(np.zeros((2, 3, 5)), np.zeros((3, 4, 6)), np.zeros((5, 6)))
 
 

@@ -294,7 +294,7 @@ def test_a_configuration_does_not_change(make_model):
     (0, lambda ids: ids + 7, ValueError, "ids must lie in 0 … 6"),
     (1, lambda ids: ids - 5, ValueError, "ids must lie in 0 … 4"),
     (0, lambda ids: ids.astype(float), TypeError, "ids must be an integer array, got float64"),
-    (1, lambda ids: ids[:2], ValueError, "the leading axes differ"),
+    (1, lambda ids: ids[:2], ValueError, "leading axes that do not broadcast"),
     (2, lambda mask: mask[:, :4], ValueError, r"mask \(3, 4\) .* the tokens \(3, 5\)"),
     (3, lambda mask: mask[:, :3], ValueError, r"mask \(3, 3\) .* the tokens \(3, 4\)"),
     (2, lambda mask: mask.astype(float), TypeError, "mask must be a boolean array .* got float64"),

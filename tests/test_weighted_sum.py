@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from npattn.kernels.weighted_sum import weighted_sum
+from npattn.kernels.sums import weighted_sum
 
 poisons = pytest.mark.parametrize("poison", [np.nan, np.inf, -np.inf])
 

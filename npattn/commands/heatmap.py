@@ -111,7 +111,7 @@ def _tokens(argument, text):
 
 def _checked(weights, queries, keys, mask, title, page):
     """The weights as floats (layers, heads, Tq, Tk), and the page if one is wanted."""
-    from npattn.kernels.arrays import require_mask
+    from npattn.kernels.shapes import require_mask
     from npattn.plots import checks
     from npattn.plots.page import attention_page
 

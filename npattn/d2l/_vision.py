@@ -7,8 +7,8 @@ Source: d2l 11.8, which the Chinese edition lacks.
 
 import numpy as np
 
-from npattn.kernels.broadcasting import sum_to_shape
-from npattn.kernels.learned_positions import (
+from npattn.kernels.sums import unbroadcast
+from npattn.kernels.positions import (
     learned_positions,
     learned_positions_backward,
 )
@@ -179,7 +179,7 @@ def _prepend(X, token):
 
 
 def _prepend_backward(dY, token):
-    return dY[..., 1:, :], sum_to_shape(dY[..., 0, :], token.shape)
+    return dY[..., 1:, :], unbroadcast(dY[..., 0, :], token)
 
 
 def _height_and_width(size):

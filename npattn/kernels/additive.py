@@ -14,10 +14,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.arrays import as_rows, require_floats, require_mask
-from npattn.kernels.attend import AttendCache, attend, attend_backward
-from npattn.kernels.initial import glorot_uniform
-from npattn.kernels.weighted_sum import weighted_sum
+from npattn.kernels.attention import AttendCache, attend, attend_backward
+from npattn.kernels.floats import quiet
+from npattn.kernels.linear import glorot_uniform
+from npattn.kernels.shapes import require_mask, require_shapes
+from npattn.kernels.sums import as_rows, unbroadcast, weighted_sum
 
 
 class AdditiveParams(NamedTuple):
@@ -43,13 +44,16 @@ class AdditiveCache(NamedTuple):
         return self.attended.P
 
 
-def init_additive(Dq, Dk, H, rng, *, dtype=np.float64):
+def init_additive(Dq, Dk, H, rng, *, dtype=np.float64) -> AdditiveParams:
     """Glorot-uniform, w as a layer with one output."""
     Wq, Wk, w = (glorot_uniform(*sizes, rng, dtype) for sizes in ((Dq, H), (Dk, H), (H, 1)))
     return AdditiveParams(Wq, Wk, w[:, 0])
 
 
-def additive_attention(Q, K, V, params, mask=None, *, dropout=0.0, rng=None):
+@quiet
+def additive_attention(
+    Q, K, V, params, mask=None, *, dropout=0.0, rng=None
+) -> tuple[np.ndarray, AdditiveCache]:
     """Each query returns an average of the values, weighted by a learned match to each key.
 
     Q        (..., Tq, Dq)  queries
@@ -60,22 +64,27 @@ def additive_attention(Q, K, V, params, mask=None, *, dropout=0.0, rng=None):
     dropout  share of the weights that is dropped while rng, a Generator, is given
 
     Returns O (..., Tq, Dv) and the cache. A query that may attend to nothing gets 0.
-    A key or value that a query may not attend to cannot reach it, not even as NaN or inf.
+    A masked key or value cannot reach the output, not even as NaN or inf.
     Raises ValueError if widths, key counts or leading axes disagree, TypeError for
     anything but float32 or float64 arrays of one precision.
+
+    >>> params = AdditiveParams(np.eye(1), np.eye(1), np.ones(1))
+    >>> Q, K, V = np.zeros((1, 1)), np.zeros((2, 1)), np.array([[1.0], [3.0]])
+    >>> additive_attention(Q, K, V, params)[0].tolist()
+    [[2.0]]
     """
     Wq, Wk, w = params
-    require_floats(Q=Q, K=K, V=V, Wq=Wq, Wk=Wk, w=w)
-    _require_matching(Q, K, V, params)
-    with np.errstate(invalid="ignore", over="ignore"):  # a masked key may hold anything
-        F = np.tanh((Q @ Wq)[..., :, None, :] + (K @ Wk)[..., None, :, :])
+    require_shapes("Q ... Tq Dq, K ... Tk Dk, V ... Tk Dv, Wq Dq H, Wk Dk H, w H",
+                   Q, K, V, *params)
+    F = np.tanh((Q @ Wq)[..., :, None, :] + (K @ Wk)[..., None, :, :])
     if mask is not None:
         F = np.where(require_mask(mask, F.shape[:-1])[..., None], F, 0.0)
     O, attended = attend(F @ w, V, mask, dropout=dropout, rng=rng)
     return O, AdditiveCache(Q, K, params, F, attended)
 
 
-def additive_attention_backward(dO, cache):
+@quiet
+def additive_attention_backward(dO, cache) -> tuple[np.ndarray, ...]:
     """dQ, dK, dV and dparams from dO (..., Tq, Dv): the forward's lines, undone in reverse.
 
     A query meets every key and a key every query, so their gradients are sums over the pairs;
@@ -89,27 +98,12 @@ def additive_attention_backward(dO, cache):
     dF = dS[..., None] * w
     # F = tanh(Hq ⊕ Hk)
     dH = dF * (1.0 - F * F)
-    dHq, dHk = dH.sum(axis=-2), dH.sum(axis=-3)
+    dHq = unbroadcast(dH.sum(axis=-2), (*Q.shape[:-1], len(w)))
+    dHk = unbroadcast(dH.sum(axis=-3), (*K.shape[:-1], len(w)))
     # Hq = Q Wq,  Hk = K Wk
     return dHq @ Wq.T, dHk @ Wk.T, dV, AdditiveParams(_product(Q, dHq), _product(K, dHk), dw)
 
 
 def _product(X, dH):
-    """Xᵀ dH over all positions, in which a position with gradient 0 is silent, be X NaN or inf."""
+    """Xᵀ dH over all positions; a position whose gradient is 0 does not count, even as NaN."""
     return weighted_sum(as_rows(dH).T, as_rows(X)).T
-
-
-def _require_matching(Q, K, V, params):
-    """One count for K and V, the same leading axes on all, and widths that fit the parameters."""
-    Wq, Wk, w = params
-    shapes = f"Q {Q.shape}, K {K.shape}, V {V.shape}"
-    if min(Q.ndim, K.ndim, V.ndim) < 2:
-        raise ValueError(f"{shapes}: each needs at least the two axes (T, D)")
-    if Q.shape[:-2] != K.shape[:-2] or K.shape[:-1] != V.shape[:-1]:
-        raise ValueError(f"{shapes}: leading axes must agree, and K and V have one count")
-    widths = (Q.shape[-1], *w.shape), (K.shape[-1], *w.shape)
-    if w.ndim != 1 or (Wq.shape, Wk.shape) != widths:
-        raise ValueError(
-            f"Q {Q.shape} and K {K.shape} do not fit Wq {Wq.shape}, Wk {Wk.shape} and w {w.shape}: "
-            "they must be (Dq, H), (Dk, H) and (H,)"
-        )

@@ -1,9 +1,8 @@
 """What every kernel asks of its arguments, and the words it uses when they do not fit."""
 
-import math
-
 import numpy as np
 
+SAME_PRECISION = {"f": "fF", "F": "fF", "d": "dD", "D": "dD"}
 PLAIN = np.ndarray, np.memmap  # a masked array or a matrix computes by rules of its own
 
 
@@ -56,56 +55,32 @@ def require_bool(mask):
     """A mask must be a boolean array. Raises TypeError that says how to translate other kinds."""
     if type(mask) not in PLAIN or mask.dtype != bool:
         raise TypeError(
-            f"mask must be a boolean array (True = may attend), got {came(mask)}; translate other "
-            "kinds with valid_lens_mask, mask_from_additive or mask_from_drop"
+            f"mask must be a boolean array (True = may attend), got {came(mask)}; mask != 0 makes "
+            "one of zeros and ones; valid_lens_mask, mask_from_additive and mask_from_drop "
+            "translate other kinds"
         )
 
 
-def require_mask(mask, shape, what="the scores"):
-    """The boolean `mask`, broadcast to `shape`.
+def require_upstream(Y, **upstream):
+    """A gradient must be shaped like the output Y, of its kind and precision.
 
-    Raises TypeError if mask is no boolean array, ValueError if it does not broadcast.
+    Y  the output, or a pair (shape, dtype) that stands for it
+
+    Raises TypeError or ValueError that names the gradient.
     """
-    require_bool(mask)
-    if mask.shape == shape:
-        return mask
-    try:
-        return np.broadcast_to(mask, shape)
-    except ValueError:
-        raise ValueError(
-            f"mask {mask.shape} does not broadcast to {what} {tuple(shape)}; "
-            "insert axes of length 1 where it should repeat"
-        ) from None
-
-
-def require_matching(Q, K, V):
-    """Q (..., Tq, Dk), K (..., Tk, Dk) and V (..., Tk, Dv) must share Dk, Tk and leading axes.
-
-    Raises ValueError that shows all three shapes and says what differs.
-    """
-    if min(Q.ndim, K.ndim, V.ndim) < 2:
-        why = "each needs at least the two axes (T, D)"
-    elif Q.shape[-1] != K.shape[-1]:
-        why = f"Q is {Q.shape[-1]} wide but K {K.shape[-1]}"
-    elif Q.shape[-1] == 0:
-        why = "Q and K must be at least 1 wide"
-    elif K.shape[-2] != V.shape[-2]:
-        why = f"there are {K.shape[-2]} keys but {V.shape[-2]} values"
-    elif not Q.shape[:-2] == K.shape[:-2] == V.shape[:-2]:
-        why = "the leading axes differ; np.broadcast_to makes them equal"
-    else:
-        return
-    raise ValueError(f"shapes disagree: Q {Q.shape}, K {K.shape}, V {V.shape}: {why}")
-
-
-def all_finite(X):
-    """Whether X holds neither NaN nor inf. The sum of squares tells, unless it overflows."""
-    return bool(np.isfinite(np.vdot(X, X)) or np.isfinite(X).all())
-
-
-def as_rows(X):
-    """X (..., D) as (N, D), the leading axes folded into one; where D = 0, -1 would not know N."""
-    return X.reshape(math.prod(X.shape[:-1]), X.shape[-1])
+    shape, dtype = Y if type(Y) is tuple else (Y.shape, Y.dtype)
+    for name, dY in upstream.items():
+        if type(dY) not in PLAIN or dY.dtype.char not in SAME_PRECISION[dtype.char]:
+            require_floats(**{name: dY})
+            raise TypeError(
+                f"{name} is {dY.dtype}, but the output is {dtype}; "
+                f"convert it with {name}.astype(np.{dtype})"
+            )
+        if dY.shape != shape:
+            raise ValueError(
+                f"{name} {dY.shape} must be shaped like the output {tuple(shape)}; "
+                f"np.broadcast_to({name}, {tuple(shape)}) repeats it"
+            )
 
 
 def came(X):

@@ -14,9 +14,12 @@ matrix, normalized along either axis); the gradient is derived here.
 
 from typing import NamedTuple
 
-from npattn.kernels.arrays import require_floats
-from npattn.kernels.attend import AttendCache, attend, attend_backward
+import numpy as np
+
+from npattn.kernels.attention import AttendCache, attend, attend_backward
+from npattn.kernels.floats import quiet
 from npattn.kernels.scores import DotScoresCache, dot_scores, dot_scores_backward
+from npattn.kernels.shapes import require_shapes
 
 
 class CoAttentionCache(NamedTuple):
@@ -37,7 +40,10 @@ class CoAttentionCache(NamedTuple):
         return self.b.P
 
 
-def co_attention(A, B, Va, Vb, mask_a=None, mask_b=None, *, scale=None):
+@quiet
+def co_attention(
+    A, B, Va, Vb, mask_a=None, mask_b=None, *, scale=None
+) -> tuple[tuple[np.ndarray, np.ndarray], CoAttentionCache]:
     """Each side gets an average of the other side's values, weighted by the shared scores.
 
     A       (..., Ta, Dk)  what the positions of a are matched by
@@ -50,20 +56,25 @@ def co_attention(A, B, Va, Vb, mask_a=None, mask_b=None, *, scale=None):
 
     Returns (Oa, Ob), Oa (..., Ta, Db) and Ob (..., Tb, Da), and the cache. Padding in b is a
     mask_a of shape (..., 1, Tb), padding in a a mask_b of shape (..., 1, Ta). A position that may
-    attend to nothing gets 0; one that neither attends nor is attended to cannot be felt, neither
-    in the outputs nor in the gradients, not even as NaN or inf.
+    attend to nothing gets 0; one that neither attends nor is attended to changes neither outputs
+    nor gradients, not even as NaN or inf.
     Raises ValueError if widths, lengths or leading axes disagree, TypeError for anything but
     float32 or float64 arrays of one precision.
+
+    >>> A, B, V = np.zeros((1, 2)), np.zeros((2, 2)), np.array([[1.0], [3.0]])
+    >>> (Oa, Ob), cache = co_attention(A, B, V[:1], V)
+    >>> Oa.tolist(), Ob.tolist()
+    ([[2.0]], [[1.0], [1.0]])
     """
-    require_floats(A=A, B=B, Va=Va, Vb=Vb)
-    _require_matching(A, B, Va, Vb)
+    require_shapes("A ... Ta Dk, B ... Tb Dk, Va ... Ta Da, Vb ... Tb Db", A, B, Va, Vb)
     S, scores = dot_scores(A, B, scale=scale)
     Oa, a = attend(S, Vb, mask_a)
     Ob, b = attend(S.swapaxes(-1, -2), Va, mask_b)
     return (Oa, Ob), CoAttentionCache(scores, a, b)
 
 
-def co_attention_backward(dO, cache):
+@quiet
+def co_attention_backward(dO, cache) -> tuple[np.ndarray, ...]:
     """dA, dB, dVa, dVb from (dOa, dOb).
 
     S is read along its rows and along its columns, so its gradient has two terms:
@@ -77,19 +88,3 @@ def co_attention_backward(dO, cache):
     # S = A Bᵀ · scale
     dA, dB = dot_scores_backward(dSa + dSb.swapaxes(-1, -2), cache.scores)
     return dA, dB, dVa, dVb
-
-
-def _require_matching(A, B, Va, Vb):
-    """One width for A and B, one length on each side, the same leading axes on all."""
-    shapes = f"A {A.shape}, B {B.shape}, Va {Va.shape}, Vb {Vb.shape}"
-    if min(A.ndim, B.ndim, Va.ndim, Vb.ndim) < 2:
-        why = "each needs at least the two axes (T, D)"
-    elif A.shape[-1] != B.shape[-1]:
-        why = f"A is {A.shape[-1]} wide but B {B.shape[-1]}"
-    elif A.shape[-2] != Va.shape[-2] or B.shape[-2] != Vb.shape[-2]:
-        why = "A and Va need one length, B and Vb another"
-    elif not A.shape[:-2] == B.shape[:-2] == Va.shape[:-2] == Vb.shape[:-2]:
-        why = "the leading axes differ; np.broadcast_to makes them equal"
-    else:
-        return
-    raise ValueError(f"shapes disagree: {shapes}: {why}")

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.attention import AttentionCache, attention, attention_backward
-from npattn.kernels.broadcasting import sum_to_shape
+from npattn.kernels.sums import unbroadcast
 from npattn.kernels.shapes import require_shapes
 
 
@@ -66,7 +66,7 @@ def differential_attention_backward(dO, cache):
     """dQ1, dQ2, dK1, dK2, dV and dlam from dO (..., Tq, Dv)."""
     first, second, O2, lam = cache
     # O = O₁ − λ O₂
-    dlam = sum_to_shape(-(dO * O2).sum(axis=(-2, -1)), lam.shape)
+    dlam = unbroadcast(-(dO * O2).sum(axis=(-2, -1)), lam.shape)
     dQ1, dK1, dV1 = attention_backward(dO, first)
     dQ2, dK2, dV2 = attention_backward(-lam[..., None, None] * dO, second)
     return dQ1, dQ2, dK1, dK2, dV1 + dV2, dlam

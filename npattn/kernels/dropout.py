@@ -38,19 +38,23 @@ def draw_keep(X, rate, rng):
     return survive * X.real.dtype.type(1.0 / (1.0 - rate))
 
 
-def dropout(X, rate, rng=None):
+def dropout(X, rate, rng=None) -> tuple[np.ndarray, DropoutCache]:
     """X with a random share `rate` of its entries set to 0 and the others scaled up.
 
     X     (...)  any shape
     rate, rng    as in `draw_keep`
 
     Returns Y, shaped like X, and the cache. With rng=None, Y is X itself.
+
+    >>> Y, cache = dropout(np.ones(6), 0.5, np.random.default_rng(1))
+    >>> sorted(set(Y.tolist()))
+    [0.0, 2.0]
     """
     require_floats(X=X)
     keep = draw_keep(X, rate, rng)
     return (X if keep is None else X * keep), DropoutCache(keep)
 
 
-def dropout_backward(dY, cache):
+def dropout_backward(dY, cache) -> np.ndarray:
     """dX from dY: ∂Y/∂X is the diagonal matrix `keep`, so dX = dY ⊙ keep."""
     return dY if cache.keep is None else dY * cache.keep

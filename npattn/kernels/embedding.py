@@ -11,7 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.arrays import as_rows, require_floats, require_integers
+from npattn.kernels.arrays import require_upstream
+from npattn.kernels.floats import quiet
+from npattn.kernels.options import require_float_dtype, require_generator
+from npattn.kernels.shapes import require_shapes
+from npattn.kernels.sums import as_rows
 
 
 class EmbeddingCache(NamedTuple):
@@ -22,7 +26,17 @@ class EmbeddingCache(NamedTuple):
     padding: int | None
 
 
-def embedding(ids, E, *, padding=None):
+def normal(deviation, shape, rng, dtype=np.float64) -> np.ndarray:
+    """A table to start with: normal numbers of mean 0 and that standard deviation, from `rng`.
+
+    Raises TypeError unless rng is a Generator and dtype float32 or float64.
+    """
+    require_generator(rng)
+    require_float_dtype(dtype)
+    return rng.normal(0.0, deviation, shape).astype(dtype)
+
+
+def embedding(ids, E, *, padding=None) -> tuple[np.ndarray, EmbeddingCache]:
     """The rows of the table that the ids name.
 
     ids      (...)           integers from 0 to vocabulary − 1
@@ -31,11 +45,11 @@ def embedding(ids, E, *, padding=None):
 
     Returns Y (..., D) and the cache.
     Raises TypeError if ids are no integers, ValueError if one lies outside the table.
+
+    >>> embedding(np.array([1, 0, 1]), np.array([[1.0, 2.0], [3.0, 4.0]]))[0].tolist()
+    [[3.0, 4.0], [1.0, 2.0], [3.0, 4.0]]
     """
-    require_floats(E=E)
-    if E.ndim != 2:
-        raise ValueError(f"E must be (vocabulary, D), got shape {E.shape}")
-    require_integers(ids=ids)
+    require_shapes("ids:int ..., E vocabulary D", ids, E)
     if ids.size and (ids.min() < 0 or ids.max() >= len(E)):
         raise ValueError(
             f"ids must lie in 0 … {len(E) - 1}, the rows of E; got {ids.min()} … {ids.max()}"
@@ -43,14 +57,14 @@ def embedding(ids, E, *, padding=None):
     return E[ids], EmbeddingCache(ids, E, padding)
 
 
-def embedding_backward(dY, cache):
+@quiet
+def embedding_backward(dY, cache) -> np.ndarray:
     """dE from dY (..., D). An id that occurs twice gathers both gradients, an absent one gets 0.
 
     Raises ValueError if dY is not shaped like Y.
     """
-    ids, E = cache.ids, cache.E
-    if dY.shape != (*ids.shape, E.shape[1]):
-        raise ValueError(f"dY {dY.shape} must be shaped like Y {(*ids.shape, E.shape[1])}")
+    ids, E, _ = cache
+    require_upstream(((*ids.shape, E.shape[1]), E.dtype), dY=dY)
     dE = np.zeros(E.shape, dY.dtype)
     if ids.size:
         # Y_n = E[ids_n], so dE_v = Σ dY_n over the n with ids_n = v: sort, then add up each run

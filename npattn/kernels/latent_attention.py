@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.attention import AttentionCache, attention, attention_backward
-from npattn.kernels.broadcasting import sum_to_shape
+from npattn.kernels.sums import unbroadcast
 from npattn.kernels.shapes import require_shapes
 
 
@@ -78,7 +78,7 @@ def latent_attention_backward(dO, cache):
     # K = C U, V = C W
     latent = C[..., None, :, :]
     dC = (dK @ _turn(U) + dV @ _turn(W)).sum(axis=-3)
-    dU, dW = (sum_to_shape(_turn(latent) @ dX, X.shape) for dX, X in ((dK, U), (dV, W)))
+    dU, dW = (unbroadcast(_turn(latent) @ dX, X.shape) for dX, X in ((dK, U), (dV, W)))
     return dQc, dQr, dC, dKr.sum(axis=-3), LatentParams(dU, dW)
 
 
@@ -95,12 +95,12 @@ def latent_attention_absorbed_backward(dO, cache):
     """dQc, dQr, dC, dKr and dparams from dO (..., H, Tq, Dv)."""
     (Qc, Qr, C, Kr, (U, W)), mixed, attended = cache
     # O = (P C) W
-    dW = sum_to_shape(_turn(mixed) @ dO, W.shape)
+    dW = unbroadcast(_turn(mixed) @ dO, W.shape)
     dQ, dK, dV = attention_backward(dO @ _turn(W), attended)
     # Q = [Qc Uᵀ, Qr], K = [C, Kr], V = C
     dQu, dQr = np.split(dQ, [C.shape[-1]], axis=-1)
     dC, dKr = np.split(dK.sum(axis=-3), [C.shape[-1]], axis=-1)
-    dU = sum_to_shape(_turn(dQu) @ Qc, U.shape)
+    dU = unbroadcast(_turn(dQu) @ Qc, U.shape)
     return dQu @ U, dQr, dC + dV.sum(axis=-3), dKr, LatentParams(dU, dW)
 
 

@@ -11,8 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.arrays import require_floats
-from npattn.kernels.options import require_float_dtype
+from npattn.kernels.arrays import require_upstream
+from npattn.kernels.floats import quiet
+from npattn.kernels.options import require_counts, require_float_dtype, require_real
+from npattn.kernels.shapes import require_shapes
 from npattn.kernels.sums import column_sums, row_sums
 
 
@@ -28,58 +30,67 @@ class LayerNormCache(NamedTuple):
 
     Xhat: np.ndarray  # (..., D) the normalized rows
     rstd: np.ndarray  # (..., 1) 1 / √(var + eps)
-    mean: np.ndarray  # (..., 1) of the rows of X
+    mean: np.ndarray  # (..., 1) of X
     params: LayerNormParams
 
 
-def init_layer_norm(D, *, bias=True, dtype=np.float64):
+def init_layer_norm(D, *, bias=True, dtype=np.float64) -> LayerNormParams:
     """Gain 1 and bias 0: at the start the layer only normalizes."""
+    require_counts(0, D=D)
     require_float_dtype(dtype)
     return LayerNormParams(np.ones(D, dtype), np.zeros(D, dtype) if bias else None)
 
 
-def layer_norm(X, params, *, eps=1e-5):
+@quiet
+def layer_norm(X, params, *, eps=1e-5) -> tuple[np.ndarray, LayerNormCache]:
     """Every row shifted to mean 0 and scaled to variance 1, then stretched by gain and bias.
 
     X       (..., D)
     params  LayerNormParams: gain (D,), bias (D,) or None
-    eps     added to the variance, so that a constant row gives X̂ = 0
+    eps     added to the variance, so that a constant row gives X̂ = 0; at least 0
 
     Returns Y (..., D) and the cache.
-    Raises ValueError if the widths disagree, TypeError for other than float arrays.
+    Raises ValueError if the widths disagree or eps is negative, TypeError for other than float
+    arrays.
+
+    >>> Y, cache = layer_norm(np.array([[1.0, 3.0]]), init_layer_norm(2), eps=0.0)
+    >>> Y.tolist(), cache.mean.tolist()
+    ([[-1.0, 1.0]], [[2.0]])
     """
     gain, bias = params
-    b = gain if bias is None else bias
-    require_floats(X=X, gain=gain, bias=b)
-    if X.ndim < 1 or not X.shape[-1:] == gain.shape == b.shape:
-        raise ValueError(f"X {X.shape} does not fit gain {gain.shape} and bias {b.shape}: "
-                         "X must be (..., D), gain and bias (D,)")
-    mean = _row_mean(X)
+    require_shapes("X ... D, gain D, bias? D", X, gain, bias)
+    if require_real(eps=eps) < 0.0:
+        raise ValueError(f"eps must be at least 0, got {eps!r}")
+    mean = row_mean(X)
     Xhat = X - mean
-    rstd = 1.0 / np.sqrt(_row_mean(Xhat * Xhat) + float(eps))
+    rstd = 1.0 / np.sqrt(row_mean(Xhat * Xhat) + float(eps))
     Xhat *= rstd
     Y = Xhat * gain if bias is None else Xhat * gain + bias
     return Y, LayerNormCache(Xhat, rstd, mean, params)
 
 
-def layer_norm_backward(dY, cache):
+@quiet
+def layer_norm_backward(dY, cache) -> tuple[np.ndarray, LayerNormParams]:
     """dX and dparams from dY (..., D).
 
     The mean and the variance depend on X too. Each takes one direction out of the gradient:
     dX = rstd ⊙ (dX̂ − mean(dX̂) − X̂ ⊙ mean(dX̂ ⊙ X̂)).
     """
     Xhat, rstd, _, (gain, bias) = cache
+    require_upstream(Xhat, dY=dY)
     # Y = X̂ ⊙ gain + bias
     pull = dY * Xhat
     dgain, dbias = column_sums(pull), None if bias is None else column_sums(dY)
-    # X̂ = (X − mean) · rstd, and dX̂ = dY ⊙ gain, so that a row's mean is a product with gain
-    D = len(gain)
-    dX = dY * gain
-    dX -= (dY @ gain / D)[..., None]
-    dX -= Xhat * (pull @ gain / D)[..., None]
+    dXhat = dY * gain
+    # X̂ = (X − mean) · rstd; the sum of a row of dX̂ = dY ⊙ gain is the product dY gain
+    mean_dXhat, mean_pull = ((G @ gain / len(gain))[..., None] for G in (dY, pull))
+    dX = dXhat
+    dX -= mean_dXhat
+    dX -= Xhat * mean_pull
     dX *= rstd
     return dX, LayerNormParams(dgain, dbias)
 
 
-def _row_mean(X):
+def row_mean(X) -> np.ndarray:
+    """The mean of each row, X (..., D) to (..., 1)."""
     return row_sums(X) / X.shape[-1]

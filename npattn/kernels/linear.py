@@ -8,15 +8,17 @@ torch.nn.Linear stores its transpose.
 Source: d2l 3.1, 11.5; the gradients follow from dY_nj = Σ_i dX_ni W_ij + X_ni dW_ij + db_j.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.arrays import as_rows, require_floats
-from npattn.kernels.initial import glorot_uniform
+from npattn.kernels.arrays import require_upstream
+from npattn.kernels.floats import quiet
+from npattn.kernels.options import require_counts, require_float_dtype, require_generator
 from npattn.kernels.products import product
-from npattn.kernels.sums import column_sums
-from npattn.kernels.weighted_sum import weighted_sum
+from npattn.kernels.shapes import require_shapes
+from npattn.kernels.sums import all_finite, as_rows, column_sums, weighted_sum
 
 
 class LinearParams(NamedTuple):
@@ -33,13 +35,28 @@ class LinearCache(NamedTuple):
     params: LinearParams
 
 
-def init_linear(Din, Dout, rng, *, bias=True, dtype=np.float64):
+def glorot_uniform(Din, Dout, rng, dtype=np.float64) -> np.ndarray:
+    """W (Din, Dout), uniform in ±√(6 / (Din + Dout)), drawn from `rng`, a Generator.
+
+    The variance, 2 / (Din + Dout), lies between 1/Din, which keeps the size of what goes forward,
+    and 1/Dout, which keeps that of the gradients (Glorot and Bengio 2010, eq. 16).
+    Raises TypeError for another kind of generator or dtype, or sizes that are no integers.
+    """
+    require_counts(0, Din=Din, Dout=Dout)
+    require_generator(rng)
+    require_float_dtype(dtype)
+    bound = math.sqrt(6.0 / max(Din + Dout, 1))
+    return rng.uniform(-bound, bound, (Din, Dout)).astype(dtype)
+
+
+def init_linear(Din, Dout, rng, *, bias=True, dtype=np.float64) -> LinearParams:
     """Weights Glorot-uniform, bias 0."""
     W = glorot_uniform(Din, Dout, rng, dtype)
     return LinearParams(W, np.zeros(Dout, dtype) if bias else None)
 
 
-def linear(X, params):
+@quiet
+def linear(X, params) -> tuple[np.ndarray, LinearCache]:
     """An affine map of the last axis, the same at every position.
 
     X       (..., Din)
@@ -47,24 +64,28 @@ def linear(X, params):
 
     Returns Y (..., Dout) and the cache.
     Raises ValueError if the widths disagree, TypeError for other than float arrays.
+
+    >>> Y, cache = linear(np.array([[1.0, 2.0]]), LinearParams(np.eye(2), np.ones(2)))
+    >>> Y.tolist()
+    [[2.0, 3.0]]
     """
     W, b = params
-    require_floats(X=X, W=W, b=b)
-    if W.ndim != 2 or X.ndim < 1 or X.shape[-1] != W.shape[0]:
-        raise ValueError(f"X {X.shape} does not fit W {W.shape}: need X (..., Din), W (Din, Dout)")
-    if b is not None and b.shape != W.shape[1:]:
-        raise ValueError(f"b {b.shape} does not fit W {W.shape}: b must be (Dout,)")
+    require_shapes("X ... Din, W Din Dout, b? Dout", X, W, b)
     rows = as_rows(X)
     Y = product(rows, W) if b is None else product(rows, W) + b
     return Y.reshape(*X.shape[:-1], W.shape[1]), LinearCache(X, params)
 
 
-def linear_backward(dY, cache):
+@quiet
+def linear_backward(dY, cache) -> tuple[np.ndarray, LinearParams]:
     """dX and dparams from dY (..., Dout). Positions share W and b, so theirs are sums."""
-    X, (W, b) = cache
-    dY2 = as_rows(dY)
+    W, b = cache.params
+    require_upstream(((*cache.X.shape[:-1], W.shape[1]), W.dtype), dY=dY)
+    X, dY = as_rows(cache.X), as_rows(dY)
     # Y = X W + b
-    dX = product(dY2, W.T).reshape(X.shape)
-    dW = weighted_sum(dY2.T, as_rows(X)).T
-    db = None if b is None else column_sums(dY2)
-    return dX, LinearParams(dW, db)
+    dX = product(dY, W.T)
+    dW = (dY.T @ X).T  # = Xᵀ dY
+    db = None if b is None else column_sums(dY)
+    if not all_finite(dW):  # a position without a gradient may hold NaN, and 0 · NaN is NaN
+        dW = weighted_sum(dY.T, X).T
+    return dX.reshape(cache.X.shape), LinearParams(dW, db)

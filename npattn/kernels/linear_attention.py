@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.broadcasting import sum_to_shape
+from npattn.kernels.sums import unbroadcast
 from npattn.kernels.linear_state import linear_gradients, require_linear, turn
 
 
@@ -82,7 +82,7 @@ def linear_attention_backward(dY, cache):
         do = dO[..., t:t + 1, :] * scale
         # o = q S · scale
         dq = do @ turn(D + turn(k) @ u)
-        dD = dS = dS + sum_to_shape(turn(q) @ do, dS.shape)
+        dD = dS = dS + unbroadcast(turn(q) @ do, dS.shape)
         # S = D + kᵀ u
         du, dk = k @ dS, u @ turn(dS)
         dv = du if b is None else b * du

@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.broadcasting import sum_to_shape
+from npattn.kernels.sums import unbroadcast
 from npattn.kernels.linear_state import (
     decayed_products, products_gradients, decays, linear_gradients, require_linear, turn,
 )
@@ -88,10 +88,10 @@ def _chunk_backward(dO, dS, S, U, q, k, v, g, b):
     lowered = (U @ turn(dS)) * down
     dlast = (k * lowered).sum(-2, keepdims=True) + turn((kept * S).sum(-1, keepdims=True))
     # O = ((Q e^γ) S + W U) · scale
-    dU = dU + sum_to_shape(turn(decayed_products(q, k, upto)) @ dO, dU.shape)
+    dU = dU + unbroadcast(turn(decayed_products(q, k, upto)) @ dO, dU.shape)
     to_row, to_column = products_gradients(dO @ turn(U), q, k, upto)
-    dq, dS = to_row + (dO @ turn(S)) * up, kept + sum_to_shape(turn(q * up) @ dO, S.shape)
-    lowered, raised = lowered + sum_to_shape(to_column, shape), 0.0
+    dq, dS = to_row + (dO @ turn(S)) * up, kept + unbroadcast(turn(q * up) @ dO, S.shape)
+    lowered, raised = lowered + unbroadcast(to_column, shape), 0.0
     dv, db = dU, np.zeros_like(dU)
     if b is not None:
         # (I + β A) U = β E, E = V − (K e^γ) S
@@ -101,7 +101,7 @@ def _chunk_backward(dO, dS, S, U, q, k, v, g, b):
         to_row, to_column = products_gradients(-dv @ turn(U), k, k, past)
         raised, lowered = to_row - (dv @ turn(S)) * up, lowered + to_column
         dS = dS - turn(k * up) @ dv
-    dg = sum_to_shape(q * dq, shape) + k * (raised - lowered)
+    dg = unbroadcast(q * dq, shape) + k * (raised - lowered)
     dg[..., -1:, :] += dlast
     return dq, raised + lowered, dv, np.flip(np.cumsum(np.flip(dg, -2), -2), -2), db, dS
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.broadcasting import sum_to_shape
+from npattn.kernels.sums import unbroadcast
 from npattn.kernels.shapes import require_shapes
 
 
@@ -32,8 +32,8 @@ def empty_state(K, V):
 def linear_gradients(args, dQ, dK, dV, dg, db, dstate):
     """Sums over whatever shared a row: heads of a group, columns of one decay, values of one β."""
     Q, K, V, gates, state = args
-    dgates = Gates(*(X if X is None else sum_to_shape(d, X.shape) for d, X in zip((dg, db), gates)))
-    dQ, dK, dV, dstate = map(sum_to_shape, (dQ, dK, dV, dstate),
+    dgates = Gates(*(X if X is None else unbroadcast(d, X.shape) for d, X in zip((dg, db), gates)))
+    dQ, dK, dV, dstate = map(unbroadcast, (dQ, dK, dV, dstate),
                              (Q.shape, K.shape, V.shape, state.shape))
     return dQ, dK, dV, dgates, dstate
 

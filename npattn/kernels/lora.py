@@ -17,7 +17,7 @@ import numpy as np
 
 from npattn.kernels.options import require_counts, require_generator
 from npattn.kernels.shapes import require_shapes
-from npattn.kernels.arrays import as_rows
+from npattn.kernels.sums import as_rows
 
 
 class LoRAParams(NamedTuple):

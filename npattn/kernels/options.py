@@ -1,20 +1,55 @@
 """What every page asks of its options, the arguments that are no arrays."""
 
+import math
+
 import numpy as np
 
 
-def require_rate(rate):
-    """A dropout rate lies in [0, 1). Raises ValueError otherwise."""
+def require_real(**numbers):
+    """Finite real numbers, such as a scale. Raises TypeError for others, ValueError for NaN.
+
+    Returns the last as a float.
+    """
+    for name, x in numbers.items():
+        if isinstance(x, bool) or not isinstance(x, (int, float, np.integer, np.floating)):
+            raise TypeError(f"{name} must be a number, got {x!r}")
+        if not np.isfinite(x):
+            raise ValueError(f"{name} must be finite, got {x!r}")
+    return float(x)
+
+
+def score_scale(scale, Q):
+    """The factor on the scores, a float: `scale`, or 1/√D for queries Q (..., Tq, D) if None."""
+    if scale is not None:
+        return require_real(scale=scale)
+    if Q.shape[-1] == 0:
+        raise ValueError(f"Q {Q.shape} must be at least 1 wide, or scale be given")
+    return 1.0 / math.sqrt(Q.shape[-1])
+
+
+def require_rate(rate, name="dropout"):
+    """A dropout rate lies in [0, 1). Raises ValueError otherwise, TypeError for no number."""
+    if isinstance(rate, (float, int)) and 0.0 <= rate < 1.0:
+        return
+    if isinstance(rate, bool) or not isinstance(rate, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{name} rate must be a number in [0, 1), got {rate!r}")
     if not 0.0 <= rate < 1.0:
-        raise ValueError(f"dropout rate must lie in [0, 1), got {rate!r}")
+        raise ValueError(f"{name} rate must lie in [0, 1), got {rate!r}")
+
+
+def require_flag(**flags):
+    """True or False, and nothing that only counts as one. Raises TypeError otherwise."""
+    for name, flag in flags.items():
+        if not isinstance(flag, (bool, np.bool_)):
+            raise TypeError(f"{name} must be True or False, got {flag!r}")
 
 
 def require_counts(least, **counts):
-    """Integers that are `least` or more. Raises TypeError for other kinds, ValueError for less."""
+    """Integers, `least` or more (None: any). Raises TypeError for other kinds, else ValueError."""
     for name, n in counts.items():
-        if not isinstance(n, (int, np.integer)):
+        if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
             raise TypeError(f"{name} must be an integer, got {n!r}")
-        if n < least:
+        if least is not None and n < least:
             raise ValueError(f"{name} must be at least {least}, got {n}")
 
 

@@ -19,39 +19,39 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.arrays import require_floats, require_mask, require_matching
-from npattn.kernels.attend import AttendCache, attend, attend_backward
-from npattn.kernels.broadcasting import sum_to_shape
-from npattn.kernels.distances import (
+from npattn.kernels.attention import AttendCache, attend, attend_backward
+from npattn.kernels.floats import quiet
+from npattn.kernels.scores import (
     DistanceScoresCache,
     distance_scores,
     distance_scores_backward,
-    silent_product,
+    zeros_win,
 )
-from npattn.kernels.weighted_sum import weighted_sum
+from npattn.kernels.shapes import require_mask, require_shapes
+from npattn.kernels.sums import unbroadcast, weighted_sum
 
 
-def gaussian(u):
+def gaussian(u) -> np.ndarray:
     """exp(−u²/2): every key counts, those beyond three widths hardly."""
     return np.exp(-0.5 * (u * u))
 
 
-def boxcar(u):
+def boxcar(u) -> np.ndarray:
     """1 within a distance of 1, that included, else 0: the plain mean of the neighbours."""
     return (np.abs(u) <= 1.0).astype(u.dtype)
 
 
-def constant(u):
+def constant(u) -> np.ndarray:
     """1 everywhere: the mean of all values, wherever the query lies."""
     return np.ones_like(u)
 
 
-def triangular(u):
+def triangular(u) -> np.ndarray:
     """1 − |u| within a distance of 1, else 0."""
     return np.maximum(1.0 - np.abs(u), 0.0)
 
 
-def epanechnikov(u):
+def epanechnikov(u) -> np.ndarray:
     """1 − u² within a distance of 1, else 0: the kernel of least mean square error."""
     return np.maximum(1.0 - u * u, 0.0)
 
@@ -59,15 +59,16 @@ def epanechnikov(u):
 KERNELS = {f.__name__: f for f in (gaussian, boxcar, constant, triangular, epanechnikov)}
 
 
-def leave_one_out_mask(T):
+def leave_one_out_mask(T) -> np.ndarray:
     """Every query may attend to all keys but its own: a (T, T) mask that is False where i = j.
 
-    A regression that may look at the value it shall predict learns to return that value.
+    A regression that may look at the value it has to predict learns to return that value.
     """
     return ~np.eye(T, dtype=bool)
 
 
-def nadaraya_watson(Q, K, V, kernel=gaussian, mask=None):
+@quiet
+def nadaraya_watson(Q, K, V, kernel=gaussian, mask=None) -> tuple[np.ndarray, np.ndarray]:
     """The average of the values near each query. Nothing is learned.
 
     Q       (..., Tq, D)   where to predict
@@ -79,12 +80,14 @@ def nadaraya_watson(Q, K, V, kernel=gaussian, mask=None):
     Returns O (..., Tq, Dv) and the weights P (..., Tq, Tk). Rows of P sum to 1; a query without
     neighbours, whose weights would be 0/0, gets weights 0 and output 0.
     Raises ValueError if widths, key counts or leading axes disagree.
+
+    >>> x, y = np.array([[0.0], [1.0], [5.0]]), np.array([[1.0], [3.0], [9.0]])
+    >>> nadaraya_watson(np.array([[0.5]]), x, y, boxcar)[0].tolist()
+    [[2.0]]
     """
-    require_floats(Q=Q, K=K, V=V)
-    require_matching(Q, K, V)
+    require_shapes("Q ... Tq D, K ... Tk D, V ... Tk Dv", Q, K, V)
     S, _ = distance_scores(Q, K)
-    with np.errstate(over="ignore"):  # a masked key may lie anywhere
-        E = kernel(np.sqrt(-2.0 * S))
+    E = kernel(np.sqrt(-2.0 * S))
     if mask is not None:
         E = np.where(require_mask(mask, S.shape), E, 0.0)
     Z = E.sum(axis=-1, keepdims=True)
@@ -107,7 +110,8 @@ class GaussianPoolingCache(NamedTuple):
         return self.attended.P
 
 
-def gaussian_pooling(Q, K, V, w, mask=None):
+@quiet
+def gaussian_pooling(Q, K, V, w, mask=None) -> tuple[np.ndarray, GaussianPoolingCache]:
     """`nadaraya_watson` with the Gaussian kernel of width 1/w, where w is learned.
 
     Q     (..., Tq, D)
@@ -119,24 +123,26 @@ def gaussian_pooling(Q, K, V, w, mask=None):
     Returns O (..., Tq, Dv) and the cache. Far from all keys the nearest one takes all, since a
     softmax, unlike a quotient of kernels, does not underflow to 0/0.
     Raises ValueError if widths, key counts or leading axes disagree.
+
+    >>> x, y = np.array([[-1.0], [1.0]]), np.array([[1.0], [3.0]])
+    >>> gaussian_pooling(np.array([[0.0]]), x, y, np.ones(1))[0].tolist()
+    [[2.0]]
     """
-    require_floats(Q=Q, K=K, V=V, w=w)
-    require_matching(Q, K, V)
-    if w.ndim != 1 or len(w) not in (1, Q.shape[-1]):
+    require_shapes("Q ... Tq D, K ... Tk D, V ... Tk Dv, w Dw", Q, K, V, w)
+    if len(w) not in (1, Q.shape[-1]):
         raise ValueError(f"w {w.shape} does not fit Q {Q.shape}: w must be (D,) or (1,)")
-    with np.errstate(invalid="ignore", over="ignore"):  # a masked key may hold anything
-        Qw, Kw = Q * w, K * w
-    S, distance = distance_scores(Qw, Kw)
+    S, distance = distance_scores(Q * w, K * w)
     O, attended = attend(S, V, mask)
     return O, GaussianPoolingCache(Q, K, w, distance, attended)
 
 
-def gaussian_pooling_backward(dO, cache):
+@quiet
+def gaussian_pooling_backward(dO, cache) -> tuple[np.ndarray, ...]:
     """dQ, dK, dV and dw from dO: Q w and K w both hand a share to w."""
     Q, K, w, distance, attended = cache
     # O = softmax(S) V
     dS, dV = attend_backward(dO, attended)
     # S = −‖Q w − K w‖² / 2
     dQw, dKw = distance_scores_backward(dS, distance)
-    dw = sum(sum_to_shape(silent_product(d, X), w.shape) for d, X in ((dQw, Q), (dKw, K)))
+    dw = unbroadcast(zeros_win(dQw, Q), w) + unbroadcast(zeros_win(dKw, K), w)
     return dQw * w, dKw * w, dV, dw

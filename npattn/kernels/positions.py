@@ -1,22 +1,32 @@
-"""Sinusoidal positions.
+"""Absolute positions: a fixed wave, or a learned row, added at every position.
 
-    P[t, 2i]     = sin(t / 10000^(2i/D))       t = offset … offset + T − 1
-    P[t, 2i + 1] = cos(t / 10000^(2i/D))
+    sinusoidal   P[t, 2i]     = sin(t / 10000^(2i/D))      t = offset … offset + T − 1
+                 P[t, 2i + 1] = cos(t / 10000^(2i/D))
+    learned      Y[..., t, :] = X[..., t, :] + E[offset + t]     X (..., T, D), E (longest, D)
 
-Each pair of columns is a clock hand that turns at its own speed, from 1 radian a step down
-to nearly 1/10000; moving on by k steps rotates every pair by a fixed angle. The table is
+Sinusoidal: each pair of columns is a clock hand that turns at its own speed, from 1 radian a step
+down to nearly 1/10000; moving on by k steps rotates every pair by a fixed angle. The table is
 constant, so adding it to X needs no backward: d(X + P) = dX. Unpaired, column c has a speed of
 its own, 10000^(−c/D), and there is no rotation; codes that build the two exponents from
 arange(0, D, 2) and arange(1, D, 2) do that.
-Source: Vaswani et al. 2017, section 3.5; d2l 11.6.3.
+Learned: the rows are the embeddings of the numbers 0, 1, 2, … Each serves all sequences of a
+batch, so its gradient is their sum; positions that do not occur have gradient 0 and learn nothing,
+which is why such a table does not carry beyond the lengths it was trained on.
+Source: Vaswani et al. 2017, section 3.5; Gehring et al. 2017, section 3.1; Devlin et al. 2019,
+section 3; d2l 11.6.3, 11.6.5, 11.8.4.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.options import require_float_dtype
+from npattn.kernels.arrays import require_upstream
+from npattn.kernels.options import require_counts, require_flag, require_float_dtype
+from npattn.kernels.shapes import require_shapes
+from npattn.kernels.sums import unbroadcast
 
 
-def sinusoidal_positions(T, D, *, offset=0, paired=True, dtype=np.float64):
+def sinusoidal_positions(T, D, *, offset=0, paired=True, dtype=np.float64) -> np.ndarray:
     """The encoding of T consecutive positions.
 
     T       how many positions, ≥ 0
@@ -25,10 +35,14 @@ def sinusoidal_positions(T, D, *, offset=0, paired=True, dtype=np.float64):
     paired  True: sine and cosine share a frequency; False: every column has its own
 
     Returns P (T, D), entries in [−1, 1].
-    Raises ValueError for a negative T or offset or a D below 1.
+    Raises ValueError for a negative T or offset or a D below 1, TypeError for no integers.
+
+    >>> sinusoidal_positions(2, 2).round(4).tolist()
+    [[0.0, 1.0], [0.8415, 0.5403]]
     """
-    if T < 0 or D < 1 or offset < 0:
-        raise ValueError(f"need T ≥ 0, D ≥ 1, offset ≥ 0; got T={T}, D={D}, offset={offset}")
+    require_counts(0, T=T, offset=offset)
+    require_counts(1, D=D)
+    require_flag(paired=paired)
     require_float_dtype(dtype)
     t = np.arange(offset, offset + T)[:, None]
     column = np.arange(D)
@@ -37,3 +51,41 @@ def sinusoidal_positions(T, D, *, offset=0, paired=True, dtype=np.float64):
     P[:, 0::2] = np.sin(angle[:, 0::2])
     P[:, 1::2] = np.cos(angle[:, 1::2])
     return P
+
+
+class LearnedPositionsCache(NamedTuple):
+    """What learned_positions_backward reads."""
+
+    E: np.ndarray  # (longest, D)
+    offset: int
+
+
+def learned_positions(X, E, *, offset=0) -> tuple[np.ndarray, LearnedPositionsCache]:
+    """X plus a learned vector for each position.
+
+    X       (..., T, D)
+    E       (longest, D)  the table
+    offset  the first position: when decoding step by step, the number of tokens already read
+
+    Returns Y (..., T, D) and the cache.
+    Raises ValueError if widths disagree or a position lies beyond the table.
+
+    >>> learned_positions(np.zeros((2, 1)), np.array([[1.0], [2.0], [3.0]]), offset=1)[0].tolist()
+    [[2.0], [3.0]]
+    """
+    require_shapes("X ... T D, E longest D", X, E)
+    require_counts(None, offset=offset)
+    T = X.shape[-2]
+    if not 0 <= offset <= len(E) - T:
+        raise ValueError(f"positions {offset} … {offset + T - 1} are not in E {E.shape}")
+    return X + E[offset : offset + T], LearnedPositionsCache(E, offset)
+
+
+def learned_positions_backward(dY, cache) -> tuple[np.ndarray, np.ndarray]:
+    """dX and dE from dY: the sum hands dY to X as it is, and to a row of E from every sequence."""
+    E, offset = cache
+    require_upstream(((*dY.shape[:-1], E.shape[1]), E.dtype), dY=dY)
+    rows = slice(offset, offset + dY.shape[-2])
+    dE = np.zeros(E.shape, dY.dtype)
+    dE[rows] = unbroadcast(dY, E[rows])
+    return dY, dE

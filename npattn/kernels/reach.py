@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.arrays import require_mask
+from npattn.kernels.shapes import require_mask
 from npattn.kernels.tiles import PATCH, blocks, row_patches
 
 

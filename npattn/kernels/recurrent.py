@@ -12,7 +12,8 @@ Source: Werbos 1990, "Backpropagation Through Time"; d2l 9.7, 10.2 (Chinese edit
 
 import numpy as np
 
-from npattn.kernels.arrays import require_floats, require_mask
+from npattn.kernels.arrays import require_floats
+from npattn.kernels.shapes import require_mask
 from npattn.kernels.gru_cell import (
     GRUCache,
     GRUParams,

@@ -1,14 +1,18 @@
-"""Relative positions: a learned term in the score, by how far the key is from the query.
+"""Relative positions: a term in the score, by how far the key is from the query.
 
     r_ij = clip(j − i − offset, −c, c) + c       the row for query i and key j, in 0 … 2c
     bias    S_ij = E[r_ij]                       one number per offset and head    E (2c + 1, H)
     score   S_ij = q_iᵀ A[r_ij]                  one vector per offset             A (2c + 1, D)
+    ALiBi   S_ij = −slope_h · |j − i − offset|   fixed; slope_h = 2^(−8h/H), h = 1 … H
 
-Both are added to the scores of `attention`: see `biased_attention`. All pairs of positions at the
-same distance share a row, so its gradient is a sum along a diagonal of dS; everything beyond c
-shares the first or the last row.
+All are added to the scores of `attention`: see `biased_attention`. With ALiBi a head of steep
+slope sees its neighbours, one of flat slope the whole sequence; nothing is learned, and sequences
+longer than those of the training still work. The other two are learned. All pairs of
+positions at the same distance share a row, so its gradient is a sum along a diagonal of dS;
+everything beyond c shares the first or the last row.
 Source: Shaw, Uszkoreit and Vaswani 2018, "Self-Attention with Relative Position Representations",
-eq. 4 and 5, for A; Raffel et al. 2020 (T5), section 2.1, for E, there with wider and wider rows.
+eq. 4 and 5, for A; Raffel et al. 2020 (T5), section 2.1, for E, there with wider and wider rows;
+Press, Smith and Lewis 2022, "Train Short, Test Long", section 3, for ALiBi.
 """
 
 import math
@@ -16,25 +20,36 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.arrays import require_floats
 from npattn.kernels.embedding import EmbeddingCache, embedding, embedding_backward
-from npattn.kernels.options import require_counts
+from npattn.kernels.options import require_counts, require_float_dtype
+from npattn.kernels.shapes import require_shapes
 
 
-def relative_rows(Tq, Tk, reach, *, offset=0):
+def distances(Tq, Tk, offset=0) -> np.ndarray:
+    """j − i − offset for all queries i and keys j, (Tq, Tk) integers.
+
+    Raises TypeError unless all three are integers, ValueError for negative numbers of positions.
+    """
+    require_counts(0, Tq=Tq, Tk=Tk)
+    require_counts(None, offset=offset)
+    return np.arange(Tk) - np.arange(Tq)[:, None] - offset
+
+
+def relative_rows(Tq, Tk, reach, *, offset=0) -> np.ndarray:
     """r: which row of a table of 2 · reach + 1 serves query i and key j.
 
     reach   c, the largest distance that is told apart
     offset  the position of query 0 among the keys, as in `causal_mask`
 
     Returns (Tq, Tk) integers in 0 … 2 · reach.
+
+    >>> relative_rows(2, 3, 1).tolist()
+    [[1, 2, 2], [0, 1, 2]]
     """
-    require_counts(0, Tq=Tq, Tk=Tk)
-    distance = np.arange(Tk) - np.arange(Tq)[:, None] - offset
-    return np.clip(distance, -reach, reach) + reach
+    return np.clip(distances(Tq, Tk, offset), -reach, reach) + reach
 
 
-def relative_bias(E, Tq, Tk, *, offset=0):
+def relative_bias(E, Tq, Tk, *, offset=0) -> tuple[np.ndarray, EmbeddingCache]:
     """A bias for every head, query and key that depends on their distance only.
 
     E       (2c + 1, H)  a row for each distance −c … c, a column for each head
@@ -42,13 +57,16 @@ def relative_bias(E, Tq, Tk, *, offset=0):
     offset  the position of query 0 among the keys
 
     Returns the bias (H, Tq, Tk) and the cache. Raises ValueError if E has an even number of rows.
+
+    >>> relative_bias(np.array([[1.0], [2.0], [3.0]]), 2, 3)[0].tolist()
+    [[[2.0, 3.0, 3.0], [1.0, 2.0, 3.0]]]
     """
     rows = relative_rows(Tq, Tk, _reach(E=E), offset=offset)
     bias, cache = embedding(rows, E)
     return np.moveaxis(bias, -1, 0), cache
 
 
-def relative_bias_backward(dbias, cache):
+def relative_bias_backward(dbias, cache) -> np.ndarray:
     """dE from dbias (H, Tq, Tk): entries of one diagonal come from one row and go back to it."""
     return embedding_backward(np.moveaxis(dbias, 0, -1), cache)
 
@@ -61,7 +79,7 @@ class RelativeScoresCache(NamedTuple):
     embedding: EmbeddingCache
 
 
-def relative_scores(Q, A, Tk, *, offset=0):
+def relative_scores(Q, A, Tk, *, offset=0) -> tuple[np.ndarray, RelativeScoresCache]:
     """The match of each query with the vectors of the distances from it.
 
     Q       (..., Tq, D)
@@ -71,16 +89,17 @@ def relative_scores(Q, A, Tk, *, offset=0):
 
     Returns S (..., Tq, Tk), not scaled, and the cache.
     Raises ValueError if widths disagree or A has an even number of rows.
+
+    >>> relative_scores(np.array([[2.0]]), np.array([[1.0], [2.0], [3.0]]), 3)[0].tolist()
+    [[4.0, 6.0, 6.0]]
     """
     reach = _reach(A=A)
-    require_floats(Q=Q, A=A)
-    if Q.ndim < 2 or Q.shape[-1] != A.shape[1]:
-        raise ValueError(f"Q {Q.shape} does not fit A {A.shape}: (..., Tq, D) and (2c + 1, D)")
+    require_shapes("Q ... Tq D, A rows D", Q, A)
     R, cache = embedding(relative_rows(Q.shape[-2], Tk, reach, offset=offset), A)
     return (R @ Q[..., None])[..., 0], RelativeScoresCache(Q, R, cache)
 
 
-def relative_scores_backward(dS, cache):
+def relative_scores_backward(dS, cache) -> tuple[np.ndarray, np.ndarray]:
     """dQ and dA from dS: each vector R_ij gathers dS_ij q_i from the whole batch."""
     Q, R, embedding_cache = cache
     # S_ij = R_ij q_i
@@ -91,10 +110,45 @@ def relative_scores_backward(dS, cache):
     return dQ, embedding_backward(dR, embedding_cache)
 
 
+def alibi_slopes(num_heads, *, dtype=np.float64) -> np.ndarray:
+    """The slope of each head. For H a power of 2 they are a geometric sequence that ends in 2⁻⁸.
+
+    For another H, with n the largest power of 2 below it, the first n slopes are those of n heads,
+    the rest every other one of 2n heads, as in the authors' code.
+
+    Returns (H,). Raises ValueError for fewer than one head, TypeError for no integer.
+
+    >>> alibi_slopes(4).tolist()
+    [0.25, 0.0625, 0.015625, 0.00390625]
+    """
+    require_counts(1, num_heads=num_heads)
+    require_float_dtype(dtype)
+    n = 1 << (int(num_heads).bit_length() - 1)
+    exponents = np.concatenate([np.arange(1, n + 1) / n, np.arange(1, 2 * n, 2) / (2 * n)])
+    return (2.0 ** (-8.0 * exponents[:num_heads])).astype(dtype)
+
+
+def alibi_bias(Tq, Tk, slopes, *, offset=0) -> np.ndarray:
+    """A bias that falls by a head's slope with every step away from the query, to either side.
+
+    Tq, Tk  number of queries and of keys
+    slopes  (H,), from `alibi_slopes`
+    offset  the position of query 0 among the keys, as in `causal_mask`
+
+    Returns (H, Tq, Tk), entries ≤ 0.
+
+    >>> alibi_bias(1, 3, np.array([0.5]), offset=1).tolist()
+    [[[-0.5, -0.0, -0.5]]]
+    """
+    require_shapes("slopes H", slopes)
+    distance = np.abs(distances(Tq, Tk, offset))
+    return -slopes[:, None, None] * distance.astype(slopes.dtype)
+
+
 def _reach(**table):
     """c of a table of 2c + 1 rows."""
-    require_floats(**table)
     (name, E), = table.items()
-    if E.ndim != 2 or len(E) % 2 == 0:
+    require_shapes(f"{name} rows D", E)
+    if len(E) % 2 == 0:
         raise ValueError(f"{name} must have 2c + 1 rows, one for each distance, got {E.shape}")
     return len(E) // 2

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.arrays import require_floats
-from npattn.kernels.broadcasting import sum_to_shape
+from npattn.kernels.sums import unbroadcast
 
 
 class BiasCache(NamedTuple):
@@ -54,4 +54,4 @@ def add_bias(S, bias):
 def add_bias_backward(dY, cache):
     """dS and dbias from dY (..., Tq, Tk): a sum hands its gradient to both of its terms."""
     dS = np.where(cache.bias == -np.inf, dY.dtype.type(0.0), dY)
-    return dS, sum_to_shape(dS, cache.bias.shape)
+    return dS, unbroadcast(dS, cache.bias)

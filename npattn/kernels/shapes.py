@@ -3,17 +3,21 @@
     require_shapes("Q ... Tq Dk, K ... Tk Dk, V ... Tk Dv", Q, K, V)
 
 An axis has one length wherever its name stands. `...` stands for any leading axes, also none;
-they broadcast as NumPy's do, so an axis of length 1 is shared. An array whose name ends in `?`
-may be None, and one whose name ends in `:int` holds integers; all others are float arrays of one
-precision. A specification together with shapes that fit is remembered, so that the next check
-of the same is one look-up.
+they broadcast as NumPy's do, so an axis of length 1 is shared. `=...` stands for just the
+leading axes that the others broadcast to, as a gradient has those of its output. An array whose
+name ends in `?` may be None, and one whose name ends in `:int` holds integers; all others are
+float arrays of one precision. A specification together with shapes that fit is remembered, so
+that the next check of the same is one look-up.
 """
 
 from functools import lru_cache
+from operator import attrgetter
 
 import numpy as np
 
-from npattn.kernels.arrays import PLAIN, require_floats, require_integers
+from npattn.kernels.arrays import PLAIN, require_bool, require_floats, require_integers
+
+_kind = attrgetter("__class__", "dtype.char", "shape")
 
 
 def require_shapes(spec, *arrays):
@@ -27,12 +31,28 @@ def require_shapes(spec, *arrays):
     step), or integers where spec says `:int`.
     """
     try:
-        kinds = [X if X is None else (type(X), X.dtype.char, X.shape) for X in arrays]
-    except AttributeError:  # no array
-        kinds = [None] * len(arrays)
-    if not _fit(spec, *kinds):
+        fits = _fit(spec, *map(_kind, arrays))
+    except AttributeError:  # None, or no array
+        fits = _fit(spec, *(_kind(X) if type(X) in PLAIN else None for X in arrays))
+    if not fits:
         _require_kinds(spec, arrays)
         _raise(spec, [X if X is None else X.shape for X in arrays])
+
+
+def require_mask(mask, shape, what="the scores"):
+    """The boolean `mask`, broadcast to `shape`.
+
+    Raises TypeError if mask is no boolean array, ValueError if it does not broadcast.
+    """
+    if type(mask) not in PLAIN or mask.dtype != bool:
+        require_bool(mask)
+    try:
+        return np.broadcast_to(mask, shape)
+    except ValueError:
+        raise ValueError(
+            f"mask {mask.shape} does not broadcast to {what} {tuple(shape)}; "
+            "insert axes of length 1 where it should repeat"
+        ) from None
 
 
 @lru_cache(4096)
@@ -58,11 +78,12 @@ def _parts(spec):
 
 def _misfit(spec, shapes):
     """What is wrong, in words; "" if nothing is."""
-    lengths, leading = {}, {}
+    lengths, leading, wanted = {}, {}, {}
     for (name, axes), shape in zip(_parts(spec), shapes, strict=True):
         if shape is None:
             continue
-        name, any_leading = _bare(name), axes[:1] == ["..."]
+        name, any_leading = _bare(name), axes[:1] in (["..."], ["=..."])
+        exact = axes[:1] == ["=..."]
         count, axes = len(shape), axes[any_leading:]
         if count < len(axes) or count > len(axes) and not any_leading:
             least = "at least " if any_leading else ""
@@ -74,12 +95,15 @@ def _misfit(spec, shapes):
             if n != m:
                 return f"{axis} is {m} in {other}, {n} in {name}"
         if any_leading:
-            leading[name] = shape[:split]
+            (wanted if exact else leading)[name] = shape[:split]
     try:
-        np.broadcast_shapes(*leading.values())
+        lead = np.broadcast_shapes(*leading.values())
     except ValueError:
         return " and ".join(f"{shape} of {name}" for name, shape in leading.items()) + (
             " are leading axes that do not broadcast")
+    for name, came in wanted.items():
+        if came != lead:
+            return f"{name} has the leading axes {came}, and needs {lead}"
     return ""
 
 
@@ -103,7 +127,7 @@ def _raise(spec, shapes):
     names = [_bare(name) for name, _ in _parts(spec)]
     came = ", ".join(f"{name} {shape}" for name, shape in zip(names, shapes, strict=True))
     wanted = ", ".join(
-        f"{name} ({', '.join(axes)}{',' * (len(axes) == 1)})"
+        f"{name} ({', '.join(axes).lstrip('=')}{',' * (len(axes) == 1)})"
         for name, (_, axes) in zip(names, _parts(spec), strict=True)
     )
     raise ValueError(f"{_misfit(spec, shapes)}: got {came}; wanted {wanted}{_advice(spec, shapes)}")
@@ -121,7 +145,7 @@ def _advice(spec, shapes):
         return ""
     (H, first), *others = [
         (shape[-3], _bare(name)) for (name, axes), shape in zip(_parts(spec), shapes, strict=True)
-        if axes[:1] == ["..."] and len(axes) == 3 and len(shape) > 2
+        if axes[0] == "..." and len(axes) == 3 and len(shape) > 2
     ] or [(0, "")]
     G, name = next(((n, name) for n, name in others if n != H), (0, ""))
     grouped = (

@@ -19,10 +19,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.arrays import require_floats, require_mask
-from npattn.kernels.attend import AttendCache, attend, attend_backward
-from npattn.kernels.broadcasting import sum_to_shape
-from npattn.kernels.shapes import require_shapes
+from npattn.kernels.arrays import require_floats
+from npattn.kernels.attention import AttendCache, attend, attend_backward
+from npattn.kernels.sums import unbroadcast
+from npattn.kernels.shapes import require_mask, require_shapes
 
 
 class SinkCache(NamedTuple):
@@ -72,5 +72,5 @@ def attend_with_sink(S, V, sink, mask=None, *, dropout=0.0, rng=None):
 def attend_with_sink_backward(dO, cache):
     """dS, dV and dsink from dO (..., Tq, Dv): the last column and row are the sink's."""
     dS, dV = attend_backward(dO, cache.attended)
-    dsink = sum_to_shape(dS[..., -1].sum(axis=-1), cache.sink.shape)
+    dsink = unbroadcast(dS[..., -1].sum(axis=-1), cache.sink)
     return dS[..., :-1], dV[..., :-1, :], dsink

@@ -12,90 +12,93 @@ Source: Vaswani et al. 2017, "Attention Is All You Need", section 3.2.1; d2l 11.
 
 import numpy as np
 
-from npattn.kernels.arrays import require_floats, require_mask
+from npattn.kernels.floats import quiet
+from npattn.kernels.shapes import require_mask, require_shapes
 from npattn.kernels.sums import row_sums
 
 
-def softmax(S):
+def softmax(S) -> np.ndarray:
     """Softmax over the last axis: positive weights that sum to 1.
 
     S     (..., Tk)  real scores, natural-log units
 
-    Returns P, shaped like S. An entry of −inf gets weight 0; a row of nothing but −inf
-    is all zeros, as in `masked_softmax`.
+    Returns P alone, shaped like S: the backward needs nothing else. An entry of −inf gets weight
+    0; a row of nothing but −inf is all zeros, as in `masked_softmax`.
     Raises TypeError if S is not a float array.
+
+    >>> softmax(np.log([1.0, 3.0])).round(3).tolist()
+    [0.25, 0.75]
     """
     return masked_softmax(S)
 
 
-def masked_softmax(S, mask=None, *, out=None):
+@quiet
+def masked_softmax(S, mask=None, *, out=None) -> np.ndarray:
     """Softmax over the last axis, restricted to the keys that `mask` allows.
 
     S     (..., Tq, Tk)  real scores, natural-log units
     mask  bool, broadcastable to S; True means "may attend". None allows all.
-    out   where to put P; S itself will do, if nobody needs the scores any more
+    out   where to put P; may be S itself, which is then overwritten
 
-    Returns P, shaped like S: a row sums to 1, a disallowed entry is exactly 0,
+    Returns P alone, shaped like S: a row sums to 1, a disallowed entry is exactly 0,
     and a row that allows no key is all zeros, not NaN.
     Raises TypeError if mask is not boolean, ValueError if it does not broadcast to S, or S has
     no axis.
+
+    >>> masked_softmax(np.zeros((2, 2)), np.array([[True, False], [False, False]])).tolist()
+    [[1.0, 0.0], [0.0, 0.0]]
     """
-    _require_scores(S)
+    require_shapes("S ... Tk", S)
     if mask is not None:
-        require_mask(mask, S.shape, "the scores S")
         S = S if out is S else S.copy()
-        np.copyto(S, -np.inf, where=~mask)
-    E = np.subtract(S, _finite_top(S), out=out)
-    np.exp(E, out=E)
-    Z = row_sums(E)
-    E /= np.where(Z == 0.0, 1.0, Z)  # Z is 0 in an empty row only
-    return E
+        np.copyto(S, -np.inf, where=~require_mask(mask, S.shape, "the scores S"))
+    top = S.real.max(axis=-1, keepdims=True, initial=np.finfo(S.dtype).min)  # finite, also if empty
+    P = np.subtract(S, top, out=out)
+    np.exp(P, out=P)
+    Z = row_sums(P)
+    P /= np.where(Z == 0.0, 1.0, Z)  # Z is 0 in an empty row only
+    return P
 
 
-def softmax_backward(dP, P, *, out=None):
+@quiet
+def softmax_backward(dP, P, *, out=None) -> np.ndarray:
     """dS from dP. The output P is all that is needed, not S and not the mask.
 
-    out  where to put dS; dP itself will do, if nobody needs it any more
+    out  where to put a real dS; may be dP itself, which is then overwritten
 
-    ∂P_j/∂S_k = P_j (δ_jk − P_k), so  dS = P ⊙ (dP − Σ_j dP_j P_j).
+    ∂P_j/∂S_k = P_j (δ_jk − P_k), so  dS = dP ⊙ P − P Σ_j (dP ⊙ P)_j.
     P is 0 where masked, hence so is dS.
     """
-    dS = np.multiply(dP, P, out=out)
+    require_shapes("dP =... Tk, P ... Tk", dP, P)
+    dS = np.multiply(dP, P, out=out if P.dtype == dP.dtype else None)
     dS -= P * row_sums(dS)
     return dS
 
 
-def log_softmax(S):
+@quiet
+def log_softmax(S) -> np.ndarray:
     """The logarithm of `softmax`, without ever taking the log of an underflowed weight.
 
     S     (..., C)  real scores, natural-log units
 
-    Returns L, shaped like S, with exp(L) summing to 1 along the last axis. An entry of −inf stays
-    −inf; a row of nothing else is no distribution and gives NaN.
+    Returns L alone, shaped like S, with exp(L) summing to 1 along the last axis. An entry of −inf
+    stays −inf; a row of nothing else is no distribution and gives NaN.
     Raises TypeError if S is not a float array.
+
+    >>> log_softmax(np.zeros(4)).round(4).tolist()
+    [-1.3863, -1.3863, -1.3863, -1.3863]
     """
-    _require_scores(S)
-    L = S - _finite_top(S)
+    require_shapes("S ... C", S)
+    L = S - S.real.max(axis=-1, keepdims=True, initial=-np.inf)
     L -= np.log(row_sums(np.exp(L)))
     return L
 
 
-def log_softmax_backward(dL, L):
+@quiet
+def log_softmax_backward(dL, L) -> np.ndarray:
     """dS from dL and the output L.
 
     ∂L_j/∂S_k = δ_jk − P_k with P = exp(L), so  dS = dL − P Σ_j dL_j.
     """
+    require_shapes("dL =... C, L ... C", dL, L)
     return dL - np.exp(L) * row_sums(dL)
-
-
-def _require_scores(S):
-    """Scores are float and have rows."""
-    require_floats(S=S)
-    if not S.ndim:
-        raise ValueError("S must be (..., Tk) with at least one axis, got shape ()")
-
-
-def _finite_top(S):
-    """The row maximum to subtract; 0 for an empty row, so that exp(−inf − 0) is 0."""
-    top = S.real.max(axis=-1, keepdims=True, initial=-np.inf)
-    return np.where(top == -np.inf, 0.0, top)

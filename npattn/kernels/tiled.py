@@ -31,9 +31,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.arrays import require_floats, require_matching
+from npattn.kernels.arrays import require_floats
+from npattn.kernels.shapes import require_shapes
 from npattn.kernels.exp_range import needs_shift
 from npattn.kernels.reach import Reach, reach_of, set_aside
+from npattn.kernels.sums import unbroadcast
 from npattn.kernels.threads import run, thread_count
 from npattn.kernels.tile_passes import (
     appended_columns,
@@ -65,6 +67,7 @@ class TiledCache(NamedTuple):
     dropout: float       # 0 without a generator
     seed: int | None     # of the dropout; None where nothing is dropped
     threads: int
+    shapes: tuple = ()   # of Q, K and V as they came, before their leading axes were broadcast
 
 
 def tiled_attention(
@@ -91,8 +94,11 @@ def tiled_attention(
     float64 arrays of one precision (complex ones are for `attention`).
     """
     _require_real(Q=Q, K=K, V=V)
-    require_matching(Q, K, V)
-    lead, N = Q.shape[:-2], math.prod(Q.shape[:-2])
+    require_shapes("Q ... Tq Dk, K ... Tk Dk, V ... Tk Dv", Q, K, V)
+    shapes = Q.shape, K.shape, V.shape
+    lead = np.broadcast_shapes(*(shape[:-2] for shape in shapes))
+    Q, K, V = (np.broadcast_to(X, (*lead, *X.shape[-2:])) for X in (Q, K, V))
+    N = math.prod(lead)
     scale = 1.0 / math.sqrt(Q.shape[-1]) if scale is None else float(scale)
     reach = reach_of(Q.shape[:-1], K.shape[-2], mask, valid_lens, causal, offset, window)
     seed, threads = draw_seed(dropout, rng), thread_count(threads)
@@ -109,7 +115,7 @@ def tiled_attention(
     L, L_rest = log_sum_exp(m, Z)
     if spoilt is not None:
         O[spoilt] = L[spoilt] = np.nan
-    cache = _with_axes(flat._replace(L=L, L_rest=L_rest), lead)
+    cache = _with_axes(flat._replace(L=L, L_rest=L_rest), lead)._replace(shapes=shapes)
     return cache.O, cache
 
 
@@ -132,7 +138,10 @@ def tiled_attention_backward(dO, cache, dL=None):
     dO, dL = dO.reshape(flat.O.shape), dL.reshape(flat.L.shape)
     columns = appended_columns(dO, dL, flat)
     _on_tiles(partial(backward_pass, dO, columns, grads), flat, latin_patches)
-    return tuple(G.reshape(X.shape) for G, X in zip(grads, cache[:3], strict=True))
+    return tuple(
+        unbroadcast(G.reshape(X.shape), shape)
+        for G, X, shape in zip(grads, cache[:3], cache.shapes, strict=True)
+    )
 
 
 def _on_tiles(work, flat, patches):

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from npattn.kernels.initial import normal
+from npattn.kernels.embedding import normal
 from npattn.kernels.key_value_cache import KeysValues, append_keys_values
 from npattn.kernels.masks import combine_masks
 from npattn.kernels.options import require_choice

@@ -17,7 +17,7 @@ import math
 
 import numpy as np
 
-from npattn.kernels.arrays import require_floats, require_matching
+from npattn.kernels.shapes import require_shapes
 from npattn.kernels.attention import attention, attention_backward
 from npattn.kernels.options import require_choice
 from npattn.kernels.tiled import TiledCache, tiled_attention, tiled_attention_backward
@@ -63,7 +63,6 @@ def chosen_attention_backward(dO, cache):
 
 
 def _is_worth_tiles(Q, K, V):
-    require_floats(Q=Q, K=K, V=V)
-    require_matching(Q, K, V)
+    require_shapes("Q ... Tq Dk, K ... Tk Dk, V ... Tk Dv", Q, K, V)
     scores = math.prod(Q.shape[:-1]) * K.shape[-2]
     return scores * Q.itemsize >= WORTH_TILES and not any(map(np.iscomplexobj, (Q, K, V)))

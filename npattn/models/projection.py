@@ -14,7 +14,7 @@ import numpy as np
 
 from npattn.kernels.linear import LinearCache, LinearParams, linear, linear_backward
 from npattn.kernels.lora import LoRACache, LoRAParams, lora, lora_backward
-from npattn.kernels.arrays import as_rows
+from npattn.kernels.sums import as_rows
 
 
 class FrozenParams(NamedTuple):

@@ -25,7 +25,7 @@ from npattn.kernels.arrays import require_integers
 from npattn.kernels.dropout import DropoutCache, dropout, dropout_backward
 from npattn.kernels.embedding import EmbeddingCache, embedding, embedding_backward
 from npattn.kernels.gru_cell import GRUCache, GRUParams, gru_cell, gru_cell_backward
-from npattn.kernels.initial import normal
+from npattn.kernels.embedding import normal
 from npattn.kernels.linear import (
     LinearCache,
     LinearParams,

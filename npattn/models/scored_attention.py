@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.attend import AttendCache, attend, attend_backward
-from npattn.kernels.broadcasting import sum_to_shape
+from npattn.kernels.attention import AttendCache, attend, attend_backward
+from npattn.kernels.sums import unbroadcast
 from npattn.kernels.score_bias import BiasCache, add_bias, add_bias_backward
 from npattn.kernels.scores import DotScoresCache, dot_scores, dot_scores_backward
 from npattn.kernels.sinks import SinkCache, attend_with_sink, attend_with_sink_backward
@@ -81,4 +81,4 @@ def scored_attention_backward(dO, cache):
     if cache.capped is not None:
         dS = soft_cap_backward(dS, cache.capped)
     dQ, dK = dot_scores_backward(dS, cache.scores)
-    return dQ, *(sum_to_shape(dX, X) for dX, X in zip((dK, dV), cache.shapes)), *dsink
+    return dQ, *(unbroadcast(dX, X) for dX, X in zip((dK, dV), cache.shapes)), *dsink

@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.arrays import require_mask
+from npattn.kernels.shapes import require_mask
 from npattn.kernels.dropout import DropoutCache, dropout, dropout_backward
 from npattn.kernels.embedding import EmbeddingCache, embedding, embedding_backward
-from npattn.kernels.initial import normal
+from npattn.kernels.embedding import normal
 from npattn.kernels.linear import (
     LinearCache, LinearParams, init_linear, linear, linear_backward,
 )

@@ -16,10 +16,9 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.arrays import require_floats
-from npattn.kernels.broadcasting import sum_to_shape
 from npattn.kernels.dropout import DropoutCache, dropout, dropout_backward
-from npattn.kernels.initial import normal
-from npattn.kernels.learned_positions import (
+from npattn.kernels.embedding import normal
+from npattn.kernels.positions import (
     LearnedPositionsCache, learned_positions, learned_positions_backward,
 )
 from npattn.kernels.linear import (
@@ -147,7 +146,7 @@ def vision_transformer_backward(dlogits, cache):
     )
     dtoken = None
     if cache.pool == "class":
-        dtoken = sum_to_shape(dZ[..., 0, :], (D,))
+        dtoken = dZ[..., 0, :].sum(axis=tuple(range(dZ.ndim - 2)))
         dZ = dZ[..., 1:, :]
     dX, dpatches = patch_embedding_backward(dZ, cache.patches)
     return dX, VisionParams(dpatches, dtoken, dpositions, dencoder, doutput)

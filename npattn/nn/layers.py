@@ -21,7 +21,7 @@ from npattn.kernels.arrays import require_floats
 from npattn.kernels.dropout import dropout as drop
 from npattn.kernels.dropout import dropout_backward as drop_backward
 from npattn.kernels.embedding import embedding, embedding_backward
-from npattn.kernels.initial import normal
+from npattn.kernels.embedding import normal
 from npattn.kernels.layer_norm import init_layer_norm, layer_norm, layer_norm_backward
 from npattn.kernels.linear import init_linear, linear, linear_backward
 from npattn.kernels.losses import cross_entropy, cross_entropy_backward

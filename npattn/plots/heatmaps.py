@@ -6,7 +6,7 @@ just a zero. A query that may attend to nothing carries ∅ at its right.
 Source: d2l 11.1.3 (heatmaps of weights), 11.7.6 (layers × heads).
 """
 
-from npattn.kernels.arrays import require_mask
+from npattn.kernels.shapes import require_mask
 from npattn.plots import checks
 from npattn.plots.style import house_style
 

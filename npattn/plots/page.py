@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from npattn.files import replace_file
-from npattn.kernels.arrays import require_mask
+from npattn.kernels.shapes import require_mask
 from npattn.plots import checks
 
 LARGEST = 2**24  # weights; their page has 90 MB

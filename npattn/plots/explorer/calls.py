@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from npattn.kernels.arrays import require_mask
+from npattn.kernels.shapes import require_mask
 from npattn.plots import checks
 from npattn.plots.explorer.page import Explorer
 

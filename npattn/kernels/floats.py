@@ -1,0 +1,56 @@
+"""Floating point at the door of a pair: no warnings, and halves computed in float32.
+
+    @quiet                                    forward or backward without warnings
+    @half_in, @half_out                       the same, and they take float16 and bfloat16
+
+A half has 11 or 8 significant bits, too few for sums of many terms; processors keep their sums in
+float32, too. So the output and the gradients are rounded once, at the end. bfloat16 is a type of
+the package ml_dtypes, and is known by its name.
+"""
+
+import functools
+
+import numpy as np
+
+HALVES = "float16", "bfloat16"
+
+
+def quiet(f):
+    """f without floating-point warnings: masked numbers may be anything, underflow is harmless.
+
+    A NaN that counts is still in the result.
+    """
+    @functools.wraps(f)
+    def quiet_f(*args, **options):
+        with np.errstate(all="ignore"):
+            return f(*args, **options)
+
+    return quiet_f
+
+
+def half_in(f):
+    """A quiet forward f(Q, K, V, ...) that takes halves. Its cache has a field `half`."""
+    @functools.wraps(f)
+    def forward(Q, K, V, *args, **options):
+        with np.errstate(all="ignore"):
+            if getattr(Q, "dtype", None) not in HALVES:
+                return f(Q, K, V, *args, **options)
+            half = Q.dtype
+            Q, K, V = (X.astype(np.float32) if X.dtype == half else X for X in (Q, K, V))
+            O, cache = f(Q, K, V, *args, **options)
+            return O.astype(half), cache._replace(half=half)
+
+    return forward
+
+
+def half_out(f_backward):
+    """Its backward: the gradients are halves if the arguments of the forward were."""
+    @functools.wraps(f_backward)
+    def backward(dO, cache, *args, **options):
+        with np.errstate(all="ignore"):
+            if cache.half is None:
+                return f_backward(dO, cache, *args, **options)
+            dO = dO.astype(np.float32) if dO.dtype == cache.half else dO
+            return tuple(dX.astype(cache.half) for dX in f_backward(dO, cache, *args, **options))
+
+    return backward
