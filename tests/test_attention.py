@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from npattn.kernels.attention import attention, attention_backward
 from npattn.kernels.masks import causal_mask, valid_lens_mask
 from npattn.kernels.softmax import softmax
+from npattn.kernels.tiled import tiled_attention, tiled_attention_backward
 
 
 @pytest.fixture
@@ -253,3 +254,69 @@ def test_dropout_that_does_not_fit(QKV):
         attention(*QKV, dropout=1.0)
     with pytest.raises(TypeError, match="rng must be a numpy.random.Generator, got int"):
         attention(*QKV, dropout=0.1, rng=3)
+
+
+# ---- shared heads and halves ----
+
+
+@pytest.mark.parametrize("attend", [attention, tiled_attention])
+def test_grouped_heads_are_heads_repeated_and_their_gradients_summed(draw, draw_mask, attend):
+    """Q (batch, groups, heads of a group, Tq, Dk) with K and V that have one head a group."""
+    backward = attention_backward if attend is attention else tiled_attention_backward
+    Q, K, V, mask = draw(2, 3, 4, 5, 6), draw(2, 3, 1, 7, 6), draw(2, 3, 1, 7, 8), draw_mask(5, 7)
+    dO = draw(2, 3, 4, 5, 8)
+    O, cache = attend(Q, K, V, mask)
+    repeated, other = attend(Q, np.repeat(K, 4, 2), np.repeat(V, 4, 2), mask)
+    assert_allclose(O, repeated, rtol=1e-13, atol=1e-15)
+    dQ, dK, dV = backward(dO, cache)
+    found = backward(dO, other)
+    assert_allclose(dQ, found[0], rtol=1e-12, atol=1e-14)
+    assert_allclose(dK, found[1].sum(axis=2, keepdims=True), rtol=1e-12, atol=1e-14)
+    assert_allclose(dV, found[2].sum(axis=2, keepdims=True), rtol=1e-12, atol=1e-14)
+
+
+def test_gradients_of_grouped_heads(assert_gradients, draw, draw_mask):
+    args = draw(2, 3, 4, 6), draw(2, 1, 5, 6), draw(1, 5, 7), draw_mask(4, 5)
+    assert_gradients(attention, attention_backward, *args)
+
+
+@pytest.mark.parametrize("attend", [attention, tiled_attention])
+def test_halves_are_computed_in_float32_and_returned_as_they_came(QKV, attend):
+    backward = attention_backward if attend is attention else tiled_attention_backward
+    halves = [X.astype(np.float16) for X in QKV]
+    singles = [X.astype(np.float32) for X in halves]
+    (O, cache), (expected, other) = attend(*halves), attend(*singles)
+    assert O.dtype == np.float16
+    assert_array_equal(O, expected.astype(np.float16))
+    dO = np.ones_like(O)
+    wanted = backward(dO.astype(np.float32), other)
+    for found, want in zip(backward(dO, cache), wanted, strict=True):
+        assert found.dtype == np.float16
+        assert_array_equal(found, want.astype(np.float16))
+
+
+def test_underflow_raises_nothing(QKV):
+    Q, K, V = QKV
+    with np.errstate(all="raise"):
+        O, cache = attention(Q * 100, K * 100, V)
+        attention_backward(O, cache)
+
+
+@pytest.mark.parametrize("dO, error, words", [
+    (np.ones((1, 3, 4, 7)), ValueError, r"dO has the leading axes \(1, 3\), and needs \(2, 3\)"),
+    (np.ones((2, 3, 4, 7), int), TypeError, "dO must be float32 or float64, got int64"),
+    (np.ones((2, 3, 4, 7), np.float32), TypeError, "dO is float32"),
+])
+def test_upstream_gradients_that_do_not_fit(QKV, dO, error, words):
+    with pytest.raises(error, match=words):
+        attention_backward(dO, attention(*QKV)[1])
+
+
+@pytest.mark.parametrize("options, error", [
+    ({"scale": "0.5"}, TypeError), ({"scale": np.ones(3)}, TypeError),
+    ({"scale": math.nan}, ValueError),
+    ({"dropout": "0.1"}, TypeError), ({"dropout": np.ones(2)}, TypeError),
+])
+def test_options_of_another_kind(QKV, options, error):
+    with pytest.raises(error, match=f"^{next(iter(options))}"):
+        attention(*QKV, **options)

@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from functools import cache, lru_cache
 from graphlib import TopologicalSorter
 
+MOST_THREADS = 1024
+
 
 def thread_count(threads=None):
     """How many threads to use: the argument, else NPATTN_THREADS, else as many as BLAS would.
@@ -48,7 +50,7 @@ def run(jobs, threads):
     agenda, cores, others = _Agenda(jobs), _cores(min(threads, len(jobs))), []
     with _blas_limit.one():
         try:
-            others.extend(_pool(threads).submit(_work, agenda, core) for core in cores[1:])
+            others.extend(_pool().submit(_work, agenda, core) for core in cores[1:])
             _work(agenda, cores[0])
         finally:
             agenda.close()
@@ -151,7 +153,7 @@ class _BlasLimit:
                     self.saved = {library: library.num_threads for library in _blas()}
                 self.holders.add(holder)
                 for library in self.saved:
-                    library.set_num_threads(1)
+                    _set_threads(library, 1)
             yield
         finally:
             with self.lock:
@@ -174,16 +176,28 @@ class _BlasLimit:
 
     def _restore(self):
         for library, count in self.saved.items():
-            library.set_num_threads(count)
+            _set_threads(library, count)
         self.saved = {}
 
 
+def _set_threads(library, count):
+    """Sets the limit from whatever thread this is.
+
+    Since threadpoolctl 3.8 the public way obeys one thread, the first that sets a limit, and does
+    nothing in others; which one that is stays as it is, for the caller's own limits.
+    """
+    getattr(library, "_real_set_num_threads", library.set_num_threads)(count)
+
+
 @cache
-def _pool(threads):
-    """Threads that stay: asleep they cost nothing, starting them would, at every call."""
+def _pool():
+    """Threads that stay: asleep they cost nothing, starting them would, at every call.
+
+    One is started only when all others work, so there are as many as ever worked at once.
+    """
     from concurrent.futures import ThreadPoolExecutor
 
-    return ThreadPoolExecutor(threads - 1, thread_name_prefix="npattn")
+    return ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="npattn")
 
 
 @lru_cache(maxsize=1)

@@ -34,6 +34,7 @@ import numpy as np
 from npattn.kernels.arrays import require_floats
 from npattn.kernels.shapes import require_shapes
 from npattn.kernels.exp_range import needs_shift
+from npattn.kernels.floats import half_in, half_out
 from npattn.kernels.reach import Reach, reach_of, set_aside
 from npattn.kernels.sums import unbroadcast
 from npattn.kernels.threads import run, thread_count
@@ -67,14 +68,16 @@ class TiledCache(NamedTuple):
     dropout: float       # 0 without a generator
     seed: int | None     # of the dropout; None where nothing is dropped
     threads: int
+    half: np.dtype | None = None  # float16 or bfloat16 where Q, K and V came as such
     shapes: tuple = ()   # of Q, K and V as they came, before their leading axes were broadcast
 
 
+@half_in
 def tiled_attention(
     Q, K, V, mask=None, *, valid_lens=None, causal=False, offset=0, window=None,
     scale=None, dropout=0.0, rng=None, threads=None,
 ):
-    """`attention` in little memory and less time, for those who do not ask for the weights.
+    """Same output as `attention`, faster and with less memory; the weights are not returned.
 
     Q           (..., Tq, Dk)  queries
     K           (..., Tk, Dk)  keys
@@ -119,6 +122,7 @@ def tiled_attention(
     return cache.O, cache
 
 
+@half_out
 def tiled_attention_backward(dO, cache, dL=None):
     """dQ, dK, dV from dO (..., Tq, Dv), and from dL (..., Tq) if the loss depends on cache.L too.
 
