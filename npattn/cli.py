@@ -15,7 +15,7 @@ from npattn.commands import InputError
 
 COMMANDS = (
     "demo", "gpt", "train", "adapt", "check", "crosscheck", "exercise", "heatmap", "explore",
-    "llm", "bench", "figures",
+    "llm", "embed", "bench", "figures",
 )
 
 

@@ -25,6 +25,8 @@ BAR = 24  # characters of the longest bar
 def configure(parser):
     parser.add_argument("text", metavar="TEXT", help="what to continue")
     parser.add_argument("--weights", type=Path, metavar="PATH", help=".gguf file or folder")
+    parser.add_argument("--lora", type=Path, metavar="FILE",
+                        help="adapter_model.safetensors of peft, or of `npattn train lora`")
     parser.add_argument("--chat", action="store_true", help="TEXT is a question in a conversation")
     parser.add_argument("--tokens", type=int, default=32, metavar="N", help="how many (default 32)")
     parser.add_argument("--temperature", type=float, default=0.0, metavar="T",
@@ -46,6 +48,8 @@ def run(options):
     require_file("--out", options.out, *FIGURES)
     require_file("--html", options.html, *PAGES)
     weights = load(options.weights, "smollm2")
+    if options.lora is not None:
+        weights = _adapted(weights, options.lora)
     blocks = weights.config.num_blocks
     if options.heads is not None and not 1 <= options.heads <= blocks:
         raise InputError(f"--heads must be 1 … {blocks}, a layer of the model, got {options.heads}")
@@ -68,6 +72,20 @@ def load(path, name):
         raise InputError(f"{path}: {error.strerror}" if path else error) from error
     except (ImportError, ValueError) as error:
         raise InputError(error) from error
+
+
+def _adapted(weights, path):
+    """The weights with the updates of a file merged into them."""
+    from npattn.models.adapting import merged
+    from npattn.weights.adapters import load_updates
+
+    if not path.is_file():
+        raise InputError(f"--lora {path}: there is no such file")
+    try:
+        updates = load_updates(path, weights.config)
+    except ValueError as error:
+        raise InputError(error) from error
+    return weights._replace(params=merged(weights.params, updates))
 
 
 def _prompt(options, weights):
@@ -119,7 +137,8 @@ def _look(options, weights, prompt, answer):
     if options.heads is not None or options.html is not None:
         whole = np.append(prompt, answer)
         _, cache = language_model(whole, weights.params, config=weights.config)
-        _draw(options, attention_weights(cache), weights.pieces(whole))
+        draw_heads(attention_weights(cache), weights.pieces(whole), layer=options.heads,
+                   figure=options.out, page=options.html, title=options.text)
     if not options.no_proof:
         from npattn.models.language_proof import prove_gradient
 
@@ -153,19 +172,19 @@ def _bars(pieces, values):
         yield f"  {piece!r:{width}}  {value:+8.3f}  {bar}"
 
 
-def _draw(options, weights, labels):
+def draw_heads(weights, labels, *, layer, figure, page, title):
+    """One layer's heads to a figure, and all layers to a page; either may be None."""
     from npattn.files import replace_file
     from npattn.plots import head_grid, save_figure
     from npattn.plots.page import attention_page
 
     labels = [label.replace("\n", "⏎") for label in labels]
-    if options.heads is not None:
-        axes = head_grid(weights[options.heads - 1], labels, labels,
-                         title=f"layer {options.heads}")
-        print(save_figure(axes[0, 0].figure, options.out))
-    if options.html is not None:
-        page = attention_page(weights, labels, labels, title=options.text)
-        print(replace_file(options.html, page.encode()))
+    if layer is not None:
+        axes = head_grid(weights[layer - 1], labels, labels, title=f"layer {layer}")
+        print(save_figure(axes[0, 0].figure, figure))
+    if page is not None:
+        text = attention_page(weights, labels, labels, title=title)
+        print(replace_file(page, text.encode()))
 
 
 def proof_line(proof):

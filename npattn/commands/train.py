@@ -11,6 +11,8 @@ complete. Experiments:
     bahdanau     the same by a recurrent network with additive attention
     series       a Transformer that forecasts the delays of New York's flights
     digits       a vision Transformer that reads handwritten digits (needs scikit-learn)
+    lora         SmolLM2, adapted to read dates: FILE is adapter_model.safetensors, as peft reads
+                 it; `npattn llm --lora FILE` uses it (needs the weights, see `npattn llm --help`)
 """
 
 from functools import partial
@@ -29,6 +31,8 @@ class Experiment(NamedTuple):
     steps: int
     metadata: Any  # FitResult -> dict to go with the weights
     verdict: Any   # (params, seed) -> a few words about held-out data
+    suffix: str = ".npz"
+    save: Any = None  # (path, params) where the file is no tree of this package
 
 
 def _dates():
@@ -79,19 +83,40 @@ def _digits():
     return Experiment(digits.train, digits.STEPS, lambda result: {}, verdict)
 
 
+def _lora():
+    from npattn.commands.llm import load
+    from npattn.experiments import lora
+    from npattn.weights.adapters import save_updates
+
+    weights = load(None, "smollm2")
+
+    def verdict(updates, seed):
+        before, after = (lora.count_right(weights, u, seed=seed) for u in (None, updates))
+        return f"{after} of {lora.TESTED} new dates are right, {before} before"
+
+    def save(path, updates):
+        save_updates(path, updates, weights.config)
+
+    return Experiment(
+        partial(lora.train, weights), lora.STEPS, None, verdict, ".safetensors", save
+    )
+
+
 EXPERIMENTS = {
     "dates": _dates,
     "translation": partial(_translation, "TRANSFORMER"),
     "bahdanau": partial(_translation, "BAHDANAU"),
     "series": _series,
     "digits": _digits,
+    "lora": _lora,
 }
 
 
 def configure(parser):
     parser.add_argument("experiment", choices=EXPERIMENTS)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="ends in .npz")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE",
+                        help="ends in .npz, or .safetensors for lora")
     parser.add_argument("--steps", type=int, default=None, help="fewer steps, for a quick look")
     parser.add_argument("--resume", action="store_true", help="go on from FILE.checkpoint")
 
@@ -102,7 +127,7 @@ def run(options):
     experiment = EXPERIMENTS[options.experiment]()
     steps = experiment.steps if options.steps is None else options.steps
     checkpoint = options.out.with_name(options.out.name + ".checkpoint")
-    _require(options, steps, checkpoint)
+    _require(options, steps, checkpoint, experiment.suffix)
     recipe = {"seed": options.seed, "steps": steps}
     try:
         result = experiment.train(
@@ -112,15 +137,18 @@ def run(options):
         raise InputError(error) from error
     except KeyboardInterrupt as interrupt:  # with a hint for those who call `fit`
         raise KeyboardInterrupt(str(interrupt).replace("resume=True", "--resume")) from None
-    save_tree(options.out, result.params, {**recipe, **experiment.metadata(result)})
+    if experiment.save is None:
+        save_tree(options.out, result.params, {**recipe, **experiment.metadata(result)})
+    else:
+        experiment.save(options.out, result.params)
     checkpoint.unlink(missing_ok=True)
     print(experiment.verdict(result.params, options.seed))
     print(f"wrote {options.out}")
     return 0
 
 
-def _require(options, steps, checkpoint):
-    require_file("--out", options.out, ".npz")
+def _require(options, steps, checkpoint, suffix):
+    require_file("--out", options.out, suffix)
     require_seed(options.seed)
     if steps < 20:
         raise InputError(f"--steps must be at least 20, got {steps}")

@@ -30,5 +30,7 @@ def is_turned(W):
 
 
 def turned_like(X, W):
-    """X (T, D) in the order in which `product` with W returns: a copy where it differs."""
-    return np.asfortranarray(X) if X.ndim == 2 and is_turned(W) and len(X) in TURN_ROWS else X
+    """X (..., D) in the order in which `product` with W returns: a copy where it differs."""
+    rows = X.reshape(-1, X.shape[-1])
+    turn = is_turned(W) and len(rows) in TURN_ROWS
+    return np.asfortranarray(rows).reshape(X.shape) if turn else X

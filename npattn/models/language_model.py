@@ -19,6 +19,7 @@ from npattn.kernels.layer_norm import init_layer_norm
 from npattn.kernels.linear import LinearParams
 from npattn.kernels.masks import causal_mask
 from npattn.kernels.positional_masks import window_mask
+from npattn.kernels.products import turned_like
 from npattn.kernels.qk_norm import init_qk_norm
 from npattn.kernels.rms_norm import init_rms_norm
 from npattn.kernels.rotary_speeds import linear_scaling, llama3_scaling, rotary_speeds
@@ -94,6 +95,7 @@ class LanguageModelCache(NamedTuple):
     output: Any
     tied: bool
     embedding_scale: float
+    where: np.ndarray | None
 
 
 def init_language_model(
@@ -135,7 +137,9 @@ def init_language_model(
     )
 
 
-def language_model(tokens, params, mask=None, *, config, heads_off=(), patch=None, frozen=False):
+def language_model(
+    tokens, params, mask=None, *, config, where=None, heads_off=(), patch=None, frozen=False
+):
     """The logits of the next token at every position.
 
     tokens     (..., T)  integers
@@ -143,6 +147,7 @@ def language_model(tokens, params, mask=None, *, config, heads_off=(), patch=Non
     mask       bool (T, T) or broadcastable to (..., T, T): what may be attended to besides the
                causal order, True = may attend; to hide a token from later ones, for instance
     config     LanguageModelConfig
+    where      (..., T) bool, the positions whose logits are wanted: they are then (N, vocabulary)
     heads_off  pairs (block, head): their output is replaced by 0
     patch      {(block, head): (..., T, head_width)}: their output is replaced by this one, which
                `head_outputs` returned for another text
@@ -152,6 +157,7 @@ def language_model(tokens, params, mask=None, *, config, heads_off=(), patch=Non
     Raises ValueError for a token outside the vocabulary or a text longer than learned positions.
     """
     X, embedded = embed_text(tokens, params, config=config)
+    X = turned_like(X, params.embedding.T)
     caches, tables = [], {}
     for i, block in enumerate(params.blocks):
         options = block_options(config, i, tokens.shape[-1], X.real.dtype, tables=tables)
@@ -162,10 +168,10 @@ def language_model(tokens, params, mask=None, *, config, heads_off=(), patch=Non
         X, cache = language_block(X, block, allowed, off=off, patch=replaced, **options)
         caches.append(cache)
     X, norm = normed(X, params.norm, config.eps)
-    logits, output = project(X, output_params(params, frozen))
+    logits, output = project(X if where is None else X[where], output_params(params, frozen))
     return logits, LanguageModelCache(
         embedded, params.positions, tuple(caches), norm, output, params.output is None,
-        config.embedding_scale,
+        config.embedding_scale, where,
     )
 
 
@@ -193,6 +199,9 @@ def embedded_gradient(dlogits, cache):
 def _stack_backward(dlogits, cache):
     """dX of the first block, and dparams but for embedding and positions."""
     dX, doutput = project_backward(dlogits, cache.output)
+    if cache.where is not None:
+        dlast, dX = dX, np.zeros((*cache.where.shape, dX.shape[-1]), dX.dtype)
+        dX[cache.where] = dlast
     dX, dnorm = normed_backward(dX, cache.norm)
     dblocks = []
     for block in reversed(cache.blocks):

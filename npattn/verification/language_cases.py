@@ -4,12 +4,14 @@ from functools import partial
 
 import numpy as np
 
-from npattn.kernels.layer_norm import LayerNormParams
+from npattn.kernels.layer_norm import LayerNormParams, init_layer_norm
 from npattn.kernels.linear import init_linear
 from npattn.kernels.lora import LoRAParams
 from npattn.kernels.masks import causal_mask
 from npattn.kernels.rotary_speeds import rotary_speeds
 from npattn.kernels.rotary_table import rotary_table
+from npattn.models.bert import BertConfig, BertParams
+from npattn.models.encoder import init_encoder
 from npattn.models.language_model import LanguageModelConfig, init_language_model
 from npattn.models.projection import AdaptedParams, FrozenParams, project, project_backward
 from npattn.verification.case import B, DK, DV, ROWS, TQ, Case, normal, perturbed
@@ -97,7 +99,20 @@ GPT2 = LanguageModelConfig(
     vocabulary=9, width=6, num_blocks=2, num_heads=3, num_kv_heads=3, head_width=2, hidden=5,
     context=7, rotary_base=None, activation="gelu_tanh",
 )
+
+
+def _bert(rng):
+    D, config = 6, BertConfig(num_heads=2)
+    params = BertParams(
+        normal(rng, 9, D), normal(rng, 7, D), normal(rng, D), init_layer_norm(D),
+        init_encoder(D, 5, 2, rng, options=config),
+    )
+    mask = np.arange(TQ) < np.array([[TQ], [2]])
+    return Case((rng.integers(0, 9, (B, TQ)), perturbed(rng, params), mask), dict(config=config))
+
+
 CASES = {
+    "bert": _bert,
     "lora": _lora,
     "project": _project,
     "project with an update": _adapted,

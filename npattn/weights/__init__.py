@@ -8,11 +8,11 @@ Files are read by the libraries gguf, safetensors, tokenizers and jinja2: pip in
 """
 
 from npattn.weights.installed import find_weights
-from npattn.weights.loading import LanguageWeights, load_language_model
+from npattn.weights.loading import LanguageWeights, load_encoder, load_language_model
 from npattn.weights.sources import WeightsError, open_source
 from npattn.weights.vocabulary import chat_text
 
 __all__ = [
-    "LanguageWeights", "WeightsError", "chat_text", "find_weights", "load_language_model",
-    "open_source",
+    "LanguageWeights", "WeightsError", "chat_text", "find_weights", "load_encoder",
+    "load_language_model", "open_source",
 ]

@@ -6,6 +6,8 @@
     Gemma 1, 3         GEGLU, embeddings times √width, gains stored less 1; Gemma 3 with norms
                        behind the sublayers too, and windows in most blocks
 
+    BERT               an encoder in post-norm, with learned positions
+
 Files with rotary pairs (i, i + D/2) have their query and key columns reordered to (2i, 2i + 1), so
 that one pairing serves all.
 """
@@ -18,10 +20,15 @@ from npattn.kernels.layer_norm import LayerNormParams
 from npattn.kernels.linear import LinearParams
 from npattn.kernels.qk_norm import QKNormParams
 from npattn.kernels.rotary import pairing_order
+from npattn.models.bert import BertConfig, BertParams
+from npattn.models.block import EncoderBlockParams
+from npattn.models.encoder import EncoderParams
+from npattn.models.feed_forward import FeedForwardParams
 from npattn.models.gated_feed_forward import GatedParams
 from npattn.models.grouped_attention import GroupedAttentionParams
 from npattn.models.language_block import LanguageBlockParams
 from npattn.models.language_model import LanguageModelConfig, LanguageModelParams
+from npattn.models.multihead import MultiHeadParams
 from npattn.weights.arena import Planned
 from npattn.weights.sources import WeightsError
 
@@ -239,3 +246,53 @@ def _gain(source, name, D, order=None):
 def _layer_norm(source, name, D):
     gain, bias = (_vector(source, f"{name}.{part}", (D,)) for part in ("weight", "bias"))
     return LayerNormParams(gain, bias)
+
+
+# ---- BERT ----
+
+
+def bert_plan(source):
+    """BertConfig, and BertParams whose leaves are still to be read. Raises as `language_plan`."""
+    if source.settings.get("model_type") != "bert":
+        kind = source.settings.get("model_type")
+        raise WeightsError(f"{source.path} is of the architecture {kind!r}; an encoder is bert")
+    names = {"gelu": "gelu", "gelu_new": "gelu_tanh", "relu": "relu"}
+    D, F = source.setting("hidden_size"), source.setting("intermediate_size")
+    config = BertConfig(
+        num_heads=source.setting("num_attention_heads"),
+        activation=_activation(source, names, "hidden_act", default="gelu"),
+        eps=source.setting("layer_norm_eps", default=1e-12),
+    )
+
+    def linear(name, Din, Dout):
+        W, b = f"{name}.weight", f"{name}.bias"
+        source.require(W, (Dout, Din))
+        return LinearParams(
+            Planned((Dout, Din), lambda: source.read(W), turned=True), _vector(source, b, (Dout,))
+        )
+
+    def block(i):
+        at = f"encoder.layer.{i}."
+        attention = MultiHeadParams(
+            *(linear(f"{at}attention.self.{name}", D, D) for name in ("query", "key", "value")),
+            linear(f"{at}attention.output.dense", D, D),
+        )
+        network = FeedForwardParams(
+            linear(f"{at}intermediate.dense", D, F), linear(f"{at}output.dense", F, D)
+        )
+        return EncoderBlockParams(
+            attention, _layer_norm(source, f"{at}attention.output.LayerNorm", D), network,
+            _layer_norm(source, f"{at}output.LayerNorm", D),
+        )
+
+    def segment():
+        return source.read("embeddings.token_type_embeddings.weight")[0]
+
+    source.require("embeddings.token_type_embeddings.weight")
+    at, context = "embeddings.", source.setting("max_position_embeddings")
+    return config, BertParams(
+        _vector(source, f"{at}word_embeddings.weight", (source.setting("vocab_size"), D)),
+        _vector(source, f"{at}position_embeddings.weight", (context, D)),
+        Planned((D,), segment), _layer_norm(source, f"{at}LayerNorm", D),
+        EncoderParams(tuple(block(i) for i in range(source.setting("num_hidden_layers"))), None),
+    )

@@ -9,10 +9,10 @@ from npattn.weights.sources import Source, open_source
 
 
 class LanguageWeights(NamedTuple):
-    """A language model with its tokenizer."""
+    """A language model, or an encoder of texts, with its tokenizer."""
 
-    config: Any          # LanguageModelConfig
-    params: Any          # LanguageModelParams
+    config: Any          # LanguageModelConfig, or BertConfig
+    params: Any          # LanguageModelParams, or BertParams
     tokenizer: Any       # tokenizers.Tokenizer
     source: Source
 
@@ -40,4 +40,13 @@ def load_language_model(path, *, dtype=np.float32):
 
     source = open_source(path)
     config, plan = language_plan(source)
+    return LanguageWeights(config, fill(plan, dtype), source.tokenizer(), source)
+
+
+def load_encoder(path, *, dtype=np.float32):
+    """The BERT in a Hugging Face folder: a LanguageWeights. Raises as `load_language_model`."""
+    from npattn.weights.families import bert_plan
+
+    source = open_source(path)
+    config, plan = bert_plan(source)
     return LanguageWeights(config, fill(plan, dtype), source.tokenizer(), source)

@@ -1,0 +1,84 @@
+"""Updates on disk, in the layout of peft: adapter_model.safetensors, adapter_config.json beside it.
+
+    base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight    (r, Din)
+    base_model.model.model.layers.0.self_attn.q_proj.lora_B.weight    (Dout, r)
+
+peft adds α/r · B A x; here α = r, so the factor is 1, and another one is multiplied into B when a
+file is read. The queries' columns stand in halves there, as in every file of Hugging Face.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from npattn.files import replace_file
+from npattn.kernels.lora import LoRAParams
+from npattn.kernels.rotary import pairing_order
+from npattn.models.adapting import BlockUpdates
+from npattn.weights.folders import read_json
+from npattn.weights.sources import WeightsError, need
+
+MAPS = {"query": "q_proj", "value": "v_proj"}
+
+
+def save_updates(path, updates, config):
+    """Write updates so that peft reads them. The same updates give the same bytes."""
+    need("safetensors", "a .safetensors file")
+    from safetensors.numpy import save
+
+    tensors = {}
+    for i, block in enumerate(updates):
+        for name, (A, B) in block._asdict().items():
+            B = B[:, _order(name, "halves", config)]
+            tensors[_name(i, name, "A")] = np.ascontiguousarray(A.T)
+            tensors[_name(i, name, "B")] = np.ascontiguousarray(B.T)
+    rank = updates[0].query.A.shape[1]
+    settings = dict(
+        peft_type="LORA", task_type="CAUSAL_LM", r=rank, lora_alpha=rank, lora_dropout=0.0,
+        bias="none", target_modules=sorted(MAPS.values()), inference_mode=True,
+        base_model_name_or_path=None, fan_in_fan_out=False,
+    )
+    path = Path(path)
+    replace_file(path.with_name("adapter_config.json"), json.dumps(settings, indent=2).encode())
+    replace_file(path, save(tensors, {"format": "pt"}))
+
+
+def load_updates(path, config):
+    """The updates in a .safetensors file of peft: a tuple of BlockUpdates.
+
+    Raises WeightsError if it is damaged, adapts other maps, or is of another model.
+    """
+    safe_open = need("safetensors", "a .safetensors file").safe_open
+    settings = Path(path).with_name("adapter_config.json")
+    settings = read_json(settings)
+    scale = settings.get("lora_alpha", settings.get("r", 1)) / settings.get("r", 1)
+    try:
+        with safe_open(str(path), framework="numpy") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+    except Exception as error:  # SafetensorError is its own kind
+        what = f"{path} is no .safetensors file, damaged or cut off"
+        raise WeightsError(f"{what}: {error}") from error
+    wanted = {_name(i, name, part) for i in range(config.num_blocks) for name in MAPS
+              for part in "AB"}
+    if wanted != tensors.keys():
+        odd = sorted(wanted ^ tensors.keys())[0]
+        raise WeightsError(f"{path} must adapt the queries and values of {config.num_blocks} "
+                           f"blocks; {odd} is {'missing' if odd in wanted else 'not among them'}")
+
+    def update(i, name):
+        A, B = (tensors[_name(i, name, part)].T for part in "AB")
+        return LoRAParams(A, (B * np.float32(scale))[:, _order(name, "interleaved", config)])
+
+    return tuple(BlockUpdates(update(i, "query"), update(i, "value"))
+                 for i in range(config.num_blocks))
+
+
+def _name(i, name, part):
+    return f"base_model.model.model.layers.{i}.self_attn.{MAPS[name]}.lora_{part}.weight"
+
+
+def _order(name, to, config):
+    if name != "query" or config.rotary_base is None:
+        return slice(None)
+    return pairing_order(config.head_width, to, num_heads=config.num_heads)

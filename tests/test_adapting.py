@@ -1,0 +1,91 @@
+"""A model of which a part learns: gradients, merging, and files that peft reads."""
+
+import json
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from npattn.checking import assert_gradients
+from npattn.experiments import lora
+from npattn.kernels.losses import cross_entropy
+from npattn.models.adapting import adapted, frozen, init_updates, merged
+from npattn.models.language_model import LanguageModelConfig, init_language_model, language_model
+from npattn.trees import tree_leaves, tree_map
+
+CONFIG = LanguageModelConfig(
+    vocabulary=11, width=6, num_blocks=2, num_heads=4, num_kv_heads=2, head_width=4, hidden=9,
+    context=40,
+)
+
+
+@pytest.fixture
+def params(rng):
+    start = init_language_model(CONFIG, rng)
+    return tree_map(lambda p: p + 0.5 * rng.standard_normal(p.shape), start)
+
+
+@pytest.fixture
+def updates(params, rng):
+    return tree_map(lambda p: p + 0.3 * rng.standard_normal(p.shape), init_updates(params, 2, rng))
+
+
+def test_updates_start_by_changing_nothing_and_merge_into_one_matrix(params, updates, rng):
+    tokens = rng.integers(0, 11, 7)
+    plain, _ = language_model(tokens, params, config=CONFIG)
+    start = adapted(frozen(params), init_updates(params, 2, rng))
+    assert_array_equal(language_model(tokens, start, config=CONFIG, frozen=True)[0], plain)
+    added, _ = language_model(tokens, adapted(frozen(params), updates), config=CONFIG)
+    one = merged(params, updates)
+    assert_allclose(language_model(tokens, one, config=CONFIG)[0], added, rtol=1e-9)
+    assert np.abs(added - plain).max() > 1e-2
+    back = merged(one, updates, scale=-1.0)
+    assert_allclose(language_model(tokens, back, config=CONFIG)[0], plain, rtol=1e-9)
+
+
+def test_the_gradient_of_the_updates_is_right(params, updates, rng):
+    pairs = [(rng.integers(0, 11, n), rng.integers(0, 11, 3)) for n in (2, 4)]
+    batch, model = lora.batch_of(pairs), frozen(params)
+
+    def loss(updates):
+        logits, _ = language_model(
+            batch.tokens, adapted(model, updates), config=CONFIG, where=batch.where, frozen=True)
+        return cross_entropy(logits, batch.answers)[0], updates
+
+    def backward(dloss, updates):
+        _, grads, _ = lora.loss_and_grads(updates, batch, model=model, config=CONFIG)
+        return tree_map(lambda g: g * dloss, grads)
+
+    assert_gradients(loss, backward, updates)
+
+
+def test_a_batch_asks_for_the_answers_alone():
+    tokens, where, answers = lora.batch_of([
+        (np.array([1, 2]), np.array([3, 4])), (np.array([5]), np.array([6, 7]))
+    ])
+    assert tokens.tolist() == [[1, 2, 3], [5, 6, 0]]
+    assert where.astype(int).tolist() == [[0, 1, 1], [1, 1, 0]]
+    assert answers.tolist() == [3, 4, 6, 7]
+
+
+def test_files_are_those_of_peft_and_come_back(updates, tmp_path):
+    safetensors = pytest.importorskip("safetensors.numpy", reason="needs the extra llm")
+    from npattn.weights.adapters import load_updates, save_updates
+
+    path = tmp_path / "adapter_model.safetensors"
+    save_updates(path, updates, CONFIG)
+    tensors = safetensors.load_file(path)
+    name = "base_model.model.model.layers.1.self_attn.q_proj.lora_B.weight"
+    assert tensors[name].shape == (16, 2) and len(tensors) == 8
+    settings = json.loads((tmp_path / "adapter_config.json").read_text())
+    assert settings["r"] == settings["lora_alpha"] == 2 and settings["peft_type"] == "LORA"
+    for here, there in zip(tree_leaves(load_updates(path, CONFIG)), tree_leaves(updates),
+                           strict=True):
+        assert_allclose(here, there)
+    first = path.read_bytes()
+    save_updates(path, updates, CONFIG)
+    assert path.read_bytes() == first
+    del tensors[name]
+    safetensors.save_file(tensors, path)
+    with pytest.raises(ValueError, match="layers.1.self_attn.q_proj.lora_B.weight is missing"):
+        load_updates(path, CONFIG)

