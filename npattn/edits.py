@@ -9,8 +9,8 @@
 An edit names the text that it replaces. That text must stand in the source exactly once; where it
 stands more often, quote more of it, or say `after` which other text it comes first. Several edits
 are made at once, all of them in the original source. Two that change the same characters exclude
-each other and raise Overlap. Only what differs between `old` and `new` counts as changed, so the
-quoted surroundings of two edits may overlap.
+each other and raise Overlap, unless they change them alike. Only what differs between `old` and
+`new` counts as changed, so the quoted surroundings of two edits may overlap.
 
 Nothing here knows what a mistake is about; it needs the standard library only.
 """
@@ -63,9 +63,10 @@ def changes(source, *edits):
 
     Raises EditError if a text is not found, or found twice; Overlap if two changes meet.
     """
-    made = sorted(_change(source, edit, *pair) for edit in edits for pair in edit.pairs)
+    made = sorted({_change(source, edit, *pair) for edit in edits for pair in edit.pairs})
     for one, next_one in itertools.pairwise(made):
-        if next_one.start < one.stop or next_one.start == one.start:
+        inserted = one.start == next_one.start == next_one.stop
+        if next_one.start < one.stop or inserted:
             raise Overlap(f"two edits change the same words, {_line(source, next_one.start)}")
     return made
 

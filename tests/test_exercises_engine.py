@@ -154,7 +154,7 @@ def test_an_unknown_name_suggests_the_nearest():
 def test_a_mistake_is_named_with_its_step_and_how_surely():
     text = said(lambda dP, P: P * dP)
     assert "Most likely: Only the numerator was differentiated." in text
-    assert "(Step 1 of the derivation.)" in text
+    assert "(Step 1 of the derivation.) You probably wrote something like `P * (dP)`." in text
     assert "in all 7 cases; no other single known mistake gives them." in text
 
 

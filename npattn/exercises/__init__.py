@@ -32,19 +32,25 @@ specification   where values are asked for: the same by loops, from the definiti
                 truth then. Beside a gradient it is optional and is shown with the solution.
 cases(rng)      {what is special: arguments of the forward}, or of the function where values are
                 asked for. The first is small enough to redo by hand. Every axis has another
-                length; somewhere there is a dead row, a batch, one array as q, k and v, and a
-                square, in which a missing transpose runs. Other precisions and layouts of
-                memory come by themselves.
+                length; somewhere there is a dead row, a batch, one array as q, k and v. Other
+                numbers of leading axes, lengths of 1, and a square in which a missing transpose
+                runs are derived from the shapes in the statement (derived.py); other precisions
+                and layouts of memory come by themselves.
+SHAPES          {"K_rest": "... rest D"}: of arguments that the statement does not list.
+EXCLUDED        {a length, or "large": the words of the statement that exclude 1, or large scores}.
 HINTS           three, each saying more.
 DERIVATION      Markdown with TeX, its steps marked **1.**, **2.**, …
-mistaken        (made, *arguments): the reference's steps, with the mistakes whose ids are in the
-                set `made`. Any two may be made together; one that can only raise may raise, and
-                where it depends on the writing what comes out, it raises steps.Unsettled.
-MISTAKES        {id: (step of the derivation, what was probably done and why it is wrong)}. Two
-                mistakes that give the same numbers are one.
+MISTAKES        {id: (step of the derivation, old, new, what was probably done and why it is
+                wrong)}: an edit of the reference (npattn.edits), or [(old, new), …] in place of
+                old and new. Two mistakes that give the same numbers are one. Any two that do not
+                change the same words can be made together.
+mistaken        (made, *arguments), for mistakes that are no edits and have no old and new: the
+                reference's steps, with the mistakes whose ids are in the set `made`.
+UNSETTLED       {id: the words of a case}, in which it depends on the writing what comes out.
 
-An overall sign, a constant factor, a transpose, or two arrays exchanged need no entry: where
-nothing in the catalogue fits, facts.py states such things.
+What is one slip in the reference (slips.py: a factor, a sign, a transpose, an axis, another array),
+an overall sign, a constant factor, or arrays exchanged need no entry: where nothing in the
+catalogue fits, slips and symptoms are stated.
 """
 
 

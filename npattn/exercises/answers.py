@@ -23,16 +23,21 @@ class Trouble(NamedTuple):
 
     @property
     def unsettled(self):
-        """Whether a mistake may do anything here: see steps.Unsettled."""
+        """Whether a mistake may do anything in this case, depending on how it is written."""
         return self.error == "Unsettled"
 
 
-def call(function, trial, answer):
-    """The arrays that `function` returns, one for each name in `answer`; or a `Trouble`."""
+def call(function, trial, answer, told=True):
+    """The arrays that `function` returns, one for each name in `answer`; or a `Trouble`.
+
+    told  whether an exception is put into words, which takes much longer than to catch it
+    """
     try:
         result = function(*trial.args)
     except (Exception, SystemExit) as error:  # whatever it is, the learner is told
-        return _raised(error, function)
+        if told or "read-only" in str(error):
+            return _raised(error, function)
+        return Trouble("", type(error).__name__)
     return _read(result, trial, list(answer))
 
 

@@ -11,7 +11,7 @@ An explanation of one array changes no other array that is right: its words are 
 """
 
 import itertools
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import combinations
 from typing import NamedTuple
 
@@ -55,6 +55,8 @@ class Wrong(NamedTuple):
     outcomes: list
     given: tuple
     truths: tuple
+    order: list  # of trials, those first that tell most: with numbers, then small ones
+    tried: dict  # {(slip, trial): what comes out}
 
 
 def diagnose(exercise, seed, function, outcomes, judged):
@@ -66,7 +68,10 @@ def diagnose(exercise, seed, function, outcomes, judged):
     if not compared:
         return Diagnosis((), (), 0)
     given, truths = trials(exercise, seed), predictions(exercise, seed, ())
-    wrong = Wrong(exercise, seed, outcomes, given, truths)
+    order = sorted(range(len(given)), key=lambda i: (
+        isinstance(outcomes[i], Trouble), given[i].derived, given[i].size
+    ))
+    wrong = Wrong(exercise, seed, outcomes, given, truths, order, {})
     everything = range(len(exercise.answer))
     if _same(given, outcomes, truths, everything):
         return Diagnosis((), ("The formula is right, but digits get lost on the way.",), compared)
@@ -94,7 +99,8 @@ def diagnose(exercise, seed, function, outcomes, judged):
             facts += symptoms(exercise, given, function, outcomes, judged, k)
     if not (explanations or told) or split:
         facts += split
-    if not (explanations or told or facts):
+    fine = all(_right_where_it_ran(outcomes, truths, k) for k in everything)
+    if fine and not facts:
         verb = "are" if len(exercise.answer) > 1 else "is"
         facts += [f"{', '.join(exercise.answer)} {verb} right in every case that ran."]
     return Diagnosis(tuple(explanations), tuple(dict.fromkeys(facts)), compared, tuple(told))
@@ -104,7 +110,11 @@ def diagnose(exercise, seed, function, outcomes, judged):
 def predictions(exercise, seed, made):
     """What comes out of each trial where the mistakes `made` are made."""
     function = exercise.with_mistakes(made)
-    return tuple(call(function, trial, exercise.answer) for trial in trials(exercise, seed))
+    unsettled = {exercise.unsettled.get(key) for key in made}
+    return tuple(
+        Trouble("it may do anything here", "Unsettled") if trial.words in unsettled
+        else call(function, trial, exercise.answer, False) for trial in trials(exercise, seed)
+    )
 
 
 def _explain(wrong, arrays):
@@ -113,7 +123,7 @@ def _explain(wrong, arrays):
         tried = (made for made in combinations(wrong.exercise.mistakes, size)
                  if wrong.exercise.can_be_made(made))
         sets = tuple(made for made in tried if _explains(
-            wrong, predictions(wrong.exercise, wrong.seed, made), arrays))
+            wrong, predictions(wrong.exercise, wrong.seed, made).__getitem__, arrays))
         if sets:
             return sets, ()
         written = _slips(wrong, arrays) if size == 1 else ()
@@ -124,31 +134,40 @@ def _explain(wrong, arrays):
 
 def _slips(wrong, arrays):
     """Sentences about the slips that give these numbers; () if there are too many to be of use."""
-    reference, answer = wrong.exercise.reference, wrong.exercise.answer
-    found = []
+    reference, found = wrong.exercise.reference, []
     for edit in slips(reference):
-        function = slipped(reference, edit)
-        predicted = (call(function, trial, answer) for trial in reversed(wrong.given))
-        if _explains(wrong, predicted, arrays, reverse=True):
+        if _explains(wrong, partial(_try, wrong, edit), arrays, number=True):
             found.append(sentence(reference, edit))
-    return found if len(found) <= MANY else ()
+            if len(found) > MANY:
+                return ()
+    return found
 
 
-def _explains(wrong, predicted, arrays, reverse=False):
-    """Whether a function did what the answer does in `arrays`, and harms no array that is right."""
+def _try(wrong, edit, i):
+    """What comes out of trial i with a slip."""
+    if (edit, i) not in wrong.tried:
+        function = slipped(wrong.exercise.reference, edit)
+        wrong.tried[edit, i] = call(function, wrong.given[i], wrong.exercise.answer, False)
+    return wrong.tried[edit, i]
+
+
+def _explains(wrong, predicted, arrays, number=False):
+    """Whether a function did what the answer does in `arrays`, and harms no array that is right.
+
+    predicted  what the function returns in trial i
+    number     whether a wrong number must be among it, and not only an exception
+    """
     others = [k for k in range(len(wrong.exercise.answer)) if k not in arrays]
     telling = False
-    predicted = predicted if reverse else reversed(predicted)
-    for trial, found, other, truth in zip(
-        reversed(wrong.given), reversed(wrong.outcomes), predicted, reversed(wrong.truths),
-        strict=True,
-    ):  # large ones first
+    for i in wrong.order:
+        found, other, truth = wrong.outcomes[i], predicted(i), wrong.truths[i]
         if isinstance(other, Trouble) and other.unsettled:
             continue
         if isinstance(found, Trouble) or isinstance(other, Trouble):
             alike = type(found) is type(other) and found.error == other.error
-            if not (alike or trial.derived):  # there the exception depends on the writing
+            if not (alike or wrong.given[i].derived):  # there it depends on the writing
                 return False
+            telling = telling or alike and not number
             continue
         if not all(_equal(found[k], other[k]) for k in arrays):
             return False

@@ -7,6 +7,7 @@ import numpy as np
 
 from npattn.checking.entries import tolerances
 from npattn.checking.report import Entry
+from npattn.edits import source_of, wrote
 from npattn.exercises.answers import Trouble, call
 from npattn.exercises.diagnosis import diagnose
 from npattn.exercises.plain import plain
@@ -49,15 +50,24 @@ def _wrong(exercise, seed, dress, function, outcomes, judged):
     given = trials(exercise, seed, dress)
     first = min(failed, key=lambda i: (given[i].derived, given[i].size))
     inputs = tuple(given[first].inputs(exercise.reference))
+    found = diagnose(exercise, seed, function, outcomes, judged) if dress == PLAIN else None
     return Verdict(
         exercise.name, False,
         failure=Failure(
             given[first].words, first + 1, len(given), len(failed), inputs, judged[first]
         ),
-        diagnosis=diagnose(exercise, seed, function, outcomes, judged) if dress == PLAIN else None,
-        mistakes=exercise.mistakes, steps=steps_of(exercise),
+        diagnosis=found, mistakes=exercise.mistakes, steps=steps_of(exercise),
+        written=_written(exercise, found),
         notes=() if dress == PLAIN else ("With contiguous float64 arrays every case is right.",),
     )
+
+
+def _written(exercise, diagnosis):
+    """{id of a mistake that is named: what was probably written, in the solution's names}."""
+    explained = diagnosis.explanations if diagnosis else ()
+    keys = {key for _, sets in explained for made in sets for key in made}
+    edits = {key: exercise.mistakes[key].edit for key in keys if exercise.mistakes[key].edit}
+    return {key: wrote(source_of(exercise.reference), edit) for key, edit in edits.items()}
 
 
 @lru_cache

@@ -13,7 +13,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
-from npattn.edits import Edit, Overlap, changes, edited, source_of
+from npattn.edits import Edit, Overlap, edited
 
 TASKS = Path(__file__).with_name("tasks")
 FIRST_LINE = re.compile(
@@ -72,15 +72,16 @@ class Exercise:
     excluded: dict                 # {a length that is never 1, or "large": where it says so}
     hints: tuple
     derivation: str
-    mistaken: Callable | None      # for mistakes that are no edits
+    mistaken: Callable | None      # (made, *arguments): for mistakes that are no edits
     mistakes: dict                 # {id: Mistake}
+    unsettled: dict                # {id: a case in which a mistake may do anything}
 
     def with_mistakes(self, made):
         """The solution with these mistakes. Raises Overlap if they exclude each other."""
         edits = [self.mistakes[key].edit for key in made]
-        if made and None not in edits or self.mistaken is None:
-            return edited(self.reference, *edits)
-        return partial(self.mistaken, frozenset(made)) if made else self.reference
+        if None in edits:
+            return partial(self.mistaken, frozenset(made))
+        return edited(self.reference, *edits) if made else self.reference
 
     def can_be_made(self, made):
         """Whether these mistakes can be made together."""
@@ -88,8 +89,8 @@ class Exercise:
         if None in edits:
             return not any(edits)
         try:
-            changes(source_of(self.reference), *edits)
-        except Overlap:
+            edited(self.reference, *edits)
+        except (Overlap, SyntaxError):
             return False
         return True
 
@@ -130,21 +131,16 @@ def load(name):
         derivation=module.DERIVATION.strip(),
         mistaken=getattr(module, "mistaken", None),
         mistakes={key: _mistake(*value) for key, value in module.MISTAKES.items()},
+        unsettled=getattr(module, "UNSETTLED", {}),
     )
 
 
-def _mistake(step, *change_and_words):
+def _mistake(step, *change):
     """(step, words), or (step, old, new, words), or (step, [(old, new), …], words)."""
-    *change, words = change_and_words
-    if not change:
-        return Mistake(step, words)
-    if len(change) == 1:
+    *change, words = change
+    if len(change) == 1:  # a list of pairs becomes the old texts and the new ones
         change = zip(*change[0], strict=True)
-    return Mistake(step, words, Edit(*map(_same_type, change), words, step))
-
-
-def _same_type(part):
-    return part if isinstance(part, str) else tuple(part)
+    return Mistake(step, words, Edit(*change, words, step) if change else None)
 
 
 def section_title(heading):

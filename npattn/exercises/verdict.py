@@ -52,6 +52,7 @@ class Verdict:
     diagnosis: Diagnosis | None = None
     mistakes: dict | None = None  # of the exercise: {id: Mistake}
     steps: dict | None = None     # of the derivation: {1: its first sentence}
+    written: dict | None = None   # {id of a named mistake: what was probably written}
     notes: tuple = ()
 
     @property
@@ -148,7 +149,7 @@ def _explained(explanation, verdict):
     """One explanation in words, with how surely it is the right one."""
     scope, sets = explanation
     start = f"In {scope}, most likely" if scope else "Most likely"
-    texts = [" And: ".join(_words(verdict.mistakes[key]) for key in made) for made in sets]
+    texts = [" And: ".join(_words(verdict, key) for key in made) for made in sets]
     if len(texts) > 1:
         head = f"{start} one of these, which give the same numbers:"
         return "\n".join([head, *(f"  - {text}" for text in texts)])
@@ -164,8 +165,10 @@ def _explained(explanation, verdict):
     return f"{start}: {texts[0]}\n{found}"
 
 
-def _words(mistake):
-    return f"{mistake.words} (Step {mistake.step} of the derivation.)"
+def _words(verdict, key):
+    mistake, text = verdict.mistakes[key], (verdict.written or {}).get(key)
+    written = f" You probably wrote something like `{text}`." if text else ""
+    return f"{mistake.words} (Step {mistake.step} of the derivation.){written}"
 
 
 # ---- the first case that fails ----

@@ -104,73 +104,48 @@ would act like $\sqrt\varepsilon$.
 """
 
 
-def mistaken(made, p, g, m, v, steps, lr, beta1, beta2, eps):
-    if "betas exchanged" in made:
-        beta1, beta2 = beta2, beta1
-    new1, new2 = 1.0 - beta1, 1.0 - beta2
-    if "shares exchanged" in made:
-        beta1, beta2, new1, new2 = new1, new2, beta1, beta2
-    if "not weighted" in made:
-        new1 = new2 = 1.0
-    old = m, v
-    m = beta1 * m + new1 * g
-    v = beta2 * v + new2 * (g if "not squared" in made else g * g)
-    t = steps + ("steps for t" not in made)
-    if "at least 1" in made:
-        t = max(steps, 1)
-    none = "no correction" in made
-    top, under = old if "old means" in made else (m, v)
-    mhat = top if none or "m not corrected" in made else np.divide(top, 1.0 - beta1**t)
-    vhat = under if none or "v not corrected" in made else np.divide(under, 1.0 - beta2**t)
-    inside, outside = (eps, 0.0) if "eps inside" in made else (0.0, eps)
-    if "eps left out" in made:
-        inside = outside = 0.0
-    if "eps not corrected" in made:
-        outside = outside / np.sqrt(1.0 - beta2**t)
-    root = vhat + inside if "no root" in made else np.sqrt(vhat + inside)
-    change = lr * mhat / (root + outside)
-    p = p + change if "uphill" in made else p - change
-    return (p, mhat, vhat) if "corrected means kept" in made else (p, m, v)
-
-
 MISTAKES = {
-    "no correction": (
-        2, "The means were not corrected for their start at 0: both must be divided by 1 − βᵗ.",
-    ),
-    "m not corrected": (2, "The mean of the gradients was not divided by 1 − β₁ᵗ."),
-    "v not corrected": (2, "The mean of the squares was not divided by 1 − β₂ᵗ."),
-    "steps for t": (
-        3,
+    "no correction": (2, [(" / (1.0 - beta1**t)", ""), (" / (1.0 - beta2**t)", "")],
+        "The means were not corrected for their start at 0: both must be divided by 1 − βᵗ."),
+    "m not corrected": (2, " / (1.0 - beta1**t)", "",
+        "The mean of the gradients was not divided by 1 − β₁ᵗ."),
+    "v not corrected": (2, " / (1.0 - beta2**t)", "",
+        "The mean of the squares was not divided by 1 − β₂ᵗ."),
+    "steps for t": (3, "steps + 1", "steps",
         "The correction counts only the steps before this one. The present one counts as well: t = "
-        "steps + 1.",
-    ),
-    "at least 1": (
-        3,
+        "steps + 1."),
+    "at least 1": (3, "steps + 1", "max(steps, 1)",
         "The first two steps count as step 1, as by max(steps, 1), and every later one is behind "
-        "by one. The present step counts as well: t = steps + 1.",
-    ),
-    "corrected means kept": (
-        4,
+        "by one. The present step counts as well: t = steps + 1."),
+    "corrected means kept": (4, "eps), m, v", "eps), unbiased_m, unbiased_v",
         "m̂ and v̂ were returned as the means. The next step would correct them a second time; "
-        "return m and v.",
-    ),
-    "eps not corrected": (
-        5,
+        "return m and v."),
+    "eps not corrected": (5, "+ eps)", "+ eps / np.sqrt(1.0 - beta2**t))",
         "ε was added to √v, and the correction applied to their sum, as where it is drawn into the "
-        "learning rate. It should be added to the corrected root √v̂.",
-    ),
-    "eps inside": (5, "ε stands under the root; it should be added to √v̂."),
-    "eps left out": (5, "ε is missing: where a gradient is 0 from the start, the step is 0/0."),
-    "not squared": (1, "v is a mean of g; it should be one of g²."),
-    "no root": (5, "The step is divided by v̂ and not by its root."),
-    "betas exchanged": (1, "β₁ and β₂ are exchanged: β₁ belongs to the mean of g."),
+        "learning rate. It should be added to the corrected root √v̂."),
+    "eps inside": (5, "unbiased_v) + eps", "unbiased_v + eps)",
+        "ε stands under the root; it should be added to √v̂."),
+    "eps left out": (5, " + eps)", ")",
+        "ε is missing: where a gradient is 0 from the start, the step is 0/0."),
+    "not squared": (1, "* g * g", "* g", "v is a mean of g; it should be one of g²."),
+    "no root": (5, "np.sqrt(unbiased_v)", "(unbiased_v)",
+        "The step is divided by v̂ and not by its root."),
+    "betas exchanged": (1, "    m = beta1", "    beta1, beta2 = beta2, beta1\n    m = beta1",
+        "β₁ and β₂ are exchanged: β₁ belongs to the mean of g."),
     "shares exchanged": (
-        1,
+        1, "    m = beta1", "    beta1, beta2 = 1.0 - beta1, 1.0 - beta2\n    m = beta1",
         "The past has the weight 1 − β and the new the weight β; it should be the other way round.",
     ),
-    "not weighted": (1, "The new gradient has the weight 1; it should be 1 − β."),
-    "uphill": (5, "The step was added. The loss falls against its gradient: subtract."),
+    "not weighted": (1, [("(1.0 - beta1) * g", "g"), ("(1.0 - beta2) * g", "g")],
+        "The new gradient has the weight 1; it should be 1 − β."),
+    "uphill": (5, "p - lr", "p + lr",
+        "The step was added. The loss falls against its gradient: subtract."),
     "old means": (
-        5, "The parameters were moved by the means before the step, not by the new ones.",
+        5, [
+            ("    m = beta1", "    old = m, v\n    m = beta1"),
+            ("= m / (", "= old[0] / ("),
+            (", v / (", ", old[1] / ("),
+        ],
+        "The parameters were moved by the means before the step, not by the new ones.",
     ),
 }

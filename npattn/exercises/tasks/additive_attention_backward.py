@@ -25,7 +25,7 @@ import numpy as np
 
 from npattn.exercises.drawing import draw, draw_mask
 from npattn.exercises.given import masked_softmax
-from npattn.exercises.steps import SOFTMAX_BACKWARD, at, softmax_backward
+from npattn.exercises.steps import SOFTMAX_BACKWARD, at
 
 ANSWER = {"dWq": "in unit", "dWk": "in unit", "dw": "unit"}
 
@@ -122,63 +122,47 @@ $$ dW_q = \sum_i q_i^\top \Bigl( \sum_j dG_{ij} \Bigr), \qquad
 """
 
 
-def mistaken(made, dO, cache):
-    Q, K, V, Wq, Wk, w, F, P = cache
-    dS = softmax_backward(made, dO @ V.swapaxes(-1, -2), P)
-    if "scaled" in made:
-        dS = dS / np.sqrt(len(w)).astype(w.dtype)
-    dF = dS[..., None] * (1.0 if "w left out" in made else w)
-    slope = 1.0 - F * F
-    if "tanh skipped" in made:
-        slope = 1.0
-    if "sigmoid" in made:
-        slope = F * (1.0 - F)
-    if "square left out" in made:
-        slope = 1.0 - F
-    if "tanh twice" in made:
-        slope = 1.0 - np.tanh(F) ** 2
-    dG = dF * slope
-    over_keys, over_queries = dG.sum(axis=2), dG.sum(axis=1)
-    if "mean over pairs" in made:
-        over_keys, over_queries = dG.mean(axis=2), dG.mean(axis=1)
-    if "axes exchanged" in made:
-        over_keys, over_queries = over_queries, over_keys
-    units = np.arctanh(F) if "dw before tanh" in made else F
-    dw = dS[..., None] * (units * w if "w in dw" in made else units)
-    pieces = Q.swapaxes(-1, -2) @ over_keys, K.swapaxes(-1, -2) @ over_queries, dw.sum(axis=(1, 2))
-    if "not summed over the batch" in made:
-        return pieces
-    average = "mean over the batch" in made
-    return tuple(X.mean(axis=0) if average else X.sum(axis=0) for X in pieces)
-
-
 MISTAKES = {
     **at(1, SOFTMAX_BACKWARD),
-    "scaled": (1, "There is a factor 1/√H; additive scores are not scaled."),
-    "w left out": (2, "The factor w is missing: s = F·w gives dF = ds · w."),
-    "w in dw": (2, "dw has a factor w. The score is linear in w: its derivative is F alone."),
-    "dw before tanh": (
-        2, "dw uses the sums q Wq + k Wk before the tanh; what w multiplies is F = tanh(…).",
-    ),
-    "tanh skipped": (3, "The tanh was not differentiated: a factor 1 − F² is missing."),
-    "sigmoid": (3, "F (1 − F) is the derivative of a sigmoid; that of tanh is 1 − F²."),
-    "square left out": (3, "The derivative of tanh is 1 − F², not 1 − F."),
-    "tanh twice": (
-        3, "tanh was applied to F once more. F is the tanh already: its derivative is 1 − F².",
-    ),
+    "scaled": (1, "keepdims=True))\n", "keepdims=True)) / len(w) ** 0.5\n",
+        "There is a factor 1/√H; additive scores are not scaled."),
+    "w left out": (2, "* w *", "*", "The factor w is missing: s = F·w gives dF = ds · w."),
+    "w in dw": (2, "dS, F)", "dS, F * w)",
+        "dw has a factor w. The score is linear in w: its derivative is F alone."),
+    "dw before tanh": (2, "dS, F)", "dS, np.arctanh(F))",
+        "dw uses the sums q Wq + k Wk before the tanh; what w multiplies is F = tanh(…)."),
+    "tanh skipped": (3, " * (1.0 - F * F)", "",
+        "The tanh was not differentiated: a factor 1 − F² is missing."),
+    "sigmoid": (3, "(1.0 - F * F)", "F * (1.0 - F)",
+        "F (1 − F) is the derivative of a sigmoid; that of tanh is 1 − F²."),
+    "square left out": (3, "1.0 - F * F", "1.0 - F",
+        "The derivative of tanh is 1 − F², not 1 − F."),
+    "tanh twice": (3, "F * F", "np.tanh(F) ** 2",
+        "tanh was applied to F once more. F is the tanh already: its derivative is 1 − F²."),
     "axes exchanged": (
-        4,
+        4, [
+            ('np.einsum("bqi,bqkh->ih", Q, dG)', "sum(Q.swapaxes(-1, -2) @ dG.sum(axis=1))"),
+            ('np.einsum("bki,bqkh->ih", K, dG)', "sum(K.swapaxes(-1, -2) @ dG.sum(axis=2))"),
+        ],
         "The sums run over the wrong axes: for dWq sum over the keys, for dWk over the queries. "
         "The other way it runs only where there are as many queries as keys.",
     ),
-    "mean over pairs": (
-        4, "Means were taken over keys and queries. What was broadcast collects a sum.",
-    ),
+    "mean over pairs": (4, [("Q, dG", "Q, dG / K.shape[1]"), ("K, dG", "K, dG / Q.shape[1]")],
+        "Means were taken over keys and queries. What was broadcast collects a sum."),
     "not summed over the batch": (
-        5, "The gradients have an axis for the batch. All sequences share the parameters: sum.",
+        5, [
+            ('->h"', '->bh"'),
+            ("bqi,bqkh->ih", "bqi,bqkh->bih"),
+            ("bki,bqkh->ih", "bki,bqkh->bih"),
+        ],
+        "The gradients have an axis for the batch. All sequences share the parameters: sum.",
     ),
     "mean over the batch": (
-        5,
+        5, [
+            ("dS, F)", "dS, F) / len(Q)"),
+            ("Q, dG)", "Q, dG) / len(Q)"),
+            ("K, dG)", "K, dG) / len(Q)"),
+        ],
         "The gradients are means over the batch. A mean, if there is one, belongs to the loss and "
         "is in dO already.",
     ),

@@ -71,7 +71,7 @@ def cases(rng):
         "everything of one length": inputs(3, 3, 3, 3, 1, 2),
         "nothing is padding": inputs(2, 3, 5, 3, 3),
         "one position": inputs(2, 1, 3, 1, 0),
-        "large scores, in float64": (64.0 * state, 64.0 * memory, lens),
+        "large scores, in float64": (256.0 * state, 256.0 * memory, lens),
         "padding that would get a large score": (
             state, np.where(padding, 1024.0 * state[:, None], memory), lens,
         ),
@@ -103,64 +103,55 @@ needed has to be learned by decoder and encoder.
 """
 
 
-def mistaken(made, state, memory, valid_lens):
-    B, T, D = memory.shape
-    width = {"scale of the length": T, "scale squared": D * D, "scale left out": 1}
-    n = next((width[key] for key in width if key in made), D)
-    S = np.einsum("bd,btd->bt", state, memory) / math.sqrt(n)
-    if "vector sum" in made:
-        S = (state[:, None] + memory).sum(axis=-1) / math.sqrt(n)
-    if "additive without weights" in made:
-        S = np.tanh(state[:, None] + memory).sum(axis=-1)
-    lens = valid_lens + ("one too many" in made) - ("one too few" in made)
-    mask = np.arange(T) < lens[:, None]
-    if "no mask" in made:
-        mask = np.ones_like(mask)
-    if "polarity" in made:
-        mask = ~mask
-    if "finite mask" in made:
-        P = masked_softmax(np.where(mask, S, S.dtype.type(-1e6)))
-    elif "score 0 on padding" in made:
-        P = masked_softmax(S * mask)
-    elif "mask after the softmax" in made:
-        P = masked_softmax(S) * mask
-    elif "over the batch" in made:
-        P = masked_softmax(S.T, mask.T).T
-    else:
-        P = masked_softmax(S, mask)
-    if "mean" in made:
-        return np.einsum("bt,btd->bd", P, memory) / T, P
-    return np.einsum("bt,btd->bd", S * mask if "scores for weights" in made else P, memory), P
-
-
 MISTAKES = {
-    "scale left out": (1, "The factor 1/√D is missing in the scores."),
-    "scale squared": (1, "The scores were divided by D; it should be √D."),
-    "scale of the length": (1, "The scores were divided by √T; it is the width that counts, √D."),
+    "scale left out": (1, " / math.sqrt(D)", "", "The factor 1/√D is missing in the scores."),
+    "scale squared": (1, "math.sqrt(D)", "D", "The scores were divided by D; it should be √D."),
+    "scale of the length": (1, "math.sqrt(D)", "math.sqrt(T)",
+        "The scores were divided by √T; it is the width that counts, √D."),
     "vector sum": (
-        1,
+        1, 'np.einsum("bd,btd->bt", state, memory)', "(state[:, None] + memory).sum(axis=-1)",
         "Query and key were added and the components summed. The query then adds the same to all "
         "scores and does not matter: multiply, then sum.",
     ),
     "additive without weights": (
-        1, "The scores are still additive, Σ tanh(h + m); a dot product was asked for.",
+        1,
+        'np.einsum("bd,btd->bt", state, memory) / math.sqrt(D)',
+        "np.tanh(state[:, None] + memory).sum(axis=-1)",
+        "The scores are still additive, Σ tanh(h + m); a dot product was asked for.",
     ),
-    "no mask": (2, "Padding gets weight: valid_lens was not used."),
-    "one too many": (2, "One position of padding gets weight: real are 0 … length − 1."),
-    "one too few": (2, "The last real position gets no weight: real are 0 … length − 1."),
-    "polarity": (2, "The padding was kept, and the real positions were left out."),
+    "no mask": (2, "(S, np.arange(T) < valid_lens[:, None])", "(S)",
+        "Padding gets weight: valid_lens was not used."),
+    "one too many": (2, "< valid", "<= valid",
+        "One position of padding gets weight: real are 0 … length − 1."),
+    "one too few": (2, "valid_lens[:, None])", "valid_lens[:, None] - 1)",
+        "The last real position gets no weight: real are 0 … length − 1."),
+    "polarity": (2, "< valid", ">= valid",
+        "The padding was kept, and the real positions were left out."),
     "mask after the softmax": (
-        2, "The mask was applied after the softmax: the weights that are left do not sum to 1.",
+        2, "(S, np.arange(T) < valid_lens[:, None])", "(S) * (np.arange(T) < valid_lens[:, None])",
+        "The mask was applied after the softmax: the weights that are left do not sum to 1.",
     ),
     "score 0 on padding": (
-        2, "Padding got the score 0, which is a score like any other, e⁰ = 1. It must be −∞.",
+        2, "(S, np.arange(T) < valid_lens[:, None])", "(S * (np.arange(T) < valid_lens[:, None]))",
+        "Padding got the score 0, which is a score like any other, e⁰ = 1. It must be −∞.",
     ),
     "finite mask": (
         2,
+        "(S, np.arange(T) < valid_lens[:, None])",
+        "(np.where(np.arange(T) < valid_lens[:, None], S, -1e6))",
         "A large negative number stands in for −∞. Where no position is real all scores are then "
         "equal, and padding gets uniform weights; they should be 0.",
     ),
-    "over the batch": (3, "The softmax runs over the batch; a sequence's weights sum to 1."),
-    "scores for weights": (4, "The context was summed with the scores; the weights belong there."),
-    "mean": (4, "The context was divided by T. The weights sum to 1 already."),
+    "over the batch": (
+        3,
+        "(S, np.arange(T) < valid_lens[:, None])",
+        "(S.T, (np.arange(T) < valid_lens[:, None]).T).T",
+        "The softmax runs over the batch; a sequence's weights sum to 1.",
+    ),
+    "scores for weights": (
+        4, '"bt,btd->bd", P,', '"bt,btd->bd", S * (np.arange(T) < valid_lens[:, None]),',
+        "The context was summed with the scores; the weights belong there.",
+    ),
+    "mean": (4, "memory), P", "memory) / T, P",
+        "The context was divided by T. The weights sum to 1 already."),
 }

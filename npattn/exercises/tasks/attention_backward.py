@@ -17,7 +17,7 @@ import math
 
 from npattn.exercises.drawing import draw_attention
 from npattn.exercises.given import AttentionCache, attention, masked_softmax
-from npattn.exercises.steps import SCALE, SOFTMAX_BACKWARD, at, scale, softmax_backward
+from npattn.exercises.steps import SCALE, SOFTMAX_BACKWARD, at
 
 ANSWER = {"dQ": "query dim", "dK": "key dim", "dV": "key dim"}
 FORWARD = attention
@@ -39,9 +39,9 @@ def attention_backward(dO, cache):
     dV = P.swapaxes(-1, -2) @ dO
     # P = softmax(S)
     dS = P * (dP - (dP * P).sum(axis=-1, keepdims=True))
-    # S = Q Kᵀ / √Dk
-    dS = dS / math.sqrt(Q.shape[-1])
-    return dS @ K, dS.swapaxes(-1, -2) @ Q, dV
+    # S = Q Kᵀ · scale
+    scale = 1.0 / math.sqrt(Q.shape[-1])
+    return dS @ K * scale, dS.swapaxes(-1, -2) @ Q * scale, dV
 
 
 HINTS = (
@@ -67,45 +67,27 @@ $$ dQ = dS\,K / \sqrt d, \qquad dK = dS^\top Q / \sqrt d . $$
 """
 
 
-def mistaken(made, dO, cache):
-    Q, K, V, P = cache
-    dV = (P if "dV without transpose" in made else P.swapaxes(-1, -2)) @ dO
-    dS = softmax_backward(made, dO @ V.swapaxes(-1, -2), P)
-    factor = scale(made, Q, V)
-    dST = dS if "dK without transpose" in made else dS.swapaxes(-1, -2)
-    if "own factor" in made:
-        K, Q = Q, K
-    dQ = dS @ K * (1.0 if "dQ not scaled" in made else factor)
-    dK = dST @ Q * (1.0 if "dK not scaled" in made else factor)
-    dV = dV * (factor if "dV scaled" in made else 1.0)
-    return (dQ + dK + dV,) * 3 if "added up" in made else (dQ, dK, dV)
-
-
 MISTAKES = {
     **at(2, SOFTMAX_BACKWARD),
     **at(3, SCALE),
-    "dQ not scaled": (3, "The factor 1/√Dk reached dK but not dQ."),
-    "dK not scaled": (3, "The factor 1/√Dk reached dQ but not dK."),
-    "dV scaled": (
-        1, "dV is divided by √Dk. The scale belongs to the scores; V meets only the weights.",
-    ),
-    "dK without transpose": (
-        3,
+    "dQ not scaled": (3, "K * scale", "K",
+        "The factor 1/√Dk reached dK but not dQ."),
+    "dK not scaled": (3, "Q * scale", "Q",
+        "The factor 1/√Dk reached dQ but not dK."),
+    "dV scaled": (1, "scale, dV", "scale, dV * scale",
+        "dV is divided by √Dk. The scale belongs to the scores; V meets only the weights."),
+    "dK without transpose": (3, "dS.swapaxes(-1, -2) @ Q", "dS @ Q",
         "dK uses dS, not its transpose. Key j collects from all queries: dSᵀ Q. Without the "
-        "transpose it runs only where there are as many queries as keys.",
-    ),
-    "dV without transpose": (
-        1,
+        "transpose it runs only where there are as many queries as keys."),
+    "dV without transpose": (1, "P.swapaxes(-1, -2) @ dO", "P @ dO",
         "dV uses P, not its transpose. Value j collects from all queries: Pᵀ dO. Without the "
-        "transpose it runs only where there are as many queries as keys.",
-    ),
-    "own factor": (
-        3,
+        "transpose it runs only where there are as many queries as keys."),
+    "own factor": (3, [("dS @ K", "dS @ Q"), ("-2) @ Q", "-2) @ K")],
         "dQ was made with Q and dK with K. In a product, each factor gets the gradient times the "
-        "other one: dQ = dS K, dK = dSᵀ Q. This runs only where there are as many queries as keys.",
-    ),
+        "other one: dQ = dS K, dK = dSᵀ Q. This runs only where there are as many queries as "
+        "keys."),
     "added up": (
-        3,
+        3, [("return dS @ K * scale,", "return (dS @ K * scale +"), ("e, dV", "e + dV,) * 3")],
         "The three gradients were added, as if there were only self-attention. Return each by "
         "itself; who passes one array three times adds them.",
     ),

@@ -99,64 +99,30 @@ waits for memory, and an attention that never writes the table is faster with th
 """
 
 
-def mistaken(made, H, Tq, Tk, Dk, Dv):
-    keys = Tq if "queries for keys" in made else Tk
-    table = Tq * keys
-    work = table * (Dk + Dv)
-    if "heads times the work" in made:
-        work = H * work
-    if "one head" in made:
-        work = work // H
-    if "flops" in made:
-        work = 2 * work
-    if "only scores" in made:
-        work = table * Dk
-    if "additions" in made:
-        work = (Tq + keys) * (Dk + Dv)
-    if "Dv taken for Dk" in made:
-        work = 2 * table * Dk
-    tables = 1 if "one table" in made else H
-    times = 4
-    if "table read only once" in made:
-        times = 1
-    if "softmax free" in made:
-        times = 2
-    moved = 0 if "tables left out" in made else times * tables * table
-    if "tables only" not in made:
-        moved += Tq * Dk + Tk * Dk + Tk * Dv + ("output free" not in made) * Tq * Dv
-    return work, moved
-
-
 MISTAKES = {
-    "queries for keys": (
-        1, "Tq² stands where Tq·Tk belongs: there need not be as many keys as queries.",
-    ),
-    "only scores": (1, "Only QKᵀ was counted; PV takes Tq·Tk·Dv more."),
-    "Dv taken for Dk": (1, "The second product was counted with the width of the keys; it is Dv."),
-    "additions": (
-        1, "Lengths were added where they multiply: each query meets each key, Tq·Tk pairs.",
-    ),
-    "flops": (
-        1, "A multiplication and the addition behind it were counted as two; here they are one.",
-    ),
-    "heads times the work": (
-        2, "The work was multiplied by H, but the heads share the width: each has 1/H of it.",
-    ),
-    "one head": (2, "The work of one head was counted; there are H."),
-    "one table": (4, "One table of scores was counted; each head has its own."),
-    "tables only": (3, "Only the tables were counted; Q, K, V and O move as well."),
-    "tables left out": (
-        3,
+    "queries for keys": (1, [("return Tq * Tk", "return Tq * Tq"), ("H * Tq * Tk", "H * Tq * Tq")],
+        "Tq² stands where Tq·Tk belongs: there need not be as many keys as queries."),
+    "only scores": (1, "(Dk + Dv),", "Dk,", "Only QKᵀ was counted; PV takes Tq·Tk·Dv more."),
+    "Dv taken for Dk": (1, "(Dk + Dv),", "(Dk + Dk),",
+        "The second product was counted with the width of the keys; it is Dv."),
+    "additions": (1, "return Tq * Tk", "return (Tq + Tk)",
+        "Lengths were added where they multiply: each query meets each key, Tq·Tk pairs."),
+    "flops": (1, "return Tq", "return 2 * Tq",
+        "A multiplication and the addition behind it were counted as two; here they are one."),
+    "heads times the work": (2, "return Tq", "return H * Tq",
+        "The work was multiplied by H, but the heads share the width: each has 1/H of it."),
+    "one head": (2, "(Dk + Dv),", "(Dk + Dv) // H,",
+        "The work of one head was counted; there are H."),
+    "one table": (4, "4 * H *", "4 *", "One table of scores was counted; each head has its own."),
+    "tables only": (3, [("Tq * Dk + Tk * Dk + 4", "4"), (" + Tk * Dv + Tq * Dv", "")],
+        "Only the tables were counted; Q, K, V and O move as well."),
+    "tables left out": (3, " + 4 * H * Tq * Tk", "",
         "The tables were not counted. In three steps S and P are written and read again; only an "
-        "attention in one step can do without.",
-    ),
-    "output free": (3, "The output was not counted: it has to be written, too."),
-    "table read only once": (
-        3, "The table was counted once. It is written and read as S, then written and read as P.",
-    ),
-    "softmax free": (
-        3,
+        "attention in one step can do without."),
+    "output free": (3, " + Tq * Dv", "", "The output was not counted: it has to be written, too."),
+    "table read only once": (3, "4 * H", "H",
+        "The table was counted once. It is written and read as S, then written and read as P."),
+    "softmax free": (3, "4 * H", "2 * H",
         "The table was counted twice. It moves four times: S is written and read, P is written and "
-        "read.",
-    ),
+        "read."),
 }

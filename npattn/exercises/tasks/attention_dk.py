@@ -17,7 +17,7 @@ import math
 
 from npattn.exercises.drawing import draw_attention
 from npattn.exercises.given import AttentionCache, attention, masked_softmax
-from npattn.exercises.steps import SCALE, SOFTMAX_BACKWARD, at, scale, softmax_backward
+from npattn.exercises.steps import SCALE, SOFTMAX_BACKWARD, at
 
 ANSWER = {"dK": "key dim"}
 FORWARD = attention
@@ -66,23 +66,14 @@ the gradient.
 """
 
 
-def mistaken(made, dO, cache):
-    Q, K, V, P = cache
-    dS = softmax_backward(made, dO @ V.swapaxes(-1, -2), P)
-    if "P for dS" in made:
-        dS = P
-    dST = dS if "no transpose" in made else dS.swapaxes(-1, -2)
-    return dST @ (K if "K for Q" in made else Q) * scale(made, Q, V)
-
-
 MISTAKES = {
     **at(2, SOFTMAX_BACKWARD),
     **at(3, SCALE),
-    "P for dS": (3, "The weights P were used where the gradient of the scores, dS, belongs."),
-    "no transpose": (
-        3,
+    "P for dS": (3, "P * (dP - (dP * P).sum(axis=-1, keepdims=True))", "P",
+        "The weights P were used where the gradient of the scores, dS, belongs."),
+    "no transpose": (3, "dS.swapaxes(-1, -2) @ Q", "dS @ Q",
         "dS was not transposed: dS Q sums over the keys, but key j collects from all queries, "
-        "which is what dSᵀ Q does. It runs only where there are as many queries as keys.",
-    ),
-    "K for Q": (3, "dSᵀ is multiplied by K; the factor beside k in the score q · k is q."),
+        "which is what dSᵀ Q does. It runs only where there are as many queries as keys."),
+    "K for Q": (3, "-2) @ Q", "-2) @ K",
+        "dSᵀ is multiplied by K; the factor beside k in the score q · k is q."),
 }

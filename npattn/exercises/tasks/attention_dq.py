@@ -18,7 +18,7 @@ import math
 
 from npattn.exercises.drawing import draw_attention
 from npattn.exercises.given import AttentionCache, attention, masked_softmax
-from npattn.exercises.steps import SCALE, SOFTMAX_BACKWARD, at, scale, softmax_backward
+from npattn.exercises.steps import SCALE, SOFTMAX_BACKWARD, at
 
 ANSWER = {"dQ": "query dim"}
 FORWARD = attention
@@ -67,25 +67,16 @@ weight.
 """
 
 
-def mistaken(made, dO, cache):
-    Q, K, V, P = cache
-    dS = softmax_backward(made, dO @ V.swapaxes(-1, -2), P)
-    if "P for dS" in made:
-        dS = P
-    if "transposed" in made:
-        dS = dS.swapaxes(-1, -2)
-    return dS @ (Q if "Q for K" in made else V if "V for K" in made else K) * scale(made, Q, V)
-
-
 MISTAKES = {
     **at(2, SOFTMAX_BACKWARD),
     **at(3, SCALE),
-    "P for dS": (3, "The weights P were used where the gradient of the scores, dS, belongs."),
-    "transposed": (
-        3,
+    "P for dS": (3, "P * (dP - (dP * P).sum(axis=-1, keepdims=True))", "P",
+        "The weights P were used where the gradient of the scores, dS, belongs."),
+    "transposed": (3, "dS @ K", "dS.swapaxes(-1, -2) @ K",
         "dS was transposed. Query i collects from all keys, along row i of dS: dS K. The transpose "
-        "belongs to dK.",
-    ),
-    "Q for K": (3, "dS is multiplied by Q; the factor beside q in the score q · k is k."),
-    "V for K": (3, "dS is multiplied by V; the factor beside q in the score q · k is k."),
+        "belongs to dK."),
+    "Q for K": (3, "dS @ K", "dS @ Q",
+        "dS is multiplied by Q; the factor beside q in the score q · k is k."),
+    "V for K": (3, "dS @ K", "dS @ V",
+        "dS is multiplied by V; the factor beside q in the score q · k is k."),
 }

@@ -65,46 +65,23 @@ $1/\sqrt d$, come in only through $P$.
 """
 
 
-def mistaken(made, dO, cache):
-    Q, K, V, P = cache
-    PT = P.swapaxes(-1, -2)
-    if "no transpose" in made:
-        PT = P
-    if "all axes reversed" in made:
-        PT = P.T
-    if "reshape" in made:
-        PT = P.reshape(PT.shape)
-    if "weights ignored" in made:
-        PT = 0.0 * PT + 1.0
-    if "scores for weights" in made:
-        PT = K @ Q.swapaxes(-1, -2) / Q.shape[-1] ** 0.5
-    dV = PT @ (V if "V for dO" in made else dO)
-    if "scaled" in made:
-        dV = dV / K.shape[-1] ** 0.5
-    return dV / P.shape[-2] if "mean" in made else dV
-
-
 MISTAKES = {
-    "no transpose": (
-        3,
+    "no transpose": (3, "P.swapaxes(-1, -2)", "P",
         "P was not transposed. Value j collects from all queries, a sum over the first index of P; "
-        "P dO sums over the keys, and runs only where there are as many keys as queries.",
-    ),
-    "all axes reversed": (
-        3,
+        "P dO sums over the keys, and runs only where there are as many keys as queries."),
+    "all axes reversed": (3, "P.swapaxes(-1, -2)", "P.T",
         "`.T` reverses all axes, batch and heads included; only the last two change places: "
-        "`swapaxes(-1, -2)`.",
-    ),
-    "reshape": (
-        3,
+        "`swapaxes(-1, -2)`."),
+    "reshape": (3, "P.swapaxes(-1, -2)", "P.reshape(P.swapaxes(-1, -2).shape)",
         "P was reshaped to (Tk, Tq), not transposed: the shape is right, but the numbers stay in "
-        "the old order.",
-    ),
-    "weights ignored": (
-        2, "The gradient of the output was handed to every value alike, not weighed by p_ij.",
-    ),
-    "scores for weights": (1, "The scores stand where the weights P belong: O = P V."),
-    "V for dO": (2, "Pᵀ is multiplied by V; the gradient that flows back is dO."),
-    "scaled": (3, "There is a factor 1/√Dk too many: it belongs to the scores and is inside P."),
-    "mean": (2, "The mean over the queries was taken; a gradient is their sum."),
+        "the old order."),
+    "weights ignored": (2, "P.swapaxes(-1, -2)", "(0.0 * P + 1.0).swapaxes(-1, -2)",
+        "The gradient of the output was handed to every value alike, not weighed by p_ij."),
+    "scores for weights": (1, "P.swapaxes(-1, -2)", "(K @ Q.swapaxes(-1, -2) / Q.shape[-1] ** 0.5)",
+        "The scores stand where the weights P belong: O = P V."),
+    "V for dO": (2, "@ dO", "@ V", "Pᵀ is multiplied by V; the gradient that flows back is dO."),
+    "scaled": (3, "@ dO", "@ dO / K.shape[-1] ** 0.5",
+        "There is a factor 1/√Dk too many: it belongs to the scores and is inside P."),
+    "mean": (2, "@ dO", "@ dO / P.shape[-2]",
+        "The mean over the queries was taken; a gradient is their sum."),
 }

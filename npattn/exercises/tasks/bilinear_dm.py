@@ -24,7 +24,7 @@ import numpy as np
 
 from npattn.exercises.drawing import draw, draw_mask
 from npattn.exercises.given import masked_softmax
-from npattn.exercises.steps import SOFTMAX_BACKWARD, at, softmax_backward
+from npattn.exercises.steps import SOFTMAX_BACKWARD, at
 
 ANSWER = {"dM": "query-dim key-dim"}
 
@@ -120,62 +120,29 @@ of two projections, and $dW_q = dM\, W_k$.
 """
 
 
-def mistaken(made, dO, cache):
-    Q, K, V, M, P = cache
-    dS = softmax_backward(made, dO @ V.swapaxes(-1, -2), P)
-    if "scale of the keys" in made:
-        dS = dS / np.sqrt(K.shape[-1]).astype(M.dtype)
-    if "scale of the queries" in made:
-        dS = dS / np.sqrt(Q.shape[-1]).astype(M.dtype)
-    if "P for dS" in made:
-        dS = P
-    if "dS transposed" in made:
-        dS = dS.swapaxes(-1, -2)
-    left, right = Q.swapaxes(-1, -2), K
-    if "Q and K exchanged" in made:
-        left, right = K.swapaxes(-1, -2), Q
-    if "V for K" in made:
-        right = V
-    per_sequence = left @ dS @ right
-    if "M in dM" in made:
-        per_sequence = per_sequence * M
-    if "transposed" in made:
-        per_sequence = per_sequence.swapaxes(-1, -2)
-    if "not summed over the batch" in made:
-        return per_sequence
-    return per_sequence.mean(axis=0) if "mean over the batch" in made else per_sequence.sum(axis=0)
-
-
 MISTAKES = {
     **at(2, SOFTMAX_BACKWARD),
-    "scale of the keys": (
-        3, "There is a factor 1/√Dk. This score is not scaled; M can learn any scale.",
-    ),
-    "scale of the queries": (
-        3, "There is a factor 1/√Dq. This score is not scaled; M can learn any scale.",
-    ),
-    "P for dS": (2, "The weights P were used where the gradient of the scores, dS, belongs."),
-    "dS transposed": (
-        3,
+    "scale of the keys": (3, "keepdims=True))\n", "keepdims=True)) / K.shape[-1] ** 0.5\n",
+        "There is a factor 1/√Dk. This score is not scaled; M can learn any scale."),
+    "scale of the queries": (3, "keepdims=True))\n", "keepdims=True)) / Q.shape[-1] ** 0.5\n",
+        "There is a factor 1/√Dq. This score is not scaled; M can learn any scale."),
+    "P for dS": (2, "P * (dP - (dP * P).sum(axis=-1, keepdims=True))", "P",
+        "The weights P were used where the gradient of the scores, dS, belongs."),
+    "dS transposed": (3, "@ dS @", "@ dS.swapaxes(-1, -2) @",
         "dS was transposed: it is (queries, keys), as it has to be between Qᵀ and K. The other way "
-        "runs only where there are as many queries as keys.",
-    ),
-    "Q and K exchanged": (
-        3, "Queries and keys have changed places around dS; it is Qᵀ dS K.",
-    ),
-    "transposed": (
-        3,
+        "runs only where there are as many queries as keys."),
+    "Q and K exchanged": (3, [("(Q.swap", "(K.swap"), ("dS @ K", "dS @ Q")],
+        "Queries and keys have changed places around dS; it is Qᵀ dS K."),
+    "transposed": (3, "@ K).sum", "@ K).swapaxes(-1, -2).sum",
         "This is Kᵀ dSᵀ Q, the transpose of dM. In the score the rows of M meet the query: Qᵀ dS "
-        "K.",
-    ),
-    "V for K": (3, "dS is multiplied by the values; what M meets in the score is the key."),
-    "M in dM": (3, "dM has a factor M. The score is linear in M: its derivative is q kᵀ alone."),
-    "not summed over the batch": (
-        4, "There is a matrix for each sequence. The batch shares M: sum over it.",
-    ),
-    "mean over the batch": (
-        4,
+        "K."),
+    "V for K": (3, "dS @ K", "dS @ V",
+        "dS is multiplied by the values; what M meets in the score is the key."),
+    "M in dM": (3, "@ K).sum", "@ K * M).sum",
+        "dM has a factor M. The score is linear in M: its derivative is q kᵀ alone."),
+    "not summed over the batch": (4, "K).sum(axis=0)", "K)",
+        "There is a matrix for each sequence. The batch shares M: sum over it."),
+    "mean over the batch": (4, "K).sum", "K).mean",
         "dM is a mean over the batch. A mean, if there is one, belongs to the loss and is in dO "
-        "already.",
-    ),
+        "already."),
 }

@@ -71,7 +71,7 @@ def cases(rng):
         "as many tokens as numbers": (draw(rng, 3, 3),),
         "four tokens of three numbers": (draw(rng, 4, 3),),
         "one token": (draw(rng, 1, 2),),
-        "large scores, in float64": (48.0 * draw(rng, 3, 2),),
+        "large scores, in float64": (128.0 * draw(rng, 3, 2),),
     }
 
 
@@ -117,71 +117,40 @@ mask, and no encoder; without the mask, training would teach it to copy.
 """
 
 
-def mistaken(made, X):
-    T, D = X.shape
-    scale = 1.0 if "scale left out" in made else 1.0 / math.sqrt(D)
-    allowed = np.tri(T, k=-1 if "not itself" in made else 0, dtype=bool)
-    if "looks ahead" in made:
-        allowed = allowed.T
-    full = "no mask" in made or "mask after" in made
-    S = np.where(allowed | full, X @ X.T * scale, -np.inf)
-    E = np.exp(S - S.max(axis=-1, keepdims=True))
-    P = E / E.sum(axis=-1, keepdims=True)
-    if "mask after" in made:
-        P = P * allowed
-    away = X - (P @ X)[:, None]
-    if "not centred" in made:
-        away = np.broadcast_to(X, away.shape)
-    inner = 1.0 if "scale left out of the gradient" in made else scale
-    value = 0.0 * np.eye(D) if "as a value" in made else np.eye(D)
-    key = away[..., :, None] * X[:, None, None, :]
-    if "row times column" in made:
-        key = key.swapaxes(-1, -2)
-    if "as a key" in made:
-        key = 0.0 * key
-    J = P[..., None, None] * (value + inner * key)
-    i = np.arange(T)
-    if "as the query" not in made:
-        J[i, i] += inner * np.einsum("ik,ika,kb->iab", P, away, X)
-    return J
-
-
 MISTAKES = {
-    "no mask": (
-        1,
+    "no mask": (1, "np.where(np.tri(T, dtype=bool), X @ X.T * scale, -np.inf)", "X @ X.T * scale",
         "There is no mask: outputs depend on inputs that come later, and the Jacobian is not 0 "
-        "above the diagonal.",
-    ),
+        "above the diagonal."),
     "mask after": (
-        1,
+        1, [
+            ("np.where(np.tri(T, dtype=bool), X @ X.T * scale, -np.inf)", "X @ X.T * scale"),
+            ("    P = E / E.sum(axis=-1, keepdims=True)",
+             "    P = E / E.sum(axis=-1, keepdims=True) * np.tri(T)"),
+        ],
         "The mask was applied after the softmax. The weights that are left do not sum to 1, and "
         "later inputs still act through the denominator.",
     ),
-    "looks ahead": (
-        1, "The mask is transposed: each output depends on the inputs from its own onward.",
-    ),
-    "not itself": (
-        1, "The mask hides each position from itself, so the first output has no key to attend to.",
-    ),
-    "as a value": (2, "The path through the values is missing: p_im times the identity."),
-    "as a key": (4, "The path through the keys is missing: x_m is also the key in the score s_im."),
-    "as the query": (
-        5,
+    "looks ahead": (1, "bool), X", "bool).T, X",
+        "The mask is transposed: each output depends on the inputs from its own onward."),
+    "not itself": (1, "tri(T,", "tri(T, k=-1,",
+        "The mask hides each position from itself, so the first output has no key to attend to."),
+    "as a value": (2, "np.eye(D, dtype=X.dtype) + scale", "scale",
+        "The path through the values is missing: p_im times the identity."),
+    "as a key": (4, " + scale * away[..., :, None] * X[:, None, None, :]", "",
+        "The path through the keys is missing: x_m is also the key in the score s_im."),
+    "as the query": (5, '    J[i, i] += scale * np.einsum("ik,ika,kb->iab", P, away, X)\n', "",
         "The path through the query is missing: on the diagonal, x_i is also the query of all "
-        "scores of its row.",
-    ),
-    "not centred": (
-        3,
+        "scores of its row."),
+    "not centred": (3, "- (P @ X)", "- 0.0 * (P @ X)",
         "−o_i is missing: ∂o_i/∂s_im = p_im (x_m − o_i). A score moves every weight of its row "
-        "through the denominator.",
-    ),
+        "through the denominator."),
     "row times column": (
-        4,
+        4, "away[..., :, None] * X[:, None, None, :]", "away[..., None, :] * X[:, None, :, None]",
         "The path through the keys is transposed: the output's index goes with x_m − o_i, the "
         "input's with x_i.",
     ),
-    "scale left out": (4, "The factor 1/√D is missing, in the scores as in their derivatives."),
-    "scale left out of the gradient": (
-        4, "The scores have their factor 1/√D, but their derivatives do not.",
-    ),
+    "scale left out": (4, "1.0 / math.sqrt(D)", "1.0",
+        "The factor 1/√D is missing, in the scores as in their derivatives."),
+    "scale left out of the gradient": (4, [("+ scale *", "+"), ("+= scale *", "+=")],
+        "The scores have their factor 1/√D, but their derivatives do not."),
 }

@@ -71,38 +71,25 @@ with the wrong polarity runs without complaint.
 """
 
 
-def mistaken(made, Tq, Tk):
-    start = 0 if "upper left" in made else Tk - Tq
-    if "no mask" in made:
-        return np.ones((Tq, Tk), bool)
-    step = ("one ahead" in made) - ("not itself" in made)
-    gap = np.arange(Tk) - np.arange(Tq)[:, None] - start - step
-    mask = gap >= 0 if "future" in made else gap <= 0
-    if "cache forgotten" in made:
-        mask = mask & (np.arange(Tk) >= Tk - Tq)
-    return ~mask if "polarity" in made else mask
-
-
 MISTAKES = {
-    "upper left": (
-        1,
+    "upper left": (1, "np.arange(Tk - Tq, Tk)", "np.arange(Tq)",
         "The triangle starts in the upper left corner, as if the queries were the first positions. "
-        "They are the last ones: query i stands at Tk − Tq + i.",
-    ),
-    "not itself": (
-        2, "A query may not attend to its own position: the comparison is < where it should be ≤.",
-    ),
-    "one ahead": (2, "Each query may attend to one key too many: it sees the next token."),
-    "polarity": (
-        3, "The mask is True where a query may *not* attend. Here True means that it may.",
-    ),
-    "future": (
-        2,
+        "They are the last ones: query i stands at Tk − Tq + i."),
+    "not itself": (2, "<=", "<",
+        "A query may not attend to its own position: the comparison is < where it should be ≤."),
+    "one ahead": (2, "position[:, None]", "position[:, None] + 1",
+        "Each query may attend to one key too many: it sees the next token."),
+    "polarity": (3, "<=", ">",
+        "The mask is True where a query may *not* attend. Here True means that it may."),
+    "future": (2, "<=", ">=",
         "The triangle points the wrong way: each query may attend to itself and to the future, not "
-        "to the past.",
-    ),
+        "to the past."),
     "cache forgotten": (
-        1, "The keys in the cache are masked. They are the past, and every query may attend to it.",
+        1,
+        "return np.arange(Tk) <= position[:, None]",
+        "return (np.arange(Tk) <= position[:, None]) & (np.arange(Tk) >= Tk - Tq)",
+        "The keys in the cache are masked. They are the past, and every query may attend to it.",
     ),
-    "no mask": (2, "Every query may attend to every key."),
+    "no mask": (2, "np.arange(Tk) <= position[:, None]", "np.ones((Tq, Tk), bool)",
+        "Every query may attend to every key."),
 }

@@ -78,7 +78,7 @@ def cases(rng):
         "every length different": inputs(2, 3, 4, 1, 5, 6, 4, 1),
         "everything of one length": inputs(3, 3, 3, 3, 3, 3, 1, 3, 2),
         "one key": inputs(2, 2, 1, 3, 2, 4, 1, 1),
-        "large scores, in float64": (64.0 * many[0], 64.0 * many[1], *many[2:]),
+        "large scores, in float64": (256.0 * many[0], 256.0 * many[1], *many[2:]),
         "padding that is large": (many[0], np.where(padding, 1024.0, many[1]), *many[2:]),
     }
 
@@ -111,67 +111,53 @@ keys. Both are functions of the pair $(q_i, k_j)$, and no more than equal keys m
 """
 
 
-def mistaken(made, Q, K, Wq, Wk, w, W, valid_lens):
-    Tk = K.shape[1]
-    lens = valid_lens + ("one too many" in made) - ("one too few" in made)
-    mask = (np.arange(Tk) < lens[:, None])[:, None]
-    if "no mask" in made:
-        mask = np.ones_like(mask)
-    if "polarity" in made:
-        mask = ~mask
-    F = (Q @ Wq)[:, :, None] + (K @ Wk)[:, None]
-    if "tanh left out" not in made:
-        F = 1.0 / (1.0 + np.exp(-F)) if "sigmoid" in made else np.tanh(F)
-    if "multiplied" in made:
-        F = np.tanh((Q @ Wq)[:, :, None] * (K @ Wk)[:, None])
-    if "query left out" in made:
-        F = np.tanh((K @ Wk)[:, None] + 0.0 * (Q @ Wq)[:, :, None])
-    additive = F.sum(axis=-1) if "w left out" in made else F @ w
-    if "additive scaled" in made:
-        additive = additive / np.sqrt(len(w)).astype(w.dtype)
-    dot = Q @ W @ K.swapaxes(-1, -2)
-    D = Q.shape[-1] if "width of the queries" in made else K.shape[-1]
-    if "scale left out" not in made:
-        dot = dot / (D if "scale squared" in made else math.sqrt(D))
-
-    def weights(S):
-        if "mask after the softmax" in made:
-            return masked_softmax(S) * mask
-        if "score 0 on padding" in made:
-            return masked_softmax(S * mask)
-        if "over the queries" in made:
-            along = np.broadcast_to(mask, S.shape).swapaxes(-1, -2)
-            return masked_softmax(S.swapaxes(-1, -2), along).swapaxes(-1, -2)
-        return masked_softmax(S, mask)
-
-    return weights(additive), weights(dot)
-
-
 MISTAKES = {
-    "tanh left out": (
-        2,
+    "tanh left out": (2, "np.tanh((Q", "((Q",
         "The tanh is missing in the additive score. Without it the query adds the same number to "
-        "all scores of its row, and does not matter.",
+        "all scores of its row, and does not matter."),
+    "sigmoid": (
+        2, [
+            ("np.tanh((Q", "1.0 / (1.0 + np.exp(-(Q"),
+            ("None] + (K @ Wk)[:, None]) @", "None] - (K @ Wk)[:, None])) @"),
+        ],
+        "A sigmoid was used in the additive score; it is tanh.",
     ),
-    "sigmoid": (2, "A sigmoid was used in the additive score; it is tanh."),
-    "multiplied": (2, "The two projections were multiplied; the additive score adds them."),
-    "query left out": (2, "The query is missing in the additive score."),
-    "w left out": (2, "The hidden units were summed as they are; each has a weight, w."),
-    "additive scaled": (2, "The additive score was divided by √H; only the dot product is scaled."),
-    "scale left out": (3, "The factor 1/√Dk is missing in the dot-product score."),
-    "scale squared": (3, "The dot product was divided by Dk; it should be √Dk."),
-    "width of the queries": (
-        3, "The dot product was divided by √Dq; its sum runs over Dk products.",
-    ),
-    "no mask": (4, "Padding gets weight: valid_lens was not used."),
-    "one too many": (4, "One key of padding gets weight: real are 0 … length − 1."),
-    "one too few": (4, "The last real key gets no weight: real are 0 … length − 1."),
-    "polarity": (4, "The padding was kept, and the real keys were left out."),
+    "multiplied": (2, "None] + (K", "None] * (K",
+        "The two projections were multiplied; the additive score adds them."),
+    "query left out": (2, "(Q @ Wq)[:, :, None] +", "0.0 * (Q @ Wq)[:, :, None] +",
+        "The query is missing in the additive score."),
+    "w left out": (2, " @ w\n", ".sum(axis=-1)\n",
+        "The hidden units were summed as they are; each has a weight, w."),
+    "additive scaled": (2, " @ w\n", " @ w / math.sqrt(len(w))\n",
+        "The additive score was divided by √H; only the dot product is scaled."),
+    "scale left out": (3, " / math.sqrt(K.shape[-1])", "",
+        "The factor 1/√Dk is missing in the dot-product score."),
+    "scale squared": (3, "math.sqrt(K.shape[-1])", "K.shape[-1]",
+        "The dot product was divided by Dk; it should be √Dk."),
+    "width of the queries": (3, "sqrt(K.", "sqrt(Q.",
+        "The dot product was divided by √Dq; its sum runs over Dk products."),
+    "no mask": (4, [("(additive, mask)", "(additive)"), ("(dot, mask)", "(dot)")],
+        "Padding gets weight: valid_lens was not used."),
+    "one too many": (4, "< valid_lens", "<= valid_lens",
+        "One key of padding gets weight: real are 0 … length − 1."),
+    "one too few": (4, "valid_lens[:, None])", "valid_lens[:, None] - 1)",
+        "The last real key gets no weight: real are 0 … length − 1."),
+    "polarity": (4, "< valid_lens", ">= valid_lens",
+        "The padding was kept, and the real keys were left out."),
     "mask after the softmax": (
-        4, "The mask was applied after the softmax: the weights that are left do not sum to 1.",
+        4, [("(additive, mask)", "(additive) * mask"), ("(dot, mask)", "(dot) * mask")],
+        "The mask was applied after the softmax: the weights that are left do not sum to 1.",
     ),
     "score 0 on padding": (
-        4, "Padding got the score 0, which is a score like any other, e⁰ = 1. It must be −∞.",
+        4, [("(additive, mask)", "(additive * mask)"), ("(dot, mask)", "(dot * mask)")],
+        "Padding got the score 0, which is a score like any other, e⁰ = 1. It must be −∞.",
     ),
-    "over the queries": (4, "The softmax runs over the queries; each query's weights sum to 1."),
+    "over the queries": (
+        4, [
+            ("(additive, mask)",
+             "(additive.swapaxes(-1, -2), mask.swapaxes(-1, -2)).swapaxes(-1, -2)"),
+            ("(dot, mask)", "(dot.swapaxes(-1, -2), mask.swapaxes(-1, -2)).swapaxes(-1, -2)"),
+        ],
+        "The softmax runs over the queries; each query's weights sum to 1.",
+    ),
 }

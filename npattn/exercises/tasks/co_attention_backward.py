@@ -25,7 +25,7 @@ import numpy as np
 
 from npattn.exercises.drawing import draw, draw_mask
 from npattn.exercises.given import masked_softmax
-from npattn.exercises.steps import SOFTMAX_BACKWARD, at, softmax_backward
+from npattn.exercises.steps import SOFTMAX_BACKWARD, at
 
 ANSWER = {"dA": "position dim", "dB": "position dim", "dVa": "position dim", "dVb": "position dim"}
 
@@ -123,66 +123,43 @@ $i$ of $a$ is a query one way and a key the other, and $dS$ holds both roles alr
 """
 
 
-def mistaken(made, dO, cache):
-    A, B, Va, Vb, Pa, Pb = cache
-    dOa, dOb = dO
-    dSa = softmax_backward(made, dOa @ Vb.swapaxes(-1, -2), Pa)
-    along = made | {"softmax axis"} if "second softmax along a" in made else made
-    dSb = softmax_backward(along, dOb @ Va.swapaxes(-1, -2), Pb)
-    back = dSb if "columns without transpose" in made else dSb.swapaxes(-1, -2)
-    if "only along rows" in made:
-        back = 0.0 * dSa
-    if "only along columns" in made:
-        dSa = 0.0 * dSa
-    dS_for_A = dS_for_B = dSa + back
-    if "only as queries" in made:
-        dS_for_A, dS_for_B = dSa, back
-    if "only as keys" in made:
-        dS_for_A, dS_for_B = back, dSa
-    scale = 1.0 if "scale left out" in made else 1.0 / math.sqrt(A.shape[-1])
-    if "averaged" in made:
-        scale = 0.5 * scale
-    dST = dS_for_B if "dB without transpose" in made else dS_for_B.swapaxes(-1, -2)
-    Wa, Wb = (Pa, Pb) if "values without transpose" in made else (
-        Pa.swapaxes(-1, -2), Pb.swapaxes(-1, -2),
-    )
-    return scale * dS_for_A @ B, scale * dST @ A, Wb @ dOb, Wa @ dOa
-
-
 MISTAKES = {
-    **at(2, SOFTMAX_BACKWARD),
-    "only along rows": (
-        3,
+    **at(2, SOFTMAX_BACKWARD, suffixes=("a", "b")),
+    "only along rows": (3, "(dSa + dSb.swapaxes(-1, -2))", "dSa",
         "dS holds only what comes from a's reading, along the rows of S. b reads the same scores "
-        "along the columns: add dSbᵀ.",
-    ),
-    "only along columns": (
-        3, "dS holds only what comes from b's reading, along the columns of S; add dSa.",
-    ),
-    "columns without transpose": (
-        3,
+        "along the columns: add dSbᵀ."),
+    "only along columns": (3, "(dSa + dSb.swapaxes(-1, -2))", "dSb.swapaxes(-1, -2)",
+        "dS holds only what comes from b's reading, along the columns of S; add dSa."),
+    "columns without transpose": (3, "dSb.swapaxes(-1, -2)", "dSb",
         "The two terms of dS were added without a transpose: dSb is the gradient of Sᵀ, so dSbᵀ "
-        "belongs to S. It runs only where both sides are equally long.",
-    ),
-    "second softmax along a": (
-        2,
+        "belongs to S. It runs only where both sides are equally long."),
+    "second softmax along a": (2, "(dPb * Pb).sum(axis=-1", "(dPb * Pb).sum(axis=-2",
         "For b the sum in the softmax's gradient runs along the wrong axis. Pb is (Tb, Ta), and "
-        "its rows, the last axis, sum to 1.",
-    ),
-    "averaged": (3, "The two terms of dS were averaged. Two readings of one table add up."),
+        "its rows, the last axis, sum to 1."),
+    "averaged": (3, "math.sqrt(A.shape[-1])", "(2.0 * math.sqrt(A.shape[-1]))",
+        "The two terms of dS were averaged. Two readings of one table add up."),
     "only as queries": (
-        4,
+        4, [
+            ("return dS @", "return dSa / math.sqrt(A.shape[-1]) @"),
+            ("dS.swapaxes(-1, -2) @ A", "dSb / math.sqrt(A.shape[-1]) @ A"),
+        ],
         "dA and dB each hold only the way in which that side asks. A position is also a key for "
         "the other side.",
     ),
     "only as keys": (
-        4,
+        4, [
+            ("return dS @", "return dSb.swapaxes(-1, -2) / math.sqrt(A.shape[-1]) @"),
+            ("dS.swapaxes(-1, -2) @ A", "dSa.swapaxes(-1, -2) / math.sqrt(A.shape[-1]) @ A"),
+        ],
         "dA and dB each hold only the way in which that side is read. A position is also a query "
         "to the other side.",
     ),
-    "scale left out": (4, "The factor 1/√D of the scores is missing in dA and dB."),
-    "dB without transpose": (4, "dB uses dS, not its transpose: dB = dSᵀ A / √D."),
+    "scale left out": (4, " / math.sqrt(A.shape[-1])", "",
+        "The factor 1/√D of the scores is missing in dA and dB."),
+    "dB without transpose": (4, "dS.swapaxes(-1, -2) @ A", "dS @ A",
+        "dB uses dS, not its transpose: dB = dSᵀ A / √D."),
     "values without transpose": (
-        1, "The gradients of the values use Pa and Pb, not their transposes: dVb = Paᵀ dOa.",
+        1, [("Pb.swapaxes(-1, -2) @", "Pb @"), ("Pa.swapaxes(-1, -2) @", "Pa @")],
+        "The gradients of the values use Pa and Pb, not their transposes: dVb = Paᵀ dOa.",
     ),
 }

@@ -26,7 +26,7 @@ import numpy as np
 
 from npattn.exercises.drawing import draw, draw_mask
 from npattn.exercises.given import masked_softmax
-from npattn.exercises.steps import SOFTMAX_BACKWARD, at, softmax_backward
+from npattn.exercises.steps import SOFTMAX_BACKWARD, at
 
 ANSWER = {
     "dX": "query dim", "dM": "key dim", "dWq": "in out", "dWk": "in out", "dWv": "in out",
@@ -75,7 +75,7 @@ def cross_attention_backward(dO, cache):
     dQ, dK = dS @ K, dS.swapaxes(-1, -2) @ Q
     # Q = X Wq,  K = M Wk,  V = M Wv
     pairs = (X, dQ), (M, dK), (M, dV)
-    weights = (np.einsum("bti,bto->io", source, d) for source, d in pairs)
+    weights = ((source.swapaxes(-1, -2) @ d).sum(axis=0) for source, d in pairs)
     return dQ @ Wq.T, dK @ Wk.T + dV @ Wv.T, *weights
 
 
@@ -129,66 +129,38 @@ $$ dW_q = \sum_b X_b^\top dQ_b, \qquad dW_k = \sum_b M_b^\top dK_b, \qquad
 """
 
 
-def mistaken(made, dO, cache):
-    X, M, Wq, Wk, Wv, Q, K, V, P = cache
-    dV, dP = P.swapaxes(-1, -2) @ dO, dO @ V.swapaxes(-1, -2)
-    dS = softmax_backward(made, dP, P)
-    if "scale left out" not in made:
-        dS = dS / math.sqrt((X if "scale of X" in made else Q).shape[-1])
-    dQ = dS @ K
-    dK = (dS if "dK without transpose" in made else dS.swapaxes(-1, -2)) @ Q
-    through_keys, through_values = dK @ Wk.T, dV @ Wv.T
-    dX, dM = dQ @ Wq.T, through_keys + through_values
-    if "only through values" in made:
-        dM = through_values
-    if "only through keys" in made:
-        dM = through_keys
-    if "paths averaged" in made:
-        dM = dM / 2.0
-    if "one source" in made:
-        dX = dM = dX + dM
-    key_source = X if "X for M" in made else M
-    pairs = (M if "M for X" in made else X, dQ), (key_source, dK), (key_source, dV)
-    per_sequence = [source.swapaxes(-1, -2) @ d for source, d in pairs]
-    if "weights not summed" in made:
-        return dX, dM, *per_sequence
-    if "mean over the batch" in made:
-        return dX, dM, *(dW.mean(axis=0) for dW in per_sequence)
-    return dX, dM, *(dW.sum(axis=0) for dW in per_sequence)
-
-
 BOTH = "The memory makes keys and values: its gradient is dK Wkᵀ + dV Wvᵀ."
 
 MISTAKES = {
     **at(2, SOFTMAX_BACKWARD),
-    "scale left out": (3, "The factor 1/√D of the scores is missing in dQ and dK."),
-    "scale of X": (3, "The scale is that of the width of X; it should be 1/√D, the width of Q."),
-    "dK without transpose": (
-        3,
+    "scale left out": (3, " / math.sqrt(Q.shape[-1])", "",
+        "The factor 1/√D of the scores is missing in dQ and dK."),
+    "scale of X": (3, "sqrt(Q.", "sqrt(X.",
+        "The scale is that of the width of X; it should be 1/√D, the width of Q."),
+    "dK without transpose": (3, "dS.swapaxes(-1, -2) @ Q", "dS @ Q",
         "dK uses dS, not its transpose. Key j collects from all queries: dSᵀ Q. The other way it "
-        "runs only where there are as many queries as keys.",
-    ),
-    "only through values": (4, f"dM holds only what goes through the values. {BOTH}"),
-    "only through keys": (4, f"dM holds only what goes through the keys. {BOTH}"),
-    "paths averaged": (
-        4, "The two parts of dM were averaged; changes through two uses add up.",
-    ),
+        "runs only where there are as many queries as keys."),
+    "only through values": (4, "dK @ Wk.T + ", "",
+        f"dM holds only what goes through the values. {BOTH}"),
+    "only through keys": (4, " + dV @ Wv.T", "",
+        f"dM holds only what goes through the keys. {BOTH}"),
+    "paths averaged": (4, "dK @ Wk.T + dV @ Wv.T", "(dK @ Wk.T + dV @ Wv.T) / 2.0",
+        "The two parts of dM were averaged; changes through two uses add up."),
     "one source": (
         4,
+        "return dQ @ Wq.T, dK @ Wk.T + dV @ Wv.T",
+        "dX = dQ @ Wq.T + dK @ Wk.T + dV @ Wv.T\n    return dX, dX",
         "All three paths were added into one gradient, as in self-attention. Here there are two "
         "sources: dX gets the path through the queries, dM the other two.",
     ),
-    "M for X": (5, "dWq pairs dQ with the memory; queries are made from X, so it is Xᵀ dQ."),
-    "X for M": (
-        5, "dWk and dWv pair dK and dV with X; keys and values are made from M, so it is Mᵀ dK.",
-    ),
-    "weights not summed": (
-        5,
-        "The gradients of the weights have a matrix for each sequence; the batch shares them: sum.",
-    ),
-    "mean over the batch": (
-        5,
+    "M for X": (5, "(X, dQ)", "(M, dQ)",
+        "dWq pairs dQ with the memory; queries are made from X, so it is Xᵀ dQ."),
+    "X for M": (5, [("(M, dK)", "(X, dK)"), ("(M, dV)", "(X, dV)")],
+        "dWk and dWv pair dK and dV with X; keys and values are made from M, so it is Mᵀ dK."),
+    "weights not summed": (5, " @ d).sum(axis=0)", " @ d)",
+        "The gradients of the weights have a matrix for each sequence; the batch shares them: "
+        "sum."),
+    "mean over the batch": (5, "@ d).sum", "@ d).mean",
         "The gradients of the weights are means over the batch. A mean, if there is one, belongs "
-        "to the loss and is in dO already.",
-    ),
+        "to the loss and is in dO already."),
 }

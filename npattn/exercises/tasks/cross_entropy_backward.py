@@ -109,72 +109,44 @@ $$ dz_n = \frac{d\text{loss}}{\max(N, 1)}\, [\, y_n \ne \text{pad} \,]\,
 """
 
 
-def mistaken(made, dloss, cache):
-    P, targets, pad = cache
-    counted = targets != pad
-    onehot = (np.arange(P.shape[-1]) == targets[..., None]).astype(P.dtype)
-    error = P if "no target" in made else P - onehot
-    if "right class only" in made:
-        error = error * onehot
-    N = np.maximum(counted.sum(), 0 if "nothing counted" in made else 1)
-    if "padding counted" in made:
-        N = targets.size
-    if "sum" in made:
-        N = 1
-    if "per sequence" in made:
-        N = len(targets)
-    if "mean of means" in made:
-        sequences = counted.size / counted.shape[-1]
-        N = np.maximum(counted.sum(axis=-1, keepdims=True), 1)[..., None] * sequences
-    if "last class" in made:
-        error = P - np.eye(P.shape[-1], dtype=P.dtype)[targets]
-    elif "padding without a target" in made:
-        error = P - onehot * counted[..., None]
-    elif "padding kept" not in made:
-        error = error * counted[..., None]
-    return (1.0 if "upstream" in made else dloss) * error / N
-
-
 MISTAKES = {
-    "padding counted": (
-        3,
+    "padding counted": (3, "max(int(counted.sum()), 1)", "targets.size",
         "The sum was divided by the number of all tokens, padding included. N counts only those "
-        "that are not padding.",
-    ),
-    "padding kept": (
-        2, "The rows of padding have a gradient. They are not in the loss, so theirs is 0.",
-    ),
+        "that are not padding."),
+    "padding kept": (2, " * counted[..., None]", "",
+        "The rows of padding have a gradient. They are not in the loss, so theirs is 0."),
     "last class": (
-        2,
+        2, [
+            ("(np.arange(P.shape[-1]) == targets[..., None]).astype(P.dtype)",
+             "np.eye(P.shape[-1], dtype=P.dtype)[targets]"),
+            (" * counted[..., None]", ""),
+        ],
         "The rows of padding have a gradient, and where pad is −1 it pulls at the last class: a "
         "negative index counts from the end. Padding is not in the loss, so its gradient is 0.",
     ),
-    "padding without a target": (
-        2,
+    "padding without a target": (2, "onehot) * counted[..., None]", "onehot * counted[..., None])",
         "Padding was taken out of the targets only: its rows have the gradient p, which pushes all "
-        "logits down. It should be 0.",
-    ),
-    "sum": (3, "The division by N is missing: the loss is a mean, not a sum."),
-    "per sequence": (
-        3,
+        "logits down. It should be 0."),
+    "sum": (3, " / max(int(counted.sum()), 1)", "",
+        "The division by N is missing: the loss is a mean, not a sum."),
+    "per sequence": (3, "max(int(counted.sum()), 1)", "len(targets)",
         "The sum was divided by the number of sequences. It should be by the number of tokens that "
-        "count.",
-    ),
+        "count."),
     "mean of means": (
         3,
+        "max(int(counted.sum()), 1)",
+        "np.maximum(counted.sum(axis=-1, keepdims=True), 1)[..., None] / "
+        "(counted.size / counted.shape[-1])",
         "Each sequence was averaged by itself, and then the sequences. All tokens of the batch "
         "that count weigh the same: one N for all.",
     ),
-    "nothing counted": (
-        4, "Where there is nothing but padding, N is 0, and 0/0 is NaN. The gradient is 0 there.",
-    ),
-    "no target": (
-        1, "The target was not subtracted: the gradient of one token is p − onehot(y), not p.",
-    ),
-    "right class only": (
-        1,
+    "nothing counted": (4, "max(int(counted.sum()), 1)", "counted.sum()",
+        "Where there is nothing but padding, N is 0, and 0/0 is NaN. The gradient is 0 there."),
+    "no target": (1, "(P - onehot)", "P",
+        "The target was not subtracted: the gradient of one token is p − onehot(y), not p."),
+    "right class only": (1, "(P - onehot)", "(P - onehot) * onehot",
         "Only the logit of the right class has a gradient. All logits share the denominator of the "
-        "softmax, so the others have one as well: p_c.",
-    ),
-    "upstream": (4, "dloss is not used. The loss may be a part of something larger."),
+        "softmax, so the others have one as well: p_c."),
+    "upstream": (4, "dloss * (", "(",
+        "dloss is not used. The loss may be a part of something larger."),
 }

@@ -101,59 +101,27 @@ A dropped weight had no effect on the output, and its gradient is 0.
 """
 
 
-def mistaken(made, dO, cache):
-    P, V, keep, rate = cache
-    if "polarity" in made:
-        keep = ~keep
-    scale = 1.0 / np.float64(rate) if "by the rate" in made else 1.0 / (1.0 - rate)
-    if "scaled down" in made:
-        scale = 1.0 - rate
-    if "scale left out" in made:
-        scale = 1.0
-    M = keep * scale
-    for_P = keep if "scale left out of dP" in made else M
-    for_V = keep if "scale left out of dV" in made else M
-    for_P = 1.0 if "dP not dropped" in made else for_P
-    for_V = 1.0 if "dV not dropped" in made else for_V
-    if "scaled, not dropped" in made:
-        for_P = scale
-    return (dO @ V.swapaxes(-1, -2)) * for_P, (P * for_V).swapaxes(-1, -2) @ dO
-
-
 MISTAKES = {
-    "scale left out": (
-        1,
+    "scale left out": (1, " / (1.0 - rate)", "",
         "The factor 1/(1 − rate) is missing in both gradients: the weights that were kept were "
-        "scaled up in the forward.",
-    ),
-    "scale left out of dP": (
-        3, "dP lacks the factor 1/(1 − rate); what was kept was also scaled up.",
-    ),
-    "scale left out of dV": (
-        2, "dV lacks the factor 1/(1 − rate): the values met weights that were scaled up.",
-    ),
-    "dP not dropped": (
-        3,
+        "scaled up in the forward."),
+    "scale left out of dP": (3, "-2)) * M", "-2)) * keep",
+        "dP lacks the factor 1/(1 − rate); what was kept was also scaled up."),
+    "scale left out of dV": (2, "(P * M)", "(P * keep)",
+        "dV lacks the factor 1/(1 − rate): the values met weights that were scaled up."),
+    "dP not dropped": (3, "-2)) * M", "-2))",
         "dP does not pass through the dropout: it needs the multiplier of the forward, with its "
-        "zeros and its scale.",
-    ),
-    "dV not dropped": (
-        2, "dV was made with the weights before dropout. The values met the ones after it, P ⊙ M.",
-    ),
-    "scaled, not dropped": (
-        3, "dP is scaled by 1/(1 − rate), but a weight that was dropped must get the gradient 0.",
-    ),
-    "scaled down": (
-        1,
+        "zeros and its scale."),
+    "dV not dropped": (2, "(P * M)", "P",
+        "dV was made with the weights before dropout. The values met the ones after it, P ⊙ M."),
+    "scaled, not dropped": (3, "-2)) * M", "-2)) / (1.0 - rate)",
+        "dP is scaled by 1/(1 − rate), but a weight that was dropped must get the gradient 0."),
+    "scaled down": (1, "keep /", "keep *",
         "What was kept is multiplied by 1 − rate. The forward divides by it, and so does the "
-        "backward.",
-    ),
-    "by the rate": (
-        1,
+        "backward."),
+    "by the rate": (1, "(1.0 - rate)", "np.float64(rate)",
         "What was kept is divided by the rate. It is kept with probability 1 − rate, and that is "
-        "the divisor.",
-    ),
-    "polarity": (
-        1, "The mask was read the other way round: `keep` is True where a weight was kept.",
-    ),
+        "the divisor."),
+    "polarity": (1, "(keep /", "(~keep /",
+        "The mask was read the other way round: `keep` is True where a weight was kept."),
 }

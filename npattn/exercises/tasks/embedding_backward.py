@@ -93,60 +93,36 @@ not the number of its rows.
 """
 
 
-def mistaken(made, dY, cache):
-    ids, E = cache
-    size = len(E) if "root of the vocabulary" in made else E.shape[-1]
-    factor = 1.0 if "no root" in made else math.sqrt(size)
-    if "divided" in made:
-        factor = 1.0 / factor
-    rows, flat = dY.reshape(-1, E.shape[-1]) * factor, ids.ravel()
-    if "E for dY" in made:
-        rows = E[flat] * factor
-    dE = np.zeros_like(E)
-    if "last place" in made:
-        dE[flat] = rows
-    elif "first place" in made:
-        dE[flat[::-1]] = rows[::-1]
-    else:
-        np.add.at(dE, flat, rows)
-    counts = np.bincount(flat, minlength=len(E))
-    if "mean of places" in made:
-        dE = dE / np.maximum(counts, 1)[:, None]
-    if "mean of all" in made:
-        dE = dE / flat.size
-    if "token 0 left out" in made:
-        dE[0] = 0.0
-    return dE[counts > 0] if "occurring rows" in made else dE
-
-
 MISTAKES = {
-    "last place": (
-        3,
+    "last place": (3, "np.add.at(dE, ids, ", "dE[ids] = (",
         "Where a token occurs several times, only the last place counts. `dE[ids] += …` does that; "
-        "np.add.at adds each.",
-    ),
+        "np.add.at adds each."),
     "first place": (
-        3, "Where a token occurs several times, only the first place counts; all of them add up.",
+        3, [
+            ("np.add.at(dE, ids, ", "dE[ids.ravel()[::-1]] = ("),
+            ("E.shape[-1]))", "E.shape[-1])).reshape(-1, E.shape[-1])[::-1]"),
+        ],
+        "Where a token occurs several times, only the first place counts; all of them add up.",
     ),
     "mean of places": (
         2,
+        "return dE",
+        "return dE / np.maximum(np.bincount(ids.ravel(), minlength=len(E)), 1)[:, None]",
         "The gradients of a token were averaged over the places where it occurs; they are summed.",
     ),
-    "mean of all": (2, "The sum was divided by the number of tokens. Nothing is to be divided."),
-    "no root": (
-        4, "The factor √D is missing: it multiplies the vectors, so it does their gradients.",
-    ),
-    "divided": (4, "The gradient was divided by √D; the factor of the forward stays a factor."),
-    "root of the vocabulary": (
-        4, "The factor is the root of the number of tokens; it should be √D.",
-    ),
-    "token 0 left out": (
-        2, "Token 0 got no gradient, as if it were padding. Here it is a token like any other.",
-    ),
-    "occurring rows": (
-        2,
+    "mean of all": (2, "return dE", "return dE / ids.size",
+        "The sum was divided by the number of tokens. Nothing is to be divided."),
+    "no root": (4, " * math.sqrt(E.shape[-1])", "",
+        "The factor √D is missing: it multiplies the vectors, so it does their gradients."),
+    "divided": (4, "dY * math", "dY / math",
+        "The gradient was divided by √D; the factor of the forward stays a factor."),
+    "root of the vocabulary": (4, "E.shape[-1]", "len(E)",
+        "The factor is the root of the number of tokens; it should be √D."),
+    "token 0 left out": (2, "    return dE", "    dE[0] = 0.0\n    return dE",
+        "Token 0 got no gradient, as if it were padding. Here it is a token like any other."),
+    "occurring rows": (2, "return dE", "return dE[np.unique(ids)]",
         "The result has only the rows of tokens that occur. dE has the shape of E, with 0 "
-        "elsewhere.",
-    ),
-    "E for dY": (1, "The vectors of the table were collected; it should be their gradients, dY."),
+        "elsewhere."),
+    "E for dY": (1, "ids, dY", "ids, E[ids]",
+        "The vectors of the table were collected; it should be their gradients, dY."),
 }

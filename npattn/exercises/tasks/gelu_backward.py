@@ -88,47 +88,30 @@ little negative and a little above 1: unlike ReLU, GELU is not monotonic.
 """
 
 
-def mistaken(made, dY, cache):
-    X, Phi = cache
-    half, sign = (1.0 if "half left out" in made else 0.5), (1.0 if "exponent" in made else -1.0)
-    density = np.exp(sign * half * X * X) / math.sqrt(2.0 * math.pi)
-    if "not normalized" in made:
-        density = np.exp(sign * half * X * X)
-    if "tanh formula" in made:
-        c = math.sqrt(2.0 / math.pi)
-        Phi = 0.5 * (1.0 + np.tanh(c * (X + 0.044715 * X**3)))
-        density = 2.0 * Phi * (1.0 - Phi) * c * (1.0 + 3.0 * 0.044715 * X**2)
-    slope = density if "no x" in made else X * density
-    if "gate only" in made:
-        slope = 0.0
-    if "density only" in made:
-        Phi = 0.0
-    if "slope of relu" in made:
-        return dY * (X > 0)
-    return dY * (Phi + slope)
-
-
 MISTAKES = {
-    "gate only": (
-        1,
+    "gate only": (1, " + X * density", "",
         "Φ was treated as a constant, as if the gate did not move with x. The product rule has a "
-        "second term, x Φ′(x).",
-    ),
-    "density only": (
-        1, "Only Φ was differentiated. The product rule has another term, Φ(x), from the factor x.",
-    ),
-    "no x": (1, "The second term lacks its factor x: it is x Φ′(x), not Φ′(x)."),
-    "not normalized": (2, "The density lacks its constant 1/√(2π), so it does not integrate to 1."),
-    "half left out": (2, "The exponent of the density is −x²; it should be −x²/2."),
-    "exponent": (
-        2, "The exponent of the density has the wrong sign: exp(+x²/2) grows, a bell falls.",
-    ),
+        "second term, x Φ′(x)."),
+    "density only": (1, "Phi + X", "X",
+        "Only Φ was differentiated. The product rule has another term, Φ(x), from the factor x."),
+    "no x": (1, "X * density", "density",
+        "The second term lacks its factor x: it is x Φ′(x), not Φ′(x)."),
+    "not normalized": (2, " / math.sqrt(2.0 * math.pi)", "",
+        "The density lacks its constant 1/√(2π), so it does not integrate to 1."),
+    "half left out": (2, "-0.5 * X", "-X",
+        "The exponent of the density is −x²; it should be −x²/2."),
+    "exponent": (2, "-0.5 * X", "0.5 * X",
+        "The exponent of the density has the wrong sign: exp(+x²/2) grows, a bell falls."),
     "tanh formula": (
         2,
+        "    return",
+        "    c = math.sqrt(2.0 / math.pi)\n"
+        "    Phi = 0.5 * (1.0 + np.tanh(c * (X + 0.044715 * X**3)))\n"
+        "    density = 2.0 * Phi * (1.0 - Phi) * c * (1.0 + 3.0 * 0.044715 * X**2)\n"
+        "    return",
         "This is the derivative of the approximation with tanh. It agrees to about three digits; "
         "here Φ is exact, and so is its derivative.",
     ),
-    "slope of relu": (
-        3, "This is the gradient of ReLU, 1 where x > 0. GELU bends smoothly around 0.",
-    ),
+    "slope of relu": (3, "(Phi + X * density)", "(X > 0)",
+        "This is the gradient of ReLU, 1 where x > 0. GELU bends smoothly around 0."),
 }

@@ -116,76 +116,39 @@ the sum of each example, so that contributions of either sign do not cancel betw
 """
 
 
-def mistaken(made, dY, cache):
-    O, g, Wo = cache
-    B, H, T, D = O.shape
-    dM = dY @ Wo.T
-    if "split without transpose" in made:
-        dG = dM.reshape(B, H, T, D)
-    elif "heads interleaved" in made:
-        dG = dM.reshape(B, T, D, H).transpose(0, 3, 1, 2)
-    else:
-        dG = dM.reshape(B, T, H, D).swapaxes(1, 2)
-    gates = g[:, None, None]
-    dO = dG if "gate not in dO" in made else gates * dG
-    product = O * dG * (gates if "gate in dg" in made else 1.0)
-    if "only dG" in made:
-        product = dG
-    if "only O" in made:
-        product = O
-    if "absolute values" in made:
-        product = np.abs(product)
-    if "squares" in made:
-        product = product * product
-    if "mean" in made:
-        return dO, product.mean(axis=(0, 2, 3))
-    if "for each position" in made:
-        return dO, product.sum(axis=(0, 3))
-    if "for each sequence" in made:
-        return dO, product.sum(axis=(2, 3))
-    dg = product.sum(axis=(2, 3))
-    if "absolute value of each sequence" in made:
-        dg = np.abs(dg)
-    dg = dg.sum(axis=0) / (B if "mean over the batch" in made else 1)
-    return dO, np.abs(dg) if "absolute value" in made else dg
-
-
 MISTAKES = {
-    "split without transpose": (
-        2,
-        "The gradient of the merged heads was reshaped straight to (B, H, T, D). Reshape to "
-        "(B, T, H, D), then exchange positions and heads.",
-    ),
-    "heads interleaved": (
-        2, "The last axis was cut as (D, H); heads lie side by side, so cut it as (H, D).",
-    ),
-    "gate not in dO": (3, "dO lacks the factor g of its head: G = g ⊙ O."),
-    "gate in dg": (
-        4,
+    "split without transpose": (2, "(B, T, H, D).swapaxes(1, 2)", "(B, H, T, D)",
+        "The gradient of the merged heads was reshaped straight to (B, H, T, D). Reshape to (B, T, "
+        "H, D), then exchange positions and heads."),
+    "heads interleaved": (2, "(B, T, H, D).swapaxes(1, 2)", "(B, T, D, H).transpose(0, 3, 1, 2)",
+        "The last axis was cut as (D, H); heads lie side by side, so cut it as (H, D)."),
+    "gate not in dO": (3, "g[:, None, None] * dG", "dG",
+        "dO lacks the factor g of its head: G = g ⊙ O."),
+    "gate in dg": (4, "(O * dG)", "(O * dG * g[:, None, None])",
         "dg has a factor g: the gated output was used. The derivative of g O with respect to g is "
-        "O as it comes from the head. With all gates at 1 one does not see it.",
-    ),
-    "only dG": (4, "dg is a sum of dG alone; the factor O is missing."),
-    "only O": (4, "dg is a sum of O alone; the factor dG is missing, so the loss does not matter."),
-    "absolute values": (
-        4, "Absolute values were taken before the sum. A gate's gradient may cancel within a head.",
-    ),
+        "O as it comes from the head. With all gates at 1 one does not see it."),
+    "only dG": (4, "(O * dG)", "dG", "dg is a sum of dG alone; the factor O is missing."),
+    "only O": (4, "(O * dG)", "O",
+        "dg is a sum of O alone; the factor dG is missing, so the loss does not matter."),
+    "absolute values": (4, "(O * dG)", "np.abs(O * dG)",
+        "Absolute values were taken before the sum. A gate's gradient may cancel within a head."),
     "absolute value of each sequence": (
-        4,
+        4, "(O * dG).sum(axis=(0, 2, 3))", "np.abs((O * dG).sum(axis=(2, 3))).sum(axis=0)",
         "The absolute value was taken for each sequence, as people do for importance; asked for is "
         "the gradient itself.",
     ),
-    "absolute value": (
-        4,
-        "The absolute value was taken in the end; asked for is the gradient itself, with its sign.",
-    ),
-    "squares": (4, "The products were squared before they were summed."),
-    "mean": (4, "A mean was taken over batch, positions and dims; the gate collects a sum."),
-    "mean over the batch": (
-        4,
+    "absolute value": (4, "(O * dG).sum(axis=(0, 2, 3))", "np.abs((O * dG).sum(axis=(0, 2, 3)))",
+        "The absolute value was taken in the end; asked for is the gradient itself, with its "
+        "sign."),
+    "squares": (4, "(O * dG)", "((O * dG) ** 2)",
+        "The products were squared before they were summed."),
+    "mean": (4, "dG).sum", "dG).mean",
+        "A mean was taken over batch, positions and dims; the gate collects a sum."),
+    "mean over the batch": (4, "(0, 2, 3))", "(0, 2, 3)) / B",
         "dg is a mean over the batch. A mean, if there is one, belongs to the loss and is in dY "
-        "already.",
-    ),
-    "for each position": (4, "dg has a number for each position; the gate serves them all: sum."),
-    "for each sequence": (4, "dg has a number for each sequence; the gate serves them all: sum."),
+        "already."),
+    "for each position": (4, "(0, 2, 3)", "(0, 3)",
+        "dg has a number for each position; the gate serves them all: sum."),
+    "for each sequence": (4, "(0, 2, 3)", "(2, 3)",
+        "dg has a number for each sequence; the gate serves them all: sum."),
 }

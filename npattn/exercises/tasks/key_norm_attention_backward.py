@@ -20,7 +20,7 @@ import numpy as np
 
 from npattn.exercises.drawing import draw_attention
 from npattn.exercises.given import AttentionCache, masked_softmax
-from npattn.exercises.steps import SOFTMAX_BACKWARD, at, softmax_backward
+from npattn.exercises.steps import SOFTMAX_BACKWARD, at
 
 ANSWER = {"dQ": "query dim", "dK": "key dim", "dV": "key dim"}
 
@@ -92,46 +92,22 @@ Columns of $dS$, unlike its rows, do not sum to 0.
 """
 
 
-def mistaken(made, dO, cache):
-    Q, K, V, P = cache
-    dS = softmax_backward(made, dO @ V.swapaxes(-1, -2), P)
-    if "scaled" in made:
-        dS = dS / np.sqrt(Q.shape[-1]).astype(Q.dtype)
-    column = dS.sum(axis=-2)[..., None]
-    if "half kept" in made:
-        column = 0.5 * column
-    if "half left out" in made:
-        column = 2.0 * column
-    if "norm forgotten" in made:
-        column = 0.0
-    if "plus" in made:
-        column = -column
-    if "weights for dS" in made:
-        column = P.sum(axis=-2)[..., None]
-    if "mean over queries" in made:
-        column = column / Q.shape[-2]
-    product = (dS if "dK without transpose" in made else dS.swapaxes(-1, -2)) @ Q
-    return dS @ K, product - column * K, P.swapaxes(-1, -2) @ dO
-
-
 MISTAKES = {
     **at(2, SOFTMAX_BACKWARD),
-    "scaled": (2, "There is a factor 1/√D; these scores have none, in the forward as here."),
-    "norm forgotten": (
-        4, "dK lacks the path through ‖k‖²: each key also enters by its own norm, −c ⊙ K.",
-    ),
-    "half kept": (4, "The derivative of ‖k‖²/2 is k: the square brings a 2 that cancels the ½."),
-    "half left out": (4, "The ½ in front of ‖k‖² was lost: its derivative is k, not 2k."),
-    "plus": (4, "The norm's part of dK was added; the score has −‖k‖²/2."),
-    "weights for dS": (
-        4, "In the norm's part of dK the column sums of P were used; it is those of dS.",
-    ),
-    "mean over queries": (
-        4, "In the norm's part of dK a mean over the queries was taken; all queries add up.",
-    ),
-    "dK without transpose": (
-        4,
+    "scaled": (2, "keepdims=True))\n", "keepdims=True)) / Q.shape[-1] ** 0.5\n",
+        "There is a factor 1/√D; these scores have none, in the forward as here."),
+    "norm forgotten": (4, " - dS.sum(axis=-2)[..., None] * K", "",
+        "dK lacks the path through ‖k‖²: each key also enters by its own norm, −c ⊙ K."),
+    "half kept": (4, "- dS.sum", "- 0.5 * dS.sum",
+        "The derivative of ‖k‖²/2 is k: the square brings a 2 that cancels the ½."),
+    "half left out": (4, "- dS.sum", "- 2.0 * dS.sum",
+        "The ½ in front of ‖k‖² was lost: its derivative is k, not 2k."),
+    "plus": (4, "- dS.sum", "+ dS.sum", "The norm's part of dK was added; the score has −‖k‖²/2."),
+    "weights for dS": (4, "dS.sum(axis=-2)", "P.sum(axis=-2)",
+        "In the norm's part of dK the column sums of P were used; it is those of dS."),
+    "mean over queries": (4, "dS.sum(", "dS.mean(",
+        "In the norm's part of dK a mean over the queries was taken; all queries add up."),
+    "dK without transpose": (4, "dS.swapaxes(-1, -2) @ Q", "dS @ Q",
         "dK uses dS, not its transpose, in the product. It runs only where there are as many "
-        "queries as keys.",
-    ),
+        "queries as keys."),
 }

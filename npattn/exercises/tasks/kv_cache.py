@@ -24,7 +24,6 @@ import math
 import numpy as np
 
 from npattn.exercises.drawing import draw
-from npattn.exercises.steps import Unsettled
 
 ANSWER = {"o": "query dim", "K": "key dim", "V": "key dim"}
 
@@ -77,7 +76,7 @@ def cases(rng):
         "an empty cache": inputs(0, 3, 2, 1),
         "all widths the same": inputs(3, 2, 2, 2),
         "a batch": inputs(2, 4, 3, 1, 2),
-        "large scores, in float64": (64.0 * x, 64.0 * K, *rest),
+        "large scores, in float64": (256.0 * x, 256.0 * K, *rest),
     }
 
 
@@ -108,65 +107,50 @@ $(T + 1)^2$.
 """
 
 
-def mistaken(made, x, K, V, Wq, Wk, Wv):
-    k, v = x @ Wk, x @ Wv
-    if "query kept" in made:
-        k = x @ Wq
-    if "key kept as value" in made:
-        v = x @ Wk
-    if "token kept" in made:
-        k = v = x
-    first = -1 if "in front" in made else 1
-    new_K = np.concatenate([K, k][::first], axis=-2)
-    new_V = np.concatenate([V, v][::first], axis=-2)
-    seen_K, seen_V = (K, V) if "not itself" in made else (new_K, new_V)
-    if not seen_K.shape[-2]:
-        raise Unsettled("softmax over no keys")
-    width = (V if "width of V" in made else K).shape[-1]
-    width = x.shape[-1] if "width of x" in made else 1 if "no scale" in made else width
-    q = x if "query not projected" in made else x @ Wq
-    S = q @ seen_K.swapaxes(-1, -2) / math.sqrt(width)
-    if "upper left" in made:
-        S = np.where(np.arange(S.shape[-1]) == 0, S, -np.inf)
-    E = np.exp(S if "no shift" in made else S - S.max(axis=-1, keepdims=True))
-    o = E / E.sum(axis=-1, keepdims=True) @ seen_V
-    if "only itself" in made:
-        o = v
-    return (o, K, V) if "old cache" in made else (o, new_K, new_V)
-
+# a softmax over no keys may give 0 or raise
+UNSETTLED = {"not itself": "an empty cache"}
 
 MISTAKES = {
     "not itself": (
-        2,
+        2, [
+            ("    K = np.con", "    K_old, V_old = K, V\n    K = np.con"),
+            ("@ K.swap", "@ K_old.swap"),
+            ("@ V, K", "@ V_old, K"),
+        ],
         "The query attends to the old cache only. It may attend to itself as well: append first, "
         "then attend.",
     ),
     "upper left": (
-        2,
+        2, "    E = np", "    S = np.where(np.arange(S.shape[-1]) == 0, S, -np.inf)\n    E = np",
         "The query sees key 0 alone, as if the causal triangle started in the upper left corner. "
         "It is the last query, and may attend to every key.",
     ),
-    "only itself": (2, "The output is the new token's own value: the cache is not attended to."),
-    "width of x": (
-        3,
+    "only itself": (2, "E / E.sum(axis=-1, keepdims=True) @ V", "x @ Wv",
+        "The output is the new token's own value: the cache is not attended to."),
+    "width of x": (3, "sqrt(K.", "sqrt(x.",
         "The scores are divided by the root of the token's width; it should be √Dk, the width of "
-        "queries and keys.",
-    ),
-    "width of V": (
-        3, "The scores are divided by √Dv; it should be √Dk, the width of queries and keys.",
-    ),
-    "no scale": (3, "The scores lack the factor 1/√Dk."),
-    "no shift": (
-        3, "No maximum was subtracted from the scores before exp: large ones overflow.",
-    ),
-    "query not projected": (3, "The token itself was used as the query; it should be x Wq."),
-    "query kept": (1, "The projection x Wq was appended to the keys; it should be x Wk."),
-    "key kept as value": (1, "The key x Wk was appended to the values as well; it should be x Wv."),
-    "token kept": (1, "The token itself was appended, not its projections x Wk and x Wv."),
-    "in front": (
-        4,
+        "queries and keys."),
+    "width of V": (3, "sqrt(K.", "sqrt(V.",
+        "The scores are divided by √Dv; it should be √Dk, the width of queries and keys."),
+    "no scale": (3, " / math.sqrt(K.shape[-1])", "", "The scores lack the factor 1/√Dk."),
+    "no shift": (3, " - S.max(axis=-1, keepdims=True)", "",
+        "No maximum was subtracted from the scores before exp: large ones overflow."),
+    "query not projected": (3, "x @ Wq @", "x @",
+        "The token itself was used as the query; it should be x Wq."),
+    "query kept": (1, "x @ Wk", "x @ Wq",
+        "The projection x Wq was appended to the keys; it should be x Wk."),
+    "key kept as value": (1, "x @ Wv", "x @ Wk",
+        "The key x Wk was appended to the values as well; it should be x Wv."),
+    "token kept": (1, [("x @ Wk", "x"), ("x @ Wv", "x")],
+        "The token itself was appended, not its projections x Wk and x Wv."),
+    "in front": (4, [("[K, x @ Wk]", "[x @ Wk, K]"), ("[V, x @ Wv]", "[x @ Wv, V]")],
         "The new key and value stand in front of the cache. The output is the same, but the order "
-        "of the cache is that of the tokens: append at the end.",
+        "of the cache is that of the tokens: append at the end."),
+    "old cache": (
+        4, [
+            ("    K = np.con", "    K_old, V_old = K, V\n    K = np.con"),
+            ("@ V, K, V", "@ V, K_old, V_old"),
+        ],
+        "The old cache was returned: the next token would not find the present one.",
     ),
-    "old cache": (4, "The old cache was returned: the next token would not find the present one."),
 }

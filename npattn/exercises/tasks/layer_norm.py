@@ -85,64 +85,45 @@ $g = 1$ and $b = 0$, they change nothing.
 """
 
 
-def mistaken(made, X, gain, bias, eps):
-    leading = tuple(range(X.ndim - 1))
-    axis = -1
-    if X.ndim > 1:
-        axis = 0 if "first axis" in made else leading if "batch norm" in made else -1
-        axis = (-2, -1) if "sequence too" in made else axis
-    centred = X if "mean kept" in made else X - X.mean(axis=axis, keepdims=True)
-    squares = X * X if "mean of squares" in made else centred * centred
-    variance = squares.mean(axis=axis, keepdims=True)
-    if "n minus 1" in made:
-        variance = variance * (X.shape[-1] / (X.shape[-1] - 1.0))
-    inside, outside = (0.0, eps) if "eps outside" in made else (eps, 0.0)
-    if "eps left out" in made:
-        inside = outside = 0.0
-    root = variance + inside if "no root" in made else np.sqrt(variance + inside)
-    Xhat = centred / (root + outside)
-    if "bias first" in made:
-        return (Xhat + bias) * gain
-    if "gain left out" in made:
-        return Xhat + bias
-    return Xhat * gain + bias
-
-
 MISTAKES = {
-    "n minus 1": (
-        2, "The variance is divided by D − 1. Here it is divided by D: `ddof=0`, NumPy's default.",
-    ),
-    "eps outside": (
-        3,
+    "n minus 1": (2, "variance + eps", "variance * X.shape[-1] / (X.shape[-1] - 1.0) + eps",
+        "The variance is divided by D − 1. Here it is divided by D: `ddof=0`, NumPy's default."),
+    "eps outside": (3, "np.sqrt(variance + eps)", "(np.sqrt(variance) + eps)",
         "ε was added to the standard deviation, after the root; it belongs to the variance, under "
-        "the root.",
-    ),
-    "eps left out": (3, "ε is missing: a constant row is 0/0, NaN."),
-    "no root": (3, "The row was divided by its variance; it should be by the root of it."),
-    "mean kept": (
-        1,
+        "the root."),
+    "eps left out": (3, " + eps)", ")", "ε is missing: a constant row is 0/0, NaN."),
+    "no root": (3, "np.sqrt(variance", "(variance",
+        "The row was divided by its variance; it should be by the root of it."),
+    "mean kept": (1, "X - X.mean(axis=-1, keepdims=True)", "X",
         "The mean was not subtracted from the row, neither before the squares nor before the "
-        "division. That is RMS normalization.",
-    ),
-    "mean of squares": (
-        2,
-        "The mean of x² was taken for the variance; the distances from the mean must be squared.",
-    ),
+        "division. That is RMS normalization."),
+    "mean of squares": (2, "centred * centred", "X * X",
+        "The mean of x² was taken for the variance; the distances from the mean must be squared."),
     "first axis": (
-        1,
+        1, [
+            ("X.mean(axis=-1", "X.mean(axis=0 if X.ndim > 1 else -1"),
+            ("centred).mean(axis=-1", "centred).mean(axis=0 if X.ndim > 1 else -1"),
+        ],
         "Mean and variance run over the first axis; each position is normalized by itself, over "
         "its features: axis −1.",
     ),
     "batch norm": (
-        1,
+        1, [
+            ("X.mean(axis=-1", "X.mean(axis=tuple(range(X.ndim - 1)) or -1"),
+            ("centred).mean(axis=-1", "centred).mean(axis=tuple(range(X.ndim - 1)) or -1"),
+        ],
         "Mean and variance run over all rows, feature by feature, as in batch normalization. Here "
         "they run over the features of one row: axis −1.",
     ),
     "sequence too": (
-        1,
+        1, [
+            ("X.mean(axis=-1", "X.mean(axis=(-2, -1) if X.ndim > 1 else -1"),
+            ("centred).mean(axis=-1", "centred).mean(axis=(-2, -1) if X.ndim > 1 else -1"),
+        ],
         "Mean and variance run over the last two axes, so positions of one sequence share them. "
         "Each row has its own: only axis −1.",
     ),
-    "bias first": (4, "The bias was added before the gain: it should not be stretched by it."),
-    "gain left out": (4, "The gain is missing."),
+    "bias first": (4, [("return centred", "return (centred"), ("* gain + bias", "+ bias) * gain")],
+        "The bias was added before the gain: it should not be stretched by it."),
+    "gain left out": (4, " * gain", "", "The gain is missing."),
 }

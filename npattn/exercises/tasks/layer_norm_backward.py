@@ -109,94 +109,60 @@ neither changes $\hat x$.
 """
 
 
-def mistaken(made, dY, cache):
-    Xhat, rstd, gain = cache
-    leading = tuple(range(dY.ndim - 1))
-    axis = 0 if "wrong axis" in made else -1
-    D = dY.shape[-1] - ("n minus 1" in made)
-    if "sums" in made:
-        D = 1
-    late = "gain after the means" in made
-    dXhat = dY if late or "gain left out" in made else dY * gain
-    keep = "no keepdims" not in made
-    mean = dXhat.sum(axis=axis, keepdims=keep) / D
-    slope = (dXhat * Xhat).sum(axis=axis, keepdims=keep) / (D - ("unbiased variance" in made))
-    if "mean held fixed" in made:
-        mean = 0.0
-    if "variance held fixed" in made:
-        slope = 0.0
-    dX = dXhat - mean - slope * (1.0 if "slope not times Xhat" in made else Xhat)
-    if "rstd left out" not in made:
-        dX = dX * rstd
-    if "divided by rstd" in made:
-        dX = dX / rstd**2
-    if late:
-        dX = dX * gain
-    dgain = dY if "dgain without Xhat" in made else dY * Xhat
-    if "first axis only" in made:
-        leading = 0
-    if "not summed" in made:
-        return dX, dgain, dY
-    if "means over rows" in made:
-        return dX, dgain.mean(axis=leading), dY.mean(axis=leading)
-    return dX, dgain.sum(axis=leading), dY.sum(axis=leading)
-
-
 MISTAKES = {
-    "mean held fixed": (
-        2,
+    "mean held fixed": (2, "- mean -", "-",
         "The mean was treated as a constant. It depends on every entry of the row: the term "
-        "−mean(dX̂) is missing.",
-    ),
-    "variance held fixed": (
-        3,
+        "−mean(dX̂) is missing."),
+    "variance held fixed": (3, " - Xhat * slope", "",
         "The variance was treated as a constant. It depends on every entry of the row: the term "
-        "−X̂ ⊙ mean(dX̂ ⊙ X̂) is missing.",
-    ),
-    "slope not times Xhat": (
-        3, "The correction for the variance, mean(dX̂ ⊙ X̂), was not multiplied by X̂.",
-    ),
+        "−X̂ ⊙ mean(dX̂ ⊙ X̂) is missing."),
+    "slope not times Xhat": (3, "- Xhat * slope", "- slope",
+        "The correction for the variance, mean(dX̂ ⊙ X̂), was not multiplied by X̂."),
     "n minus 1": (
-        2,
+        2, [
+            ("mean = dX", "mean = dY.shape[-1] / (dY.shape[-1] - 1.0) * dX"),
+            ("slope = (", "slope = dY.shape[-1] / (dY.shape[-1] - 1.0) * ("),
+        ],
         "Both corrections were divided by D − 1. Layer normalization takes the biased variance; "
         "all means are over D.",
     ),
-    "unbiased variance": (
-        3,
+    "unbiased variance": (3, "slope = (", "slope = dY.shape[-1] / (dY.shape[-1] - 1.0) * (",
         "The correction for the variance was divided by D − 1. Layer normalization divides the "
-        "variance by D.",
-    ),
-    "sums": (4, "The corrections are sums over the row; both should be means, with 1/D."),
-    "gain left out": (
-        1, "dY was used where dX̂ = dY ⊙ gain belongs: the gain was not undone.",
-    ),
-    "gain after the means": (
-        1,
+        "variance by D."),
+    "sums": (4, [("dXhat.mean", "dXhat.sum"), ("Xhat).mean", "Xhat).sum")],
+        "The corrections are sums over the row; both should be means, with 1/D."),
+    "gain left out": (1, "dY * gain", "dY",
+        "dY was used where dX̂ = dY ⊙ gain belongs: the gain was not undone."),
+    "gain after the means": (1, [("dY * gain", "dY"), ("slope)", "slope) * gain")],
         "dX was multiplied by the gain at the end. It belongs to dX̂ = dY ⊙ gain, before the means "
-        "are taken: each entry of the row has a gain of its own.",
-    ),
-    "rstd left out": (4, "The factor rstd in front is missing: the row was scaled by it."),
-    "divided by rstd": (4, "dX was divided by rstd, and should be multiplied by it."),
-    "dgain without Xhat": (1, "dgain lacks the factor X̂: the gain multiplies X̂, not 1."),
-    "not summed": (
-        1,
+        "are taken: each entry of the row has a gain of its own."),
+    "rstd left out": (4, "rstd * (", "(",
+        "The factor rstd in front is missing: the row was scaled by it."),
+    "divided by rstd": (4, "rstd * (", "1.0 / rstd * (",
+        "dX was divided by rstd, and should be multiplied by it."),
+    "dgain without Xhat": (1, "(dY * Xhat)", "dY",
+        "dgain lacks the factor X̂: the gain multiplies X̂, not 1."),
+    "not summed": (1, [("Xhat).sum(axis=leading)", "Xhat)"), ("dY.sum(axis=leading)", "dY")],
         "dgain and dbias still have an entry for each row. Rows share gain and bias, so their "
-        "gradients are sums over all rows.",
-    ),
-    "first axis only": (
-        1,
+        "gradients are sums over all rows."),
+    "first axis only": (1, "tuple(range(dY.ndim - 1))", "0",
         "dgain and dbias were summed over the first axis, `axis=0`, which is right for matrices. "
-        "All axes but the last hold rows, however many there are.",
-    ),
-    "means over rows": (
-        1, "dgain and dbias are means over the rows. What is shared collects a sum.",
-    ),
+        "All axes but the last hold rows, however many there are."),
+    "means over rows": (1, [("Xhat).sum", "Xhat).mean"), ("dY.sum", "dY.mean")],
+        "dgain and dbias are means over the rows. What is shared collects a sum."),
     "no keepdims": (
-        4,
+        4, [
+            ("dXhat.mean(axis=-1, keepdims=True)", "dXhat.mean(axis=-1)"),
+            ("Xhat).mean(axis=-1, keepdims=True)", "Xhat).mean(axis=-1)"),
+        ],
         "The means were taken without `keepdims=True`. Where there are as many rows as columns, "
         "they are then subtracted from the columns; elsewhere they do not fit.",
     ),
     "wrong axis": (
-        2, "The means in dX run over the first axis. Each row is normalized by itself: axis −1.",
+        2, [
+            ("dXhat.mean(axis=-1", "dXhat.mean(axis=0"),
+            ("Xhat).mean(axis=-1", "Xhat).mean(axis=0"),
+        ],
+        "The means in dX run over the first axis. Each row is normalized by itself: axis −1.",
     ),
 }

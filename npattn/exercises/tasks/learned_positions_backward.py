@@ -92,56 +92,27 @@ against sines.
 """
 
 
-def mistaken(made, dY, cache):
-    E, offset = cache
-    T, D = dY.shape[-2:]
-    pages = dY.reshape(-1, T, D)
-    total = pages.mean(axis=0) if "mean" in made else pages.sum(axis=0)
-    if "first axis only" in made:
-        total = dY.sum(axis=0)
-    if "first axis" in made:
-        total = pages[0]
-    if "last sequence" in made:
-        total = pages[-1]
-    if "mean of positions" in made:
-        total = total / T
-    if "all positions" in made:
-        total = np.broadcast_to(total.sum(axis=0), (T, D))
-    if "used rows only" in made:
-        return total
-    first = 0 if "offset ignored" in made else offset
-    if "from the end" in made:
-        first = len(E) - T
-    dE = np.zeros_like(E)
-    dE[first : first + T] = total
-    return dE
-
-
 MISTAKES = {
-    "mean": (2, "The mean over the batch was taken. What is shared collects a sum."),
-    "first axis": (2, "Only the first sequence counts; every sequence adds to the row."),
-    "last sequence": (
-        2,
+    "mean": (2, "D).sum", "D).mean",
+        "The mean over the batch was taken. What is shared collects a sum."),
+    "first axis": (2, "D).sum(axis=0)", "D)[0]",
+        "Only the first sequence counts; every sequence adds to the row."),
+    "last sequence": (2, "D).sum(axis=0)", "D)[-1]",
         "Only the last sequence counts, as when each overwrites the one before: add, do not "
-        "assign.",
-    ),
-    "first axis only": (
-        2,
+        "assign."),
+    "first axis only": (2, "dY.reshape(-1, T, D).sum", "dY.sum",
         "Only the first axis was summed over. There may be several batch axes, or none: all but "
-        "the last two.",
-    ),
-    "all positions": (
-        3,
+        "the last two."),
+    "all positions": (3, ".sum(axis=0)", ".sum(axis=(0, 1))",
         "The positions were summed as well, so all rows are the same. Each position has its own "
-        "row.",
-    ),
-    "mean of positions": (3, "The sum was divided by the number of positions."),
-    "offset ignored": (4, "The rows start at 0; they should start at the offset."),
-    "from the end": (
-        4, "The gradient stands in the last rows of the table; it belongs at the offset.",
-    ),
-    "used rows only": (
-        4,
-        "The result has only the rows that occur. dE has the shape of E, with 0 in all other rows.",
-    ),
+        "row."),
+    "mean of positions": (3, ".sum(axis=0)", ".sum(axis=0) / T",
+        "The sum was divided by the number of positions."),
+    "offset ignored": (4, "dE[offset : offset + T]", "dE[:T]",
+        "The rows start at 0; they should start at the offset."),
+    "from the end": (4, "dE[offset : offset + T]", "dE[-T:]",
+        "The gradient stands in the last rows of the table; it belongs at the offset."),
+    "used rows only": (4, "return dE", "return dE[offset : offset + T]",
+        "The result has only the rows that occur. dE has the shape of E, with 0 in all other "
+        "rows."),
 }

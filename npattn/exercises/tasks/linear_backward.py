@@ -86,61 +86,28 @@ axes that it filled: $db_o = \sum_n dy_{no}$.
 """
 
 
-def mistaken(made, dY, cache):
-    X, W = cache
-    rows, drows = X.reshape(-1, W.shape[0]), dY.reshape(-1, W.shape[1])
-    dX = dY @ (W if "W not transposed" in made else W.T)
-    dW, db = rows.T @ drows, drows.sum(axis=0)
-    if "dW transposed" in made:
-        dW = dW.T
-    if "dW for each sequence" in made and X.ndim > 1:
-        dW = X.swapaxes(-1, -2) @ dY
-    if "X reversed" in made:
-        dW = X.T @ dY
-    if "db not summed" in made:
-        db = dY
-    if "db over the first axis" in made:
-        db = dY.sum(axis=0)
-    if "db over the columns" in made:
-        db = dY.sum(axis=-1)
-    if "mean" in made:
-        dW, db = dW / len(rows), db / len(rows)
-    return dX, dW, db
-
-
 MISTAKES = {
-    "W not transposed": (
-        1,
+    "W not transposed": (1, "W.T", "W",
         "dX uses W, not its transpose. dX = dY Wᵀ leads from Dout back to Din; without the "
-        "transpose it runs only where both are equal.",
-    ),
-    "dW transposed": (
-        2, "dW came out as dYᵀ X, (Dout, Din). W is (Din, Dout) here, so dW = Xᵀ dY.",
-    ),
+        "transpose it runs only where both are equal."),
+    "dW transposed": (2, "rows.T @ drows", "(rows.T @ drows).T",
+        "dW came out as dYᵀ X, (Dout, Din). W is (Din, Dout) here, so dW = Xᵀ dY."),
     "dW for each sequence": (
-        2,
+        2, "rows.T @ drows", "X.swapaxes(-1, -2) @ dY if X.ndim > 1 else rows.T @ drows",
         "dW has a matrix for each sequence of the batch. All of them share one W, so the gradient "
         "is summed over every leading axis, not only over positions.",
     ),
-    "X reversed": (
-        2,
+    "X reversed": (2, "rows.T @ drows", "X.T @ dY",
         "`X.T` reverses all axes where X has more than two. Fold the leading axes into one first: "
-        "`X.reshape(-1, Din).T @ dY.reshape(-1, Dout)`.",
-    ),
-    "db not summed": (
-        3,
+        "`X.reshape(-1, Din).T @ dY.reshape(-1, Dout)`."),
+    "db not summed": (3, "drows.sum(axis=0)", "dY",
         "db is dY itself. The bias was broadcast over all rows, and the gradient of a broadcast is "
-        "the sum over the axes that it filled.",
-    ),
-    "db over the first axis": (
-        3, "db was summed over the first axis only; positions share the bias as well.",
-    ),
-    "db over the columns": (
-        3, "db was summed over the outputs, axis −1. Those are its own; sum over all the others.",
-    ),
-    "mean": (
-        2,
+        "the sum over the axes that it filled."),
+    "db over the first axis": (3, "drows.sum", "dY.sum",
+        "db was summed over the first axis only; positions share the bias as well."),
+    "db over the columns": (3, "drows.sum(axis=0)", "dY.sum(axis=-1)",
+        "db was summed over the outputs, axis −1. Those are its own; sum over all the others."),
+    "mean": (2, [("rows.T @ drows", "rows.T @ drows / len(rows)"), ("drows.sum", "drows.mean")],
         "dW and db were divided by the number of rows. A gradient is a sum; a mean, if there is "
-        "one, belongs to the loss and is in dY already.",
-    ),
+        "one, belongs to the loss and is in dY already."),
 }

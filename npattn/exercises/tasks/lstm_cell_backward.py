@@ -132,88 +132,48 @@ The sums run over the batch.
 """
 
 
-def mistaken(made, dY, cache):
-    X, H, C, Wx, Wh, I, F, O, G, N = cache
-    dHn, dCn = dY
-    T = N if "tanh of the cell left out" in made else np.tanh(N)
-    slope = 1.0 - (N * N if "tanh not taken" in made else T * T)
-    if "slope at the old cell" in made:
-        slope = 1.0 - np.tanh(C) ** 2
-    if "tanh of the cell not differentiated" in made:
-        slope = 1.0
-    through_state = dHn * slope * (1.0 if "O left out" in made else O)
-    dO, dN = dHn * T, dCn + through_state
-    if "only through the state" in made:
-        dN = through_state
-    if "only the cell's own" in made:
-        dN = dCn
-    old = N if "new cell for old" in made else C
-    dI, dF, dG, dC = dN * G, dN * old, dN * I, dN * F
-    if "I and G exchanged" in made:
-        dI, dG = dN * I, dN * G
-    if "F left out" in made:
-        dC = dN
-    if "gates not differentiated" in made:
-        gates = [dI, dF, dO]
-    elif "gates as tanh" in made:
-        gates = [d * (1.0 - S * S) for d, S in ((dI, I), (dF, F), (dO, O))]
-    else:
-        gates = [d * S * (1.0 - S) for d, S in ((dI, I), (dF, F), (dO, O))]
-    if "candidate not differentiated" in made:
-        bend = 1.0
-    else:
-        bend = G * (1.0 - G) if "candidate as gate" in made else 1.0 - G * G
-    blocks = [*gates, dG * bend]
-    if "candidate third" in made:
-        blocks[2], blocks[3] = blocks[3], blocks[2]
-    dA = np.concatenate(blocks, axis=-1)
-    db = dA if "bias not summed" in made else dA.sum(axis=0)
-    B = len(X) if "mean over the batch" in made else 1
-    return dA @ Wx.T, dA @ Wh.T, dC, X.T @ dA / B, H.T @ dA / B, db / B
-
-
 MISTAKES = {
-    "only through the state": (
-        2,
-        "The gradient of the new cell, dCn, was not used: C′ is an output as well as a part of H′.",
-    ),
-    "only the cell's own": (
-        2, "The path from H′ back to the cell is missing: dHn O (1 − tanh²(C′)).",
-    ),
-    "tanh of the cell not differentiated": (
-        1, "The tanh in H′ = O tanh(C′) was not differentiated: a factor 1 − tanh²(C′) is missing.",
-    ),
-    "tanh not taken": (
-        1, "1 − C′² was used; C′ is what goes into the tanh, so it is 1 − tanh²(C′).",
-    ),
-    "tanh of the cell left out": (
-        1, "C′ was used for tanh(C′), in dO as in the derivative; H′ = O tanh(C′).",
-    ),
-    "slope at the old cell": (
-        1, "1 − tanh²(C) was used, with the old cell; the state is made of the new one, C′.",
-    ),
-    "O left out": (1, "On the way from H′ to the cell the factor O is missing."),
-    "new cell for old": (
-        3, "dF has the new cell; what the forget gate multiplies is the old one, C.",
-    ),
-    "I and G exchanged": (
-        3, "dI has the factor I and dG the factor G; in a product each gets the other one.",
-    ),
-    "F left out": (3, "dC lacks the factor F: the old cell enters C′ through the forget gate."),
-    "gates not differentiated": (
-        4, "The sigmoids were not differentiated: each gate needs a factor σ (1 − σ).",
-    ),
-    "gates as tanh": (4, "The gates got 1 − σ²; that is the derivative of tanh. It is σ (1 − σ)."),
-    "candidate not differentiated": (
-        4, "The candidate's tanh was not differentiated: a factor 1 − G² is missing.",
-    ),
-    "candidate as gate": (4, "The candidate got G (1 − G); it is a tanh, so 1 − G²."),
+    "only through the state": (2, "dCn + dHn", "dHn",
+        "The gradient of the new cell, dCn, was not used: C′ is an output as well as a part of "
+        "H′."),
+    "only the cell's own": (2, "dCn + dHn * O * (1.0 - T * T)", "dCn",
+        "The path from H′ back to the cell is missing: dHn O (1 − tanh²(C′))."),
+    "tanh of the cell not differentiated": (1, " * (1.0 - T * T)", "",
+        "The tanh in H′ = O tanh(C′) was not differentiated: a factor 1 − tanh²(C′) is missing."),
+    "tanh not taken": (1, "T * T", "N * N",
+        "1 − C′² was used; C′ is what goes into the tanh, so it is 1 − tanh²(C′)."),
+    "tanh of the cell left out": (1, "np.tanh(N)", "N",
+        "C′ was used for tanh(C′), in dO as in the derivative; H′ = O tanh(C′)."),
+    "slope at the old cell": (1, "T * T", "np.tanh(C) ** 2",
+        "1 − tanh²(C) was used, with the old cell; the state is made of the new one, C′."),
+    "O left out": (1, "dHn * O *", "dHn *",
+        "On the way from H′ to the cell the factor O is missing."),
+    "new cell for old": (3, "dN * C", "dN * N",
+        "dF has the new cell; what the forget gate multiplies is the old one, C."),
+    "I and G exchanged": (3, [("dN * G,", "dN * I,"), ("dN * C, dN * I", "dN * C, dN * G")],
+        "dI has the factor I and dG the factor G; in a product each gets the other one."),
+    "F left out": (3, "dN * F", "dN",
+        "dC lacks the factor F: the old cell enters C′ through the forget gate."),
+    "gates not differentiated": (4, "d * S * (1.0 - S)", "d",
+        "The sigmoids were not differentiated: each gate needs a factor σ (1 − σ)."),
+    "gates as tanh": (4, "d * S * (1.0 - S)", "d * (1.0 - S * S)",
+        "The gates got 1 − σ²; that is the derivative of tanh. It is σ (1 − σ)."),
+    "candidate not differentiated": (4, "dG * (1.0 - G * G)", "dG",
+        "The candidate's tanh was not differentiated: a factor 1 − G² is missing."),
+    "candidate as gate": (4, "(1.0 - G * G)", "G * (1.0 - G)",
+        "The candidate got G (1 − G); it is a tanh, so 1 − G²."),
     "candidate third": (
-        4, "The blocks were joined in the order I, F, G, O; the columns are I, F, O, G.",
+        4, [("[*gates, dG", "[*gates[:2], dG"), ("G * G)], axis", "G * G), gates[2]], axis")],
+        "The blocks were joined in the order I, F, G, O; the columns are I, F, O, G.",
     ),
-    "bias not summed": (5, "db has a row for each sequence; the batch shares the bias: sum."),
+    "bias not summed": (5, "dA.sum(axis=0)", "dA",
+        "db has a row for each sequence; the batch shares the bias: sum."),
     "mean over the batch": (
-        5,
+        5, [
+            ("X.T @ dA", "X.T @ dA / len(X)"),
+            ("H.T @ dA", "H.T @ dA / len(X)"),
+            ("dA.sum(", "dA.mean("),
+        ],
         "The parameters' gradients are means over the batch. A mean, if there is one, belongs to "
         "the loss and is in dY already.",
     ),

@@ -19,7 +19,6 @@ import math
 import numpy as np
 
 from npattn.exercises.drawing import draw, draw_mask
-from npattn.exercises.steps import Unsettled
 
 ANSWER = {"P": "query key"}
 
@@ -96,90 +95,67 @@ are 0.
 """
 
 
-def mistaken(made, S, mask):
-    if "polarity" in made:
-        mask = ~mask
-    axis = -2 if "wrong axis" in made else -1
-    low = -1e9 if made & {"large number", "large number, then mask"} else -np.inf
-    low = np.finfo(S.dtype).min if "lowest number" in made else low
-    masked = np.where(mask, S, low)
-    if "scores times mask" in made:
-        masked = S * mask
-    if "mask after" in made:
-        masked = S
-        if not np.isfinite(S).all():
-            raise Unsettled("np.where(mask, P, 0) and P * mask differ")
-    if "bias added" in made:
-        masked = S + np.where(mask, 0.0, low)
-    top = masked.max(axis=axis, keepdims=True)
-    top = top if "dead row" in made else np.where(top == -np.inf, 0.0, top)
-    E = np.exp(masked - (0.0 if "no shift" in made else top))
-    Z = E.sum(axis=axis, keepdims=True)
-    P = E / np.where((Z == 0.0) & ("dead row" not in made), 1.0, Z)
-    if "made up afterwards" in made:
-        P = np.exp(S - S.max(axis=axis, keepdims=True))
-        P = P / P.sum(axis=axis, keepdims=True) * mask
-        Z = P.sum(axis=axis, keepdims=True)
-        return P / np.where((Z == 0.0) & ("dead row" not in made), 1.0, Z)
-    if made & {"mask after", "large number, then mask"}:
-        return np.where(mask, P, 0.0)
-    if "mask at the end" in made:
-        P = np.where(mask, np.exp(S - S.max(axis=axis, keepdims=True)), 0.0)
-        return P / np.maximum(P.sum(axis=axis, keepdims=True), 1e-300)
-    return P
-
+# np.where(mask, P, 0) and P * mask differ there
+UNSETTLED = {"mask after": "forbidden scores that are NaN and inf"}
 
 MISTAKES = {
-    "polarity": (
-        1, "The mask was read the other way round: here True means that a query may attend.",
-    ),
+    "polarity": (1, "(mask, S", "(~mask, S",
+        "The mask was read the other way round: here True means that a query may attend."),
     "mask after": (
-        1,
+        1, [
+            ("np.where(mask, S, -np.inf)", "S"),
+            ("E / np.where(Z == 0.0, 1.0, Z).astype(S.dtype)", "np.where(mask, E / Z, 0.0)"),
+        ],
         "The mask was applied after the softmax. The forbidden keys then still take part in the "
         "sum, and the weights that are left do not add up to 1.",
     ),
     "mask at the end": (
-        2,
+        2, [
+            ("np.where(mask, S, -np.inf)", "S"),
+            ("np.exp(S - np.where(top == -np.inf, 0.0, top).astype(S.dtype))",
+             "np.where(mask, np.exp(S - top), 0.0)"),
+        ],
         "The mask was applied to the exponentials, after a shift by the largest score of all keys. "
         "A forbidden score that is NaN, inf or much larger than the others then spoils the row.",
     ),
     "made up afterwards": (
-        2,
+        2, [
+            ("np.where(mask, S, -np.inf)", "S"),
+            ("np.exp(S - np.where(top == -np.inf, 0.0, top).astype(S.dtype))",
+             "np.exp(S - top)\n    E = E / E.sum(axis=-1, keepdims=True) * mask"),
+        ],
         "A softmax over all keys was multiplied by the mask and divided by what was left. A "
         "forbidden score that is NaN or inf spoils the row: 0 times NaN is NaN.",
     ),
-    "scores times mask": (
-        1, "Forbidden scores were multiplied by 0. A score of 0 is a score like any other: e⁰ = 1.",
-    ),
-    "bias added": (
-        1,
+    "scores times mask": (1, "np.where(mask, S, -np.inf)", "S * mask",
+        "Forbidden scores were multiplied by 0. A score of 0 is a score like any other: e⁰ = 1."),
+    "bias added": (1, "np.where(mask, S, -np.inf)", "S + np.where(mask, 0.0, -np.inf)",
         "−inf was added to the forbidden scores. Where such a score is NaN or inf the sum is NaN; "
-        "write −inf over it: `np.where(mask, S, -np.inf)`.",
-    ),
-    "large number": (
-        1,
+        "write −inf over it: `np.where(mask, S, -np.inf)`."),
+    "large number": (1, "S, -np.inf)", "S, -1e9)",
         "A large negative number stands for −inf. Where a query may attend to nothing, all its "
-        "scores are then equal, and it attends to everything alike.",
-    ),
+        "scores are then equal, and it attends to everything alike."),
     "large number, then mask": (
-        1,
+        1, [
+            ("S, -np.inf)", "S, -1e9)"),
+            ("E / np.where(Z == 0.0, 1.0, Z).astype(S.dtype)", "np.where(mask, E / Z, 0.0)"),
+        ],
         "A large negative number stands for −inf, and the weights were masked once more. That "
         "helps a query that may attend to nothing, but allowed scores below that number are lost.",
     ),
-    "lowest number": (
-        1,
+    "lowest number": (1, "S, -np.inf)", "S, np.finfo(S.dtype).min)",
         "The lowest float stands for −inf. It lies below every score, but where a query may attend "
-        "to nothing, all its scores are then equal, and it attends to everything alike.",
-    ),
+        "to nothing, all its scores are then equal, and it attends to everything alike."),
     "dead row": (
-        3,
+        3, [
+            ("np.where(top == -np.inf, 0.0, top).astype(S.dtype)", "top"),
+            ("np.where(Z == 0.0, 1.0, Z).astype(S.dtype)", "Z"),
+        ],
         "A query that may attend to nothing gets NaN, from −inf − (−inf) or from 0/0. It needs "
         "weights 0.",
     ),
-    "no shift": (
-        2, "The scores go into exp without their maximum subtracted, and large ones overflow.",
-    ),
-    "wrong axis": (
-        3, "The softmax runs over the queries (axis −2); it belongs to the keys (axis −1).",
-    ),
+    "no shift": (2, " - np.where(top == -np.inf, 0.0, top).astype(S.dtype)", "",
+        "The scores go into exp without their maximum subtracted, and large ones overflow."),
+    "wrong axis": (3, [("S.max(axis=-1", "S.max(axis=-2"), ("E.sum(axis=-1", "E.sum(axis=-2")],
+        "The softmax runs over the queries (axis −2); it belongs to the keys (axis −1)."),
 }

@@ -104,84 +104,36 @@ network, since in the blocks before the patches attend to it.
 """
 
 
-def mistaken(made, dY, cache):
-    Z, W, m = cache
-    N = Z.shape[1] - 1
-    dm = dY @ W.T
-    share = N
-    if "cls counted" in made:
-        share = N + 1
-    if "not divided" in made:
-        share = 1
-    if "divided by the dims" in made:
-        share = Z.shape[2]
-    if "divided by the batch" in made:
-        share = N * len(Z)
-    dZ = np.repeat(dm[:, None] / share, N + 1, axis=1)
-    if "cls as well" not in made:
-        dZ[:, 0] = 0.0
-    if "patches left out" in made:
-        dZ = dZ[:, 1:]
-    if "only cls" in made:
-        dZ = np.zeros_like(Z)
-        dZ[:, 0] = dm
-    if "times Z" in made:
-        dZ = dZ * Z
-    if "last position left out" in made:
-        dZ = np.roll(dZ, -1, axis=1)
-    source = m
-    if "cls for m" in made:
-        source = Z[:, 0]
-    if "sum for m" in made:
-        source = N * m
-    if "mean of all positions" in made:
-        source = Z.mean(axis=1)
-    dW = (dY.T @ source).T
-    images = len(Z) if "mean over the images" in made else 1
-    return dZ, dW / images, dY if "bias not summed" in made else dY.sum(axis=0) / images
-
-
 MISTAKES = {
-    "not divided": (
-        2, "The factor 1/N is missing in dZ: each patch has only its share in the mean.",
-    ),
-    "cls counted": (
-        2, "dZ was divided by the number of positions; the average is over the patches, one fewer.",
-    ),
-    "divided by the dims": (
-        2, "dZ was divided by the number of dims: the mean runs over the patches, axis 1.",
-    ),
-    "divided by the batch": (
-        2,
+    "not divided": (2, " / (Z.shape[1] - 1)", "",
+        "The factor 1/N is missing in dZ: each patch has only its share in the mean."),
+    "cls counted": (2, "(Z.shape[1] - 1)", "Z.shape[1]",
+        "dZ was divided by the number of positions; the average is over the patches, one fewer."),
+    "divided by the dims": (2, "(Z.shape[1] - 1)", "Z.shape[2]",
+        "dZ was divided by the number of dims: the mean runs over the patches, axis 1."),
+    "divided by the batch": (2, "(Z.shape[1] - 1)", "(Z.shape[1] - 1) / len(Z)",
         "dZ was divided by the number of images as well. The mean is over patches; one over "
-        "images, if there is one, belongs to the loss and is in dY already.",
-    ),
-    "times Z": (2, "dZ has a factor Z. The mean is linear: its derivative is 1/N alone."),
-    "cls as well": (
-        3, "The cls token got a gradient as well; it is not in the average, so it gets 0.",
-    ),
-    "only cls": (
-        3,
+        "images, if there is one, belongs to the loss and is in dY already."),
+    "times Z": (2, "return dZ", "return dZ * Z",
+        "dZ has a factor Z. The mean is linear: its derivative is 1/N alone."),
+    "cls as well": (3, "dZ[:, 1:]", "dZ[:]",
+        "The cls token got a gradient as well; it is not in the average, so it gets 0."),
+    "only cls": (3, "dZ[:, 1:] = (dY @ W.T)[:, None] / (Z.shape[1] - 1)", "dZ[:, 0] = dY @ W.T",
         "All of the gradient went to the cls token, as with the usual head; here the patches get "
-        "it.",
-    ),
-    "patches left out": (
-        3, "dZ lacks the position of the cls token: it is an input too, with the gradient 0.",
-    ),
-    "last position left out": (
-        3, "The zeros are at the last position; the cls token is the first.",
-    ),
-    "cls for m": (1, "dW pairs dY with the cls token; what W multiplies is the average m."),
-    "sum for m": (
-        1, "dW pairs dY with the sum of the patches; what W multiplies is the average m.",
-    ),
-    "mean of all positions": (
-        1, "dW pairs dY with the average of all positions; m leaves the cls token out.",
-    ),
-    "bias not summed": (1, "db has a row for each image; all share the bias: sum."),
-    "mean over the images": (
-        1,
+        "it."),
+    "patches left out": (3, "return dZ", "return dZ[:, 1:]",
+        "dZ lacks the position of the cls token: it is an input too, with the gradient 0."),
+    "last position left out": (3, "dZ[:, 1:]", "dZ[:, :-1]",
+        "The zeros are at the last position; the cls token is the first."),
+    "cls for m": (1, "m.T", "Z[:, 0].T",
+        "dW pairs dY with the cls token; what W multiplies is the average m."),
+    "sum for m": (1, "m.T", "(Z.shape[1] - 1) * m.T",
+        "dW pairs dY with the sum of the patches; what W multiplies is the average m."),
+    "mean of all positions": (1, "m.T", "Z.mean(axis=1).T",
+        "dW pairs dY with the average of all positions; m leaves the cls token out."),
+    "bias not summed": (1, "dY.sum(axis=0)", "dY",
+        "db has a row for each image; all share the bias: sum."),
+    "mean over the images": (1, [("m.T @ dY", "m.T @ dY / len(Z)"), ("dY.sum", "dY.mean")],
         "dW and db are means over the images. A mean, if there is one, belongs to the loss and is "
-        "in dY already.",
-    ),
+        "in dY already."),
 }

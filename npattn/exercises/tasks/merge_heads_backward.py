@@ -63,38 +63,21 @@ T, H \cdot D)$. Undone in reverse: reshape $dY$ to $(\dots, T, H, D)$, then exch
 """
 
 
-def mistaken(made, dY, num_heads):
-    *lead, T, width = dY.shape
-    D = width // num_heads
-    dO = dY.reshape(*lead, T, num_heads, D)
-    if "interleaved" in made:
-        dO = dY.reshape(*lead, T, D, num_heads).swapaxes(-1, -2)
-    dO = dO / num_heads if "mean" in made else dO
-    if "no transpose" in made:
-        return dO.reshape(*lead, num_heads, T, D)
-    if "heads behind positions" in made:
-        return dO
-    if "heads swapped with dims" in made:
-        return dO.swapaxes(-3, -1)
-    return dO.swapaxes(-3, -2)
-
-
 MISTAKES = {
     "no transpose": (
         2,
+        "dY.shape[:-1], num_heads, -1).swapaxes(-3, -2)",
+        "dY.shape[:-2], num_heads, dY.shape[-2], -1)",
         "dY was reshaped straight to (..., H, T, D). The shape is right, but the numbers of "
         "different positions are mixed. Reshape to (..., T, H, D) and then exchange T and H.",
     ),
-    "interleaved": (
-        1,
+    "interleaved": (1, "num_heads, -1)", "-1, num_heads).swapaxes(-1, -2)",
         "Column d·H + h went to head h. The forward put head h into the columns h·D to (h+1)·D − "
-        "1, so reshape to (..., T, H, D), not (..., T, D, H).",
-    ),
-    "heads behind positions": (
-        2, "The axes T and H were not exchanged back: the result is (..., T, H, D).",
-    ),
-    "heads swapped with dims": (2, "The axes T and D changed places; it should be T and H."),
-    "mean": (
-        1, "The gradient was divided by the number of heads; the forward took no mean over them.",
-    ),
+        "1, so reshape to (..., T, H, D), not (..., T, D, H)."),
+    "heads behind positions": (2, ".swapaxes(-3, -2)", "",
+        "The axes T and H were not exchanged back: the result is (..., T, H, D)."),
+    "heads swapped with dims": (2, "(-3, -2)", "(-3, -1)",
+        "The axes T and D changed places; it should be T and H."),
+    "mean": (1, "(-3, -2)", "(-3, -2) / num_heads",
+        "The gradient was divided by the number of heads; the forward took no mean over them."),
 }

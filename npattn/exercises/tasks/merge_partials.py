@@ -104,68 +104,38 @@ $L = \log 0 = -\infty$.
 """
 
 
-def mistaken(made, O1, L1, O2, L2):
-    top = np.minimum(L1, L2) if "minimum" in made else np.maximum(L1, L2)
-    if "no key" not in made:
-        top = np.where(np.isneginf(top), 0.0, top)
-    if "overflow" in made:
-        top = 0.0
-    w1, w2 = np.exp(L1 - top), np.exp(L2 - top)
-    if "weights exchanged" in made:
-        w1, w2 = w2, w1
-    total = w1 + w2
-    L = top + np.log(total)
-    if "larger L" in made:
-        L = np.maximum(L1, L2)
-    if "L added" in made:
-        L = L1 + L2
-    if "maximum lost" in made:
-        L = np.log(total)
-    if "mean of L" in made:
-        L = (L1 + L2) / 2.0
-    if "L as weights" in made:
-        w1, w2, total = L1, L2, L1 + L2
-    if "plain mean" in made:
-        return (O1 + O2) / 2.0, L
-    if "plain sum" in made:
-        return O1 + O2, L
-    mean = w1[..., None] * O1 + w2[..., None] * O2
-    if "not divided" in made:
-        return mean, L
-    hollow = "no key" in made or "L as weights" in made
-    return mean / np.where((total == 0.0) & (not hollow), 1.0, total)[..., None], L
-
-
 MISTAKES = {
-    "plain mean": (
-        2,
+    "plain mean": (2, "return O", "return (O1 + O2) / 2.0",
         "The outputs were averaged as if both parts weighed the same. A part weighs exp(L₁ − L), "
-        "its share of the sum under the softmax.",
-    ),
-    "plain sum": (
-        2,
+        "its share of the sum under the softmax."),
+    "plain sum": (2, "return O", "return O1 + O2",
         "The outputs were added. Each is already an average; together they need weights that sum "
-        "to 1.",
-    ),
+        "to 1."),
     "L as weights": (
-        2, "The outputs are weighted by L₁ and L₂ themselves; the weights are exp(L).",
+        2, "return O", "return (L1[..., None] * O1 + L2[..., None] * O2) / (L1 + L2)[..., None]",
+        "The outputs are weighted by L₁ and L₂ themselves; the weights are exp(L).",
     ),
-    "weights exchanged": (2, "Each output has the weight of the other part."),
-    "not divided": (
-        3, "The weighted outputs were not divided by the sum of their weights, w₁ + w₂.",
-    ),
-    "L added": (1, "L₁ and L₂ were added. Their exponentials add: L = log(exp L₁ + exp L₂)."),
-    "larger L": (
-        1, "The larger of L₁ and L₂ was returned; the sum of exponentials is larger still.",
-    ),
-    "mean of L": (1, "L is the mean of L₁ and L₂; it should be log(exp L₁ + exp L₂)."),
-    "maximum lost": (
-        3, "L is relative to the maximum that was subtracted, which must be added back.",
-    ),
-    "overflow": (3, "exp(L) was made without subtracting the larger L: it overflows, or is 0."),
-    "minimum": (3, "The smaller L was subtracted, not the larger: the other may overflow."),
+    "weights exchanged": (2, [("mean = w1[", "mean = w2["), ("+ w2[", "+ w1[")],
+        "Each output has the weight of the other part."),
+    "not divided": (3, "return O", "return mean",
+        "The weighted outputs were not divided by the sum of their weights, w₁ + w₂."),
+    "L added": (1, "top + np.log(total)", "L1 + L2",
+        "L₁ and L₂ were added. Their exponentials add: L = log(exp L₁ + exp L₂)."),
+    "larger L": (1, "top + np.log(total)", "np.maximum(L1, L2)",
+        "The larger of L₁ and L₂ was returned; the sum of exponentials is larger still."),
+    "mean of L": (1, "top + np.log(total)", "(L1 + L2) / 2.0",
+        "L is the mean of L₁ and L₂; it should be log(exp L₁ + exp L₂)."),
+    "maximum lost": (3, "top + np.log", "np.log",
+        "L is relative to the maximum that was subtracted, which must be added back."),
+    "overflow": (3, "np.where(np.isneginf(top), 0.0, top)", "np.zeros_like(top)",
+        "exp(L) was made without subtracting the larger L: it overflows, or is 0."),
+    "minimum": (3, "np.maximum", "np.minimum",
+        "The smaller L was subtracted, not the larger: the other may overflow."),
     "no key": (
-        4,
+        4, [
+            ("np.where(np.isneginf(top), 0.0, top)", "top"),
+            ("np.where(total == 0.0, 1.0, total)", "total"),
+        ],
         "A query without a key in either part gets NaN, from −∞ − (−∞) or from 0/0. Its output is "
         "0.",
     ),

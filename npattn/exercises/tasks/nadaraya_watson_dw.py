@@ -25,7 +25,7 @@ import numpy as np
 
 from npattn.exercises.drawing import draw
 from npattn.exercises.given import masked_softmax
-from npattn.exercises.steps import SOFTMAX_BACKWARD, at, softmax_backward
+from npattn.exercises.steps import SOFTMAX_BACKWARD, at
 
 ANSWER = {"dw": ""}
 
@@ -124,47 +124,22 @@ given, the loss falls for ever as $w$ grows: each point then attends to itself. 
 """
 
 
-def mistaken(made, df, cache):
-    x, k, y, w, P = cache
-    u = x[:, None] - k
-    dS = softmax_backward(made, df[:, None] * y, P)
-    if "not squared" in made:
-        return -w * (dS * u).sum()
-    pull = dS * u * u
-    total = pull.mean() if "mean over pairs" in made else pull.sum()
-    if "mean over queries" in made:
-        total = total / len(x)
-    if "half kept" in made:
-        return -0.5 * w * total
-    if "half left out" in made:
-        return -2.0 * w * total
-    if "w left out" in made:
-        return -total
-    if "w squared" in made:
-        return -w * w * total
-    if "width" in made:
-        return w**3 * total
-    return -w * total
-
-
 MISTAKES = {
     **at(2, SOFTMAX_BACKWARD),
-    "w left out": (3, "The factor w is missing: the derivative of w²/2 is w."),
-    "w squared": (3, "The factor is w, not w²: the square was differentiated away."),
-    "half kept": (3, "The square brings down a factor 2, which cancels the ½."),
-    "half left out": (3, "The result is twice too large: the ½ in front of the square was lost."),
-    "not squared": (
-        3, "The distance x − k enters squared, in the score as in its derivative by w.",
-    ),
-    "width": (
-        3, "This is the gradient with respect to the width 1/w; w itself was asked for.",
-    ),
-    "mean over pairs": (
-        4, "A mean over all pairs was taken; what all of them share collects a sum.",
-    ),
-    "mean over queries": (
-        4,
+    "w left out": (3, "-w * (dS", "-(dS", "The factor w is missing: the derivative of w²/2 is w."),
+    "w squared": (3, "-w * (dS", "-w * w * (dS",
+        "The factor is w, not w²: the square was differentiated away."),
+    "half kept": (3, "-w * (dS", "-0.5 * w * (dS",
+        "The square brings down a factor 2, which cancels the ½."),
+    "half left out": (3, "-w * (dS", "-2.0 * w * (dS",
+        "The result is twice too large: the ½ in front of the square was lost."),
+    "not squared": (3, "dS * u * u", "dS * u",
+        "The distance x − k enters squared, in the score as in its derivative by w."),
+    "width": (3, "-w * (dS", "w**3 * (dS",
+        "This is the gradient with respect to the width 1/w; w itself was asked for."),
+    "mean over pairs": (4, "u).sum()", "u).mean()",
+        "A mean over all pairs was taken; what all of them share collects a sum."),
+    "mean over queries": (4, "u).sum()", "u).sum() / len(x)",
         "The sum was divided by the number of queries. A mean, if there is one, belongs to the "
-        "loss and is in df already.",
-    ),
+        "loss and is in df already."),
 }

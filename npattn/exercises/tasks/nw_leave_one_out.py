@@ -28,7 +28,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.exercises.given import masked_softmax
-from npattn.exercises.steps import SOFTMAX_BACKWARD, at, softmax_backward
+from npattn.exercises.steps import SOFTMAX_BACKWARD, at
 
 ANSWER = {"dw": ""}
 
@@ -136,67 +136,47 @@ too large is punished, since the prediction is then the value of the nearest oth
 """
 
 
-def mistaken(made, dL, cache):
-    x, y, w, P, f = cache
-    n, u = len(x), x[:, None] - x
-    E = np.exp(-0.5 * (u * w) ** 2)
-    full, left_out = E / E.sum(axis=-1, keepdims=True), not P.diagonal().any()
-    if "itself included" in made:
-        P = full
-        f = P @ y
-    if "left out after the softmax" in made:
-        P = full * ~np.eye(n, dtype=bool) if left_out else full
-        f = P @ y
-    if "always left out" in made:
-        P = np.where(np.eye(n, dtype=bool), 0.0, E)
-        P = P / P.sum(axis=-1, keepdims=True)
-        f = P @ y
-    upstream = 1.0 if "upstream left out" in made else dL
-    df = upstream * 2.0 * (f - y) / (1.0 if "n left out" in made else n)
-    if "divided by n - 1" in made:
-        df = df * n / (n - 1)
-    if "2 left out" in made:
-        df = df / 2.0
-    if "no residual" in made:
-        df = np.full_like(y, upstream / n)
-    dS = softmax_backward(made, df[:, None] * y, P)
-    if "w left out" in made:
-        return -(dS * u * u).sum()
-    if "half left out" in made:
-        return -2.0 * w * (dS * u * u).sum()
-    return -w * (dS * (u if "not squared" in made else u * u)).sum()
-
-
 MISTAKES = {
     **at(2, SOFTMAX_BACKWARD),
     "itself included": (
         3,
+        "x, y, w, P, f = cache",
+        "x, y, w, P, f = cache\n"
+        "    E = np.exp(-0.5 * ((x[:, None] - x) * w) ** 2)\n"
+        "    P = E / E.sum(axis=-1, keepdims=True)\n    f = P @ y",
         "The weights were made anew, over all points: where one is to be left out, each point "
         "still sees its own value.",
     ),
     "left out after the softmax": (
         3,
+        "x, y, w, P, f = cache",
+        "x, y, w, P, f = cache\n"
+        "    E = np.exp(-0.5 * ((x[:, None] - x) * w) ** 2)\n"
+        "    P = E / E.sum(axis=-1, keepdims=True) * (P > 0)\n    f = P @ y",
         "The pairs i = j were left out after the softmax: the weights that are left do not sum to "
         "1. Leave them out before it, as P in the cache does.",
     ),
     "always left out": (
-        3, "The pairs i = j were left out in sample, too. P in the cache knows when.",
+        3,
+        "x, y, w, P, f = cache",
+        "x, y, w, P, f = cache\n"
+        "    E = np.exp(-0.5 * ((x[:, None] - x) * w) ** 2) * ~np.eye(len(x), "
+        "dtype=bool)\n    P = E / E.sum(axis=-1, keepdims=True)\n    f = P @ y",
+        "The pairs i = j were left out in sample, too. P in the cache knows when.",
     ),
-    "upstream left out": (
-        1, "dL was not used. The loss may be a part of a greater one: its gradient is a factor.",
-    ),
-    "2 left out": (1, "The 2 of the square is missing: df = dL · 2 (f − y)/n."),
-    "n left out": (1, "L is a mean over the points: the factor 1/n is missing."),
-    "divided by n - 1": (
-        1, "The loss is a mean over n points, also where one is left out of each prediction: "
-        "divide by n, not by n − 1.",
-    ),
-    "no residual": (
-        1, "The square was not differentiated: df has the factor f − y of each point.",
-    ),
-    "w left out": (4, "The factor w is missing: the derivative of w²/2 is w."),
-    "half left out": (
-        4, "The square brings down a factor 2, which cancels the ½; it is left over.",
-    ),
-    "not squared": (4, "The distance enters squared, in the score as in its derivative by w."),
+    "upstream left out": (1, "dL * 2.0", "2.0",
+        "dL was not used. The loss may be a part of a greater one: its gradient is a factor."),
+    "2 left out": (1, "dL * 2.0 *", "dL *",
+        "The 2 of the square is missing: df = dL · 2 (f − y)/n."),
+    "n left out": (1, " / len(x)", "", "L is a mean over the points: the factor 1/n is missing."),
+    "divided by n - 1": (1, "len(x)", "(len(x) - 1)",
+        "The loss is a mean over n points, also where one is left out of each prediction: divide "
+        "by n, not by n − 1."),
+    "no residual": (1, "2.0 * (f - y)", "np.ones_like(y)",
+        "The square was not differentiated: df has the factor f − y of each point."),
+    "w left out": (4, "-w * (dS", "-(dS", "The factor w is missing: the derivative of w²/2 is w."),
+    "half left out": (4, "-w * (dS", "-2.0 * w * (dS",
+        "The square brings down a factor 2, which cancels the ½; it is left over."),
+    "not squared": (4, "dS * u * u", "dS * u",
+        "The distance enters squared, in the score as in its derivative by w."),
 }

@@ -25,7 +25,7 @@ import numpy as np
 
 from npattn.exercises.drawing import draw
 from npattn.exercises.given import masked_softmax
-from npattn.exercises.steps import SOFTMAX_BACKWARD, at, softmax_backward
+from npattn.exercises.steps import SOFTMAX_BACKWARD, at
 
 ANSWER = {"dw": "key", "db": "key", "dy": "key"}
 
@@ -111,54 +111,29 @@ all, its gradient is $\sum_j dw_j$, that of `nadaraya-watson-dw`.
 """
 
 
-def mistaken(made, df, cache):
-    x, k, y, w, b, P = cache
-    dS = softmax_backward(made, df[:, None] * y, P)
-    u = x[:, None] - k
-    pull = dS * (u if "not squared" in made else u * u)
-    add = np.mean if "mean over queries" in made else np.sum
-    axis = 1 if "summed over keys" in made else 0
-    slope = -add(pull, axis=axis)
-    if "one width for all" in made:
-        slope = np.full_like(w, slope.sum())
-    dw = w * slope
-    if "w left out" in made:
-        dw = slope
-    if "half left out" in made:
-        dw = 2.0 * w * slope
-    db = b * add(dS, axis=axis) if "b in db" in made else add(dS, axis=axis)
-    if "dS of b from P" in made:
-        db = df @ P
-    dy = P @ df if "dy without transpose" in made else df @ P
-    return dw, db, y * dy if "y in dy" in made else dy
-
-
 MISTAKES = {
     **at(2, SOFTMAX_BACKWARD),
-    "not squared": (
-        3, "The distance x − k enters squared, in the score as in its derivative by w.",
-    ),
-    "w left out": (3, "The factor w_j is missing in dw: the derivative of w²/2 is w."),
-    "half left out": (
-        3, "The square brings down a factor 2, which cancels the ½; in dw it is left.",
-    ),
-    "b in db": (3, "db has a factor b. The score is b plus something: its derivative is 1."),
-    "dS of b from P": (
-        2, "db uses the weights P and df alone, as dy does; a bias acts on the scores: sum dS.",
-    ),
+    "not squared": (3, "dS * u * u", "dS * u",
+        "The distance x − k enters squared, in the score as in its derivative by w."),
+    "w left out": (3, "-w * (dS", "-(dS",
+        "The factor w_j is missing in dw: the derivative of w²/2 is w."),
+    "half left out": (3, "-w * (dS", "-2.0 * w * (dS",
+        "The square brings down a factor 2, which cancels the ½; in dw it is left."),
+    "b in db": (3, ", dS.sum(", ", b * dS.sum(",
+        "db has a factor b. The score is b plus something: its derivative is 1."),
+    "dS of b from P": (2, "dS.sum(axis=0)", "df @ P",
+        "db uses the weights P and df alone, as dy does; a bias acts on the scores: sum dS."),
     "summed over keys": (
-        4,
+        4, [("u).sum(axis=0)", "u).sum(axis=1)"), ("dS.sum(axis=0)", "dS.sum(axis=1)")],
         "The sums for dw and db run along the rows, over the keys. w_j and b_j belong to column j: "
         "sum over the queries.",
     ),
-    "mean over queries": (
-        4, "Means over the queries were taken for dw and db; what they share collects a sum.",
-    ),
-    "one width for all": (
-        4, "The sum over all pairs was given to every w_j. Each has its own column of the scores.",
-    ),
-    "dy without transpose": (
-        1, "dy uses P, not its transpose: value j collects p_ij df_i from all queries i.",
-    ),
-    "y in dy": (1, "dy has a factor y. The prediction is linear in y: ∂f_i/∂y_j = p_ij."),
+    "mean over queries": (4, [("u).sum", "u).mean"), ("dS.sum", "dS.mean")],
+        "Means over the queries were taken for dw and db; what they share collects a sum."),
+    "one width for all": (4, "(dS * u * u).sum(axis=0)", "np.full_like(w, (dS * u * u).sum())",
+        "The sum over all pairs was given to every w_j. Each has its own column of the scores."),
+    "dy without transpose": (1, "df @ P", "P @ df",
+        "dy uses P, not its transpose: value j collects p_ij df_i from all queries i."),
+    "y in dy": (1, "df @ P", "y * (df @ P)",
+        "dy has a factor y. The prediction is linear in y: ∂f_i/∂y_j = p_ij."),
 }

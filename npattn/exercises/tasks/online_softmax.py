@@ -95,49 +95,31 @@ is still $-\infty$, $-\infty - (-\infty)$ is NaN: subtract 0 there, and all expo
 """
 
 
-def mistaken(made, m, z, S):
-    own = S.max(axis=-1)
-    top = own if "maximum of the portion" in made else np.maximum(m, own)
-    shift = top if "nothing yet" in made else np.where(np.isneginf(top), 0.0, top)
-    factor = np.exp(shift - m) if "upside down" in made else np.exp(m - shift)
-    if "not rescaled" in made:
-        factor = 1.0
-    new_shift = np.where(np.isneginf(own), 0.0, own) if "own maximum" in made else shift
-    if "old maximum" in made:
-        new_shift = np.where(np.isneginf(m), 0.0, m)
-    if "no shift" in made:
-        new_shift = 0.0 * shift
-    total = np.exp(S - new_shift[..., None]).sum(axis=-1)
-    if "all rescaled" in made:
-        return top, (z + total) * factor
-    return top, z * factor + total
-
-
 MISTAKES = {
-    "not rescaled": (
-        2,
+    "not rescaled": (2, " * np.exp(m - shift)", "",
         "The old sum was added as it is. It is relative to the old maximum and must be multiplied "
-        "by exp(m_old − m_new).",
-    ),
-    "upside down": (
-        2, "The old sum was multiplied by exp(m_new − m_old); the exponent has the wrong sign.",
-    ),
+        "by exp(m_old − m_new)."),
+    "upside down": (2, "m - shift", "shift - m",
+        "The old sum was multiplied by exp(m_new − m_old); the exponent has the wrong sign."),
     "all rescaled": (
-        3,
+        3, [
+            ("z * np.exp(m - shift) +", "(z +"),
+            (".sum(axis=-1)", ".sum(axis=-1)) * np.exp(m - shift)"),
+        ],
         "The new exponentials were rescaled as well. They are already relative to the new maximum; "
         "only the old sum needs the factor.",
     ),
     "own maximum": (
-        3,
+        3, "S - shift[", "S - np.where(np.isneginf(S.max(axis=-1)), 0.0, S.max(axis=-1))[",
         "The new exponentials are relative to the portion's own maximum. Where the old one is "
         "larger, they must be relative to that.",
     ),
-    "old maximum": (3, "The new exponentials are relative to the old maximum, not the new one."),
-    "no shift": (3, "No maximum was subtracted from the new scores: large ones overflow."),
-    "maximum of the portion": (
-        1, "The new maximum is that of the portion alone: the maximum so far was forgotten.",
-    ),
-    "nothing yet": (
-        4, "As long as no score is above −∞, the result is NaN, from −∞ − (−∞). z should stay 0.",
-    ),
+    "old maximum": (3, "S - shift[", "S - np.where(np.isneginf(m), 0.0, m)[",
+        "The new exponentials are relative to the old maximum, not the new one."),
+    "no shift": (3, "S - shift[..., None]", "S",
+        "No maximum was subtracted from the new scores: large ones overflow."),
+    "maximum of the portion": (1, "np.maximum(m, S.max(axis=-1))", "S.max(axis=-1)",
+        "The new maximum is that of the portion alone: the maximum so far was forgotten."),
+    "nothing yet": (4, "np.where(np.isneginf(top), 0.0, top)", "top",
+        "As long as no score is above −∞, the result is NaN, from −∞ − (−∞). z should stay 0."),
 }

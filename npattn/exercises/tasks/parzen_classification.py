@@ -108,65 +108,39 @@ many points were near at all.
 """
 
 
-def mistaken(made, Q, X, y, sigma):
-    distance = ((Q[:, None] - X) ** 2).sum(axis=-1)
-    if "distance not squared" in made:
-        distance = np.sqrt(distance)
-    width = sigma if "sigma not squared" in made else sigma**2
-    E = np.exp(-distance / (width if "2 left out" in made else 2.0 * width))
-    if "normalised kernel" in made:
-        E = E / (math.sqrt(2.0 * math.pi) * sigma) ** X.shape[-1]
-    n = np.full(len(y), float(len(y)), E.dtype)
-    if "each class by itself" in made:
-        n = np.where(y > 0, (y > 0).sum(), (y < 0).sum()).astype(E.dtype)
-    if "n left out" in made:
-        n = np.ones(len(y), E.dtype)
-    labels = (y > 0).astype(E.dtype) if "labels 0 and 1" in made else y
-    D = (E / n) @ y
-    if "only one class" in made:
-        D = (E / n) @ (y > 0)
-    Z = E.sum(axis=0) if "sum over queries" in made else E.sum(axis=1)
-    f = E @ labels / Z
-    if "f not divided" in made:
-        f = E @ labels
-    if "f divided by n" in made:
-        f = D
-    if "only the sign" in made:
-        f = np.sign(f)
-    return D, f
-
-
 MISTAKES = {
-    "distance not squared": (1, "The kernel uses the distance, not its square."),
-    "sigma not squared": (1, "The square of the distance is divided by 2σ; it should be 2σ²."),
-    "2 left out": (1, "The 2 is missing: the exponent is −‖x − x_i‖²/(2σ²)."),
+    "distance not squared": (1, "-distance /", "-np.sqrt(distance) /",
+        "The kernel uses the distance, not its square."),
+    "sigma not squared": (1, "sigma**2", "sigma",
+        "The square of the distance is divided by 2σ; it should be 2σ²."),
+    "2 left out": (1, "(2.0 * sigma", "(sigma",
+        "The 2 is missing: the exponent is −‖x − x_i‖²/(2σ²)."),
     "normalised kernel": (
-        1,
+        1, "sigma**2))", "sigma**2)) / (math.sqrt(2.0 * math.pi) * sigma) ** X.shape[-1]",
         "The kernel was divided by √(2π)σ for each dimension. In f that cancels; D was asked for "
         "without it.",
     ),
     "each class by itself": (
-        2,
+        2, "E @ y / len(X)", "E @ (y / np.where(y > 0, (y > 0).sum(), (y < 0).sum()))",
         "Each class was divided by its own number of points. That gives p(x | y): how frequent the "
         "classes are is lost, and the sign may differ from that of f.",
     ),
-    "n left out": (2, "The factor 1/n is missing in D. It does not matter for the sign."),
-    "only one class": (2, "D holds only the density of the class +1; subtract that of −1."),
-    "labels 0 and 1": (
-        3,
+    "n left out": (2, " / len(X)", "",
+        "The factor 1/n is missing in D. It does not matter for the sign."),
+    "only one class": (2, "E @ y / len(X)", "E @ (y > 0) / len(X)",
+        "D holds only the density of the class +1; subtract that of −1."),
+    "labels 0 and 1": (3, ", E @ y", ", E @ (y > 0)",
         "f was computed with labels 0 and 1: that is the probability of +1, never negative, and "
-        "its sign decides nothing.",
-    ),
-    "f not divided": (
-        3, "f was not divided by the sum of the kernels, so the weights do not sum to 1.",
-    ),
-    "f divided by n": (
-        3, "f was divided by n, like D. Its weights sum to 1: divide by the sum of the kernels.",
-    ),
-    "sum over queries": (
-        3,
+        "its sign decides nothing."),
+    "f not divided": (3, " / E.sum(axis=-1)", "",
+        "f was not divided by the sum of the kernels, so the weights do not sum to 1."),
+    "f divided by n": (3, "E.sum(axis=-1)", "len(X)",
+        "f was divided by n, like D. Its weights sum to 1: divide by the sum of the kernels."),
+    "sum over queries": (3, "E.sum(axis=-1)", "E.sum(axis=0)",
         "The kernels were summed over the queries, axis 0. The weights of one query sum to 1 over "
-        "the points, axis 1.",
+        "the points, axis 1."),
+    "only the sign": (
+        4, [(", E @ y", ", np.sign(E @ y"), ("/ E.sum(axis=-1)", "/ E.sum(axis=-1))")],
+        "f is the class, ±1; the prediction before the decision was asked for.",
     ),
-    "only the sign": (4, "f is the class, ±1; the prediction before the decision was asked for."),
 }

@@ -70,7 +70,7 @@ def cases(rng):
         "one head": inputs(1, 3, 2, 1, 4),
         "one position": inputs(2, 1, 3, 2, 2),
         "a mask that allows everything": inputs(1, 3, 2, 2, 1, np.ones((3, 3), bool)),
-        "large scores, in float64": (64.0 * X, *rest),
+        "large scores, in float64": (256.0 * X, *rest),
     }
 
 
@@ -99,85 +99,57 @@ of each head sums to 1. Heads are not averaged; what one head does is lost in th
 """
 
 
-def mistaken(made, X, Wq, Wk, H, mask):
-    B, T, _ = X.shape
-
-    def split(Y):
-        if "split without transpose" in made:
-            return Y.reshape(B, H, T, -1)
-        if "heads interleaved" in made:
-            return Y.reshape(B, T, -1, H).transpose(0, 3, 1, 2)
-        return Y.reshape(B, T, H, -1).swapaxes(1, 2)
-
-    Q, K = split(X @ Wq), split(X @ (Wq if "queries as keys" in made else Wk))
-    if "X not projected" in made:
-        Q = K = split(X)
-    D = Wq.shape[1] if "scale of the whole width" in made else Q.shape[-1]
-    if "scale of the inputs" in made:
-        D = X.shape[-1]
-    S = Q @ K.swapaxes(-1, -2) / (1.0 if "scale left out" in made else math.sqrt(D))
-    if "keys by queries" in made:
-        S = S.swapaxes(-1, -2)
-    if "heads added" in made:
-        S = np.broadcast_to(S.mean(axis=1, keepdims=True), S.shape)
-    if "mask ignored" in made:
-        mask = None
-    if "polarity" in made and mask is not None:
-        mask = ~mask
-    if "mask after the softmax" in made:
-        P = masked_softmax(S) * (True if mask is None else mask)
-    elif "finite mask" in made:
-        P = masked_softmax(S if mask is None else np.where(mask, S, S.dtype.type(-1e9)))
-    elif "over the queries" in made:
-        square = None if mask is None else mask.T
-        P = masked_softmax(S.swapaxes(-1, -2), square).swapaxes(-1, -2)
-    else:
-        P = masked_softmax(S, mask)
-    if "mean of the heads" in made:
-        return P.mean(axis=1)
-    if "heads first" in made:
-        return P.swapaxes(0, 1)
-    return P.reshape(B * H, T, T) if "heads in the batch" in made else P
-
-
 MISTAKES = {
-    "X not projected": (1, "The inputs were cut into heads without the weights Wq and Wk."),
-    "queries as keys": (1, "The keys were made with Wq; they are X Wk."),
-    "split without transpose": (
-        2,
+    "X not projected": (1, "(X @ W).", "X.",
+        "The inputs were cut into heads without the weights Wq and Wk."),
+    "queries as keys": (1, "(Wq, Wk))", "(Wq, Wq))", "The keys were made with Wq; they are X Wk."),
+    "split without transpose": (2, "(B, T, H, -1).swapaxes(1, 2)", "(B, H, T, -1)",
         "The last axis was reshaped straight to (B, H, T, D): that cuts the positions apart, not "
-        "the columns. Reshape to (B, T, H, D), then exchange T and H.",
-    ),
-    "heads interleaved": (
-        2,
+        "the columns. Reshape to (B, T, H, D), then exchange T and H."),
+    "heads interleaved": (2, "(B, T, H, -1).swapaxes(1, 2)", "(B, T, -1, H).transpose(0, 3, 1, 2)",
         "The last axis was cut as (D, H), so that head h has every H-th column; it has D columns "
-        "side by side: cut it as (H, D).",
-    ),
-    "scale left out": (3, "The factor 1/√D is missing in the scores."),
-    "scale of the whole width": (
-        3, "The scale is 1/√(H·D), by the whole width; it is the width of one head that counts.",
-    ),
-    "scale of the inputs": (
-        3, "The scale is 1/√Dx, by the width of the inputs; it should be 1/√D.",
-    ),
-    "keys by queries": (
-        3, "The scores were made as K Qᵀ: rows are keys, where rows should be queries.",
-    ),
+        "side by side: cut it as (H, D)."),
+    "scale left out": (3, " / math.sqrt(Q.shape[-1])", "",
+        "The factor 1/√D is missing in the scores."),
+    "scale of the whole width": (3, "Q.shape[-1]", "Wq.shape[1]",
+        "The scale is 1/√(H·D), by the whole width; it is the width of one head that counts."),
+    "scale of the inputs": (3, "Q.shape[-1]", "X.shape[-1]",
+        "The scale is 1/√Dx, by the width of the inputs; it should be 1/√D."),
+    "keys by queries": (3, "Q @ K.swap", "K @ Q.swap",
+        "The scores were made as K Qᵀ: rows are keys, where rows should be queries."),
     "heads added": (
-        4, "The heads' scores were averaged before the softmax; each head has its own.",
+        4, [
+            ("return masked_softmax(Q", "S = (Q"),
+            ("[-1]), mask)",
+             "[-1])).mean(axis=1, keepdims=True)\n"
+             "    return masked_softmax(np.repeat(S, H, axis=1), mask)"),
+        ],
+        "The heads' scores were averaged before the softmax; each head has its own.",
     ),
-    "mask ignored": (4, "The mask was not used."),
-    "polarity": (4, "The mask was taken the other way round: True means may attend."),
-    "mask after the softmax": (
-        4, "The mask was applied after the softmax: the weights that are left do not sum to 1.",
-    ),
+    "mask ignored": (4, "[-1]), mask)", "[-1]))", "The mask was not used."),
+    "polarity": (4, "[-1]), mask)", "[-1]), None if mask is None else ~mask)",
+        "The mask was taken the other way round: True means may attend."),
+    "mask after the softmax": (4, "[-1]), mask)", "[-1])) * (True if mask is None else mask)",
+        "The mask was applied after the softmax: the weights that are left do not sum to 1."),
     "finite mask": (
-        4,
+        4, [
+            ("softmax(Q @", "softmax(np.where(True if mask is None else mask, Q @"),
+            ("[-1]), mask)", "[-1]), -1e9))"),
+        ],
         "A large negative number stands in for −∞: a query that may attend to nothing gets uniform "
         "weights; they should be 0.",
     ),
-    "over the queries": (4, "The softmax runs over the queries; each query's weights sum to 1."),
-    "mean of the heads": (4, "The heads were averaged; the weights of each were asked for."),
-    "heads first": (2, "The result is (H, B, T, T): batch and heads have changed places."),
-    "heads in the batch": (2, "Batch and heads were left in one axis, B·H; give each its own."),
+    "over the queries": (
+        4, [
+            ("Q @ K.swap", "K @ Q.swap"),
+            ("[-1]), mask)", "[-1]), None if mask is None else mask.T).swapaxes(-1, -2)"),
+        ],
+        "The softmax runs over the queries; each query's weights sum to 1.",
+    ),
+    "mean of the heads": (4, "[-1]), mask)", "[-1]), mask).mean(axis=1)",
+        "The heads were averaged; the weights of each were asked for."),
+    "heads first": (2, "[-1]), mask)", "[-1]), mask).swapaxes(0, 1)",
+        "The result is (H, B, T, T): batch and heads have changed places."),
+    "heads in the batch": (2, "[-1]), mask)", "[-1]), mask).reshape(B * H, T, T)",
+        "Batch and heads were left in one axis, B·H; give each its own."),
 }

@@ -96,81 +96,54 @@ D$, so is $J$.)
 """
 
 
-def mistaken(made, q, K):
-    T, D = K.shape
-    S = q @ K.T
-    if "scaled scores" in made:
-        S = S / np.sqrt(D).astype(K.dtype)
-    P = masked_softmax(S)
-    if "over the queries" in made and q.ndim > 1:
-        P = masked_softmax(S.swapaxes(-1, -2)).swapaxes(-1, -2)
-    o = P @ K
-    if "plain mean" in made:
-        o = np.broadcast_to(K.mean(axis=0), o.shape)
-    weights = P
-    if "uniform weights" in made:
-        weights = np.full_like(P, 1.0 / T)
-    if "weights squared" in made:
-        weights = P * P
-    if "weights left out" in made:
-        weights = np.ones_like(P)
-    if "p (1 - p)" in made:
-        weights = P * (1.0 - P)
-    away = K - (0.0 if "not centred" in made else o[..., None, :])
-    if "only the mean's square" in made:
-        return o[..., :, None] * o[..., None, :]
-    J = away.swapaxes(-1, -2) @ (weights[..., None] * away)
-    if "T - 1" in made:
-        J = J * (T / (T - 1))
-    if "scaled" in made:
-        J = J / np.sqrt(D).astype(K.dtype)
-    if "keys by keys" in made:
-        return away @ (weights[..., None] * away).swapaxes(-1, -2)
-    if "only variances" in made:
-        return J * np.eye(D, dtype=K.dtype)
-    if "summed over the queries" in made:
-        return J.reshape(-1, D, D).sum(axis=0)
-    return J
-
-
 MISTAKES = {
-    "scaled scores": (1, "The weights were made with scores scaled by 1/√D; here they are q · k."),
+    "scaled scores": (1, "q @ K.T)", "q @ K.T / K.shape[-1] ** 0.5)",
+        "The weights were made with scores scaled by 1/√D; here they are q · k."),
     "over the queries": (
-        1, "The softmax runs over the queries; each query has weights of its own, over the keys.",
+        1,
+        "masked_softmax(q @ K.T)",
+        "masked_softmax((q @ K.T).swapaxes(-1, min(2, q.ndim) * -1)).swapaxes(-1, "
+        "min(2, q.ndim) * -1)",
+        "The softmax runs over the queries; each query has weights of its own, over the keys.",
     ),
-    "not centred": (
-        2,
+    "not centred": (2, "K - (P @ K)[..., None, :]", "K",
         "The mean was not subtracted: Σ p k kᵀ is the second moment. The shared denominator brings "
-        "the term −o oᵀ.",
+        "the term −o oᵀ."),
+    "plain mean": (2, "(P @ K)[..., None, :]", "K.mean(axis=0)",
+        "The keys were centred at their plain mean; it is their mean under the weights, o."),
+    "only the mean's square": (
+        3,
+        "return away.swapaxes(-1, -2) @ (P[..., None] * away)",
+        "return (P @ K)[..., :, None] * (P @ K)[..., None, :]",
+        "This is o oᵀ, the term to be subtracted; Σ p k kᵀ is missing.",
     ),
-    "plain mean": (
-        2, "The keys were centred at their plain mean; it is their mean under the weights, o.",
-    ),
-    "only the mean's square": (3, "This is o oᵀ, the term to be subtracted; Σ p k kᵀ is missing."),
-    "uniform weights": (
-        4, "Every key counts 1/T, as in a plain covariance; each should count with its weight p_j.",
-    ),
-    "weights left out": (4, "The weights are missing in the sum: each key counts with its p_j."),
-    "weights squared": (4, "The weights enter squared; they belong into the sum once."),
-    "p (1 - p)": (
-        2,
+    "uniform weights": (4, "P[..., None] * away", "away / len(K)",
+        "Every key counts 1/T, as in a plain covariance; each should count with its weight p_j."),
+    "weights left out": (4, "P[..., None] * away", "away",
+        "The weights are missing in the sum: each key counts with its p_j."),
+    "weights squared": (4, "(P[..., None]", "(P[..., None] ** 2",
+        "The weights enter squared; they belong into the sum once."),
+    "p (1 - p)": (2, "(P[..., None]", "((P * (1.0 - P))[..., None]",
         "p (1 − p) is the derivative of a weight with respect to its own score alone; all scores "
-        "move with the query, and what is left is p.",
-    ),
-    "T - 1": (
-        4,
+        "move with the query, and what is left is p."),
+    "T - 1": (4, "* away)", "* away) * (len(K) / (len(K) - 1))",
         "There is a factor T/(T − 1), as for a covariance estimated from a sample. The weights sum "
-        "to 1: nothing is estimated here.",
-    ),
-    "scaled": (2, "There is a factor 1/√D; the scores are q · k, without it."),
+        "to 1: nothing is estimated here."),
+    "scaled": (2, "* away)", "* away) / K.shape[-1] ** 0.5",
+        "There is a factor 1/√D; the scores are q · k, without it."),
     "keys by keys": (
-        3, "The product runs over the dims, and a key by key matrix came out; sum over the keys.",
+        3,
+        "away.swapaxes(-1, -2) @ (P[..., None] * away)",
+        "away @ (P[..., None] * away).swapaxes(-1, -2)",
+        "The product runs over the dims, and a key by key matrix came out; sum over the keys.",
     ),
-    "only variances": (
-        4,
-        "Only the diagonal was filled; each number of the query moves all numbers of the output.",
-    ),
+    "only variances": (4, "* away)", "* away) * np.eye(K.shape[-1])",
+        "Only the diagonal was filled; each number of the query moves all numbers of the output."),
     "summed over the queries": (
-        3, "The matrices of all queries were added; each query has its own.",
+        3, [
+            ("return away", "J = away"),
+            ("* away)", "* away)\n    return J.reshape(-1, *J.shape[-2:]).sum(axis=0)"),
+        ],
+        "The matrices of all queries were added; each query has its own.",
     ),
 }

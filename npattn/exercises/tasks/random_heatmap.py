@@ -85,58 +85,40 @@ shows nothing yet.
 """
 
 
-def mistaken(made, S):
-    axis = -2 if "columns" in made else (-2, -1) if "the whole table" in made else -1
-    E = S if "no exponential" in made else np.exp(S)
-    if "absolute values" in made:
-        E = np.abs(S)
-    keep = "no keepdims" not in made
-    P = E / E.sum(axis=axis, keepdims=keep)
-    if "one maximum" in made:
-        P = E / E.max(axis=-1, keepdims=True)
-    log = np.log2 if "base 2" in made else np.log10 if "base 10" in made else np.log
-    entropy = -(P * log(P))
-    if "p left out" in made:
-        entropy = -log(P)
-    entropy = entropy.mean(axis=-1) if "mean" in made else entropy.sum(axis=-1)
-    if "along the keys" in made:
-        entropy = -(P * log(P)).sum(axis=-2)
-    if "minus left out" in made:
-        entropy = -entropy
-    if "entropy" in made:
-        return P, entropy
-    if "two to the power" in made:
-        return P, 2.0**entropy
-    return P, 1.0 / (P * P).sum(axis=-1) if "squares" in made else np.exp(entropy)
-
-
 MISTAKES = {
-    "no exponential": (
-        1, "The numbers were divided by their sum as they are. Negative ones give no weights: take "
-        "exponentials first.",
+    "no exponential": (1, "masked_softmax(S)", "S / S.sum(axis=-1, keepdims=True)",
+        "The numbers were divided by their sum as they are. Negative ones give no weights: take "
+        "exponentials first."),
+    "absolute values": (1, "masked_softmax(S)", "np.abs(S) / np.abs(S).sum(axis=-1, keepdims=True)",
+        "Absolute values were taken where the softmax has exponentials."),
+    "columns": (2, "masked_softmax(S)", "masked_softmax(S.swapaxes(-1, -2)).swapaxes(-1, -2)",
+        "The columns sum to 1; a query is a row, and its weights should."),
+    "the whole table": (
+        2, "masked_softmax(S)", "np.exp(S) / np.exp(S).sum(axis=(-2, -1), keepdims=True)",
+        "The whole table sums to 1; each row should.",
     ),
-    "absolute values": (1, "Absolute values were taken where the softmax has exponentials."),
-    "columns": (2, "The columns sum to 1; a query is a row, and its weights should."),
-    "the whole table": (2, "The whole table sums to 1; each row should."),
-    "one maximum": (
-        2, "Each row was divided by its largest exponential, not by its sum: nothing sums to 1.",
-    ),
-    "no keepdims": (
-        2,
+    "one maximum": (2, "masked_softmax(S)", "np.exp(S) / np.exp(S).max(axis=-1, keepdims=True)",
+        "Each row was divided by its largest exponential, not by its sum: nothing sums to 1."),
+    "no keepdims": (2, "masked_softmax(S)", "np.exp(S) / np.exp(S).sum(axis=-1)",
         "The sum was taken without `keepdims=True`: in a square table the columns are then divided "
-        "by the sums of the rows.",
-    ),
-    "base 2": (3, "The entropy is in bits, by log2, but was then taken as a power of e."),
-    "base 10": (3, "log10 was used; exp undoes the natural logarithm, `np.log`."),
-    "p left out": (3, "The logarithms were summed without their weights: −Σ p ln p."),
-    "mean": (3, "A mean was taken over the keys; −Σ p ln p is a sum, the p are its weights."),
-    "along the keys": (3, "The sum runs down the columns; each row has an entropy."),
-    "minus left out": (3, "The minus is missing: ln p is negative, and the entropy is not."),
-    "entropy": (4, "n is the entropy itself; the number of keys is e to its power."),
-    "two to the power": (4, "n is 2 to the power of an entropy by natural logarithms; use e."),
-    "squares": (
-        4,
+        "by the sums of the rows."),
+    "base 2": (3, "np.log(P)", "np.log2(P)",
+        "The entropy is in bits, by log2, but was then taken as a power of e."),
+    "base 10": (3, "np.log(P)", "np.log10(P)",
+        "log10 was used; exp undoes the natural logarithm, `np.log`."),
+    "p left out": (3, "P * np.log(P)", "np.log(P)",
+        "The logarithms were summed without their weights: −Σ p ln p."),
+    "mean": (3, "(P)).sum(", "(P)).mean(",
+        "A mean was taken over the keys; −Σ p ln p is a sum, the p are its weights."),
+    "along the keys": (3, "axis=-1))", "axis=-2))",
+        "The sum runs down the columns; each row has an entropy."),
+    "minus left out": (3, "np.exp(-(P", "np.exp((P",
+        "The minus is missing: ln p is negative, and the entropy is not."),
+    "entropy": (4, "np.exp(-(P", "(-(P",
+        "n is the entropy itself; the number of keys is e to its power."),
+    "two to the power": (4, "np.exp(-(P", "np.exp2(-(P",
+        "n is 2 to the power of an entropy by natural logarithms; use e."),
+    "squares": (4, "np.exp(-(P * np.log(P)).sum(axis=-1))", "1.0 / (P * P).sum(axis=-1)",
         "n is 1/Σ p², which also counts keys, but in another way; e to the power of the entropy "
-        "was asked for.",
-    ),
+        "was asked for."),
 }

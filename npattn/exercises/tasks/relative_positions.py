@@ -106,74 +106,53 @@ gradient 0.
 """
 
 
-def mistaken(made, dS, cache):
-    Q, A = cache
-    c, (Tq, Tk) = len(A) // 2, dS.shape[-2:]
-    distance = np.arange(Tk) - np.arange(Tq)[:, None]
-    if "query minus key" in made:
-        distance = -distance
-    if "one row off" in made:
-        distance = distance + 1
-    near = np.abs(distance) <= c
-    rows = np.clip(distance, -c, c) + c
-    if "not clipped" in made:
-        rows = distance + c
-    if "wrapped" in made:
-        rows = (distance + c) % len(A)
-    far = near[..., None] if "far pairs dropped" in made else 1.0
-    dQ = np.einsum("...ij,ijd->...id", dS, A[rows] * far)
-    pairs = dS.reshape(-1, Tq, Tk, 1) * Q.reshape(-1, Tq, 1, Q.shape[-1])
-    if "A for Q" in made:
-        pairs = dS.reshape(-1, Tq, Tk, 1) * A[rows]
-    if "Q left out" in made:
-        pairs = np.broadcast_to(dS.reshape(-1, Tq, Tk, 1), pairs.shape)
-    total = pairs.mean(axis=0) if "mean of the batch" in made else pairs.sum(axis=0)
-    if "first sequence" in made:
-        total = pairs[0]
-    total = total * (near[..., None] if "far pairs dropped from dA" in made else far)
-    dA = np.zeros_like(A)
-    if "last pair" in made:
-        dA[rows] = total
-        return dQ, dA
-    np.add.at(dA, rows, total)
-    if "mean of the diagonal" in made:
-        dA = dA / np.maximum(np.bincount(rows.ravel(), minlength=len(A)), 1)[:, None]
-    return dQ, dA
-
-
 MISTAKES = {
-    "last pair": (
-        4,
+    "last pair": (4, "np.add.at(dA, rows, pairs.sum(axis=0))", "dA[rows] = pairs.sum(axis=0)",
         "Of all pairs that share a row, only the last counts. `dA[rows] += …` does that: use "
-        "np.add.at, which adds each.",
-    ),
+        "np.add.at, which adds each."),
     "mean of the diagonal": (
-        3, "Each row of dA is a mean over its pairs. What is shared collects a sum.",
+        3,
+        "dQ, dA\n",
+        "dQ, dA / np.maximum(np.bincount(rows.ravel(), minlength=len(A)), 1)[:, None]\n",
+        "Each row of dA is a mean over its pairs. What is shared collects a sum.",
     ),
-    "mean of the batch": (3, "dA is a mean over the batch. What is shared collects a sum."),
-    "first sequence": (
-        3, "dA has only the first sequence of the batch; all of them share the table.",
-    ),
+    "mean of the batch": (3, "pairs.sum", "pairs.mean",
+        "dA is a mean over the batch. What is shared collects a sum."),
+    "first sequence": (3, "pairs.sum(axis=0)", "pairs[0]",
+        "dA has only the first sequence of the batch; all of them share the table."),
     "query minus key": (
-        1, "The distance has the wrong sign, i − j: it is j − i, positive for keys to the right.",
+        1, "np.arange(Tk) - np.arange(Tq)[:, None]", "np.arange(Tq)[:, None] - np.arange(Tk)",
+        "The distance has the wrong sign, i − j: it is j − i, positive for keys to the right.",
     ),
-    "one row off": (1, "The rows are one too high: distance 0 belongs to row c."),
-    "not clipped": (
-        1,
+    "one row off": (1, "None], -c", "None] + 1, -c",
+        "The rows are one too high: distance 0 belongs to row c."),
+    "not clipped": (1, [("np.clip(", "("), (", -c, c)", ")")],
         "The distances were not clipped to −c … c. NumPy counts negative rows from the end of the "
-        "table, and rows beyond it are an error.",
-    ),
-    "wrapped": (
-        1,
+        "table, and rows beyond it are an error."),
+    "wrapped": (1, [("np.clip(", "("), (", -c, c) + c", " + c) % len(A)")],
         "Distances beyond c start again at the other end of the table. They should be clipped: all "
-        "keys far to the right share the last row.",
-    ),
+        "keys far to the right share the last row."),
     "far pairs dropped": (
-        4, "Pairs further apart than c were left out. They use the first and the last row.",
+        4, [
+            ("    dQ = np",
+             "    near = (abs(np.arange(Tk) - np.arange(Tq)[:, None]) <= c)[..., "
+             "None]\n    dQ = np"),
+            ("A[rows])", "A[rows] * near)"),
+            ("pairs.sum(axis=0)", "pairs.sum(axis=0) * near"),
+        ],
+        "Pairs further apart than c were left out. They use the first and the last row.",
     ),
     "far pairs dropped from dA": (
-        4, "Pairs further apart than c were left out of dA; they belong to its first and last row.",
+        4, [
+            ("    dQ = np",
+             "    near = (abs(np.arange(Tk) - np.arange(Tq)[:, None]) <= c)[..., "
+             "None]\n    dQ = np"),
+            ("pairs.sum(axis=0)", "pairs.sum(axis=0) * near"),
+        ],
+        "Pairs further apart than c were left out of dA; they belong to its first and last row.",
     ),
-    "Q left out": (3, "dA lacks the factor q_i: it sums dS alone along the diagonals."),
-    "A for Q": (3, "dA was made with the rows of A; the factor beside a_r in the score is q_i."),
+    "Q left out": (3, "Q.reshape(-1, Tq, 1, Q.shape[-1])", "np.ones_like(A[0])",
+        "dA lacks the factor q_i: it sums dS alone along the diagonals."),
+    "A for Q": (3, "Q.reshape(-1, Tq, 1, Q.shape[-1])", "A[rows]",
+        "dA was made with the rows of A; the factor beside a_r in the score is q_i."),
 }

@@ -114,65 +114,31 @@ a sum over all rows, which share $W$.
 """
 
 
-def mistaken(made, dY, cache):
-    X, W, H, Xhat, rstd, gain = cache
-    D = X.shape[-1]
-    dXhat = dY if "gain left out" in made else dY * gain
-    mean = 0.0 if "mean held fixed" in made else dXhat.mean(axis=-1, keepdims=True)
-    slope = (dXhat * Xhat).mean(axis=-1, keepdims=True)
-    if "variance held fixed" in made:
-        slope = 0.0
-    dR = dXhat - mean - Xhat * slope
-    if "rstd left out" not in made:
-        dR = rstd * dR
-    if "norm skipped" in made:
-        dR = dY
-    dH = dY if "branch around the norm" in made else dR
-    dA = dH if "relu left out" in made else np.where(H > 0, dH, 0)
-    skip = dY if "skip around the norm" in made else dR
-    through = dA @ (W if "W not transposed" in made else W.T)
-    dX = skip + through
-    if "skip left out" in made:
-        dX = through
-    if "branch left out" in made:
-        dX = skip
-    left = H if "output for input" in made else X
-    return dX, left.reshape(-1, D).T @ dA.reshape(-1, D)
-
-
 MISTAKES = {
-    "skip left out": (
-        4,
+    "skip left out": (4, "dR + dA", "dA",
         "dX has only the gradient through the sublayer. X also reaches the sum directly: dR is "
-        "missing.",
-    ),
-    "branch left out": (
-        4,
+        "missing."),
+    "branch left out": (4, " + dA @ W.T", "",
         "dX has only the gradient of the direct path. X also reaches the sum through the sublayer: "
-        "dA Wᵀ is missing.",
-    ),
-    "skip around the norm": (
-        1,
+        "dA Wᵀ is missing."),
+    "skip around the norm": (1, "dR + dA", "dY + dA",
         "The direct path hands on dY. In post-norm the norm stands behind the sum, so that path "
-        "gets dR as well.",
-    ),
-    "branch around the norm": (
-        1, "The sublayer got dY, not dR: the norm was undone for the direct path only.",
-    ),
-    "norm skipped": (1, "The norm was not undone: dY was used where dR belongs, on both paths."),
-    "mean held fixed": (
-        1, "In the norm, the mean was treated as a constant: the term −mean(dX̂) is missing.",
-    ),
-    "variance held fixed": (
-        1,
+        "gets dR as well."),
+    "branch around the norm": (1, "0, dR, 0", "0, dY, 0",
+        "The sublayer got dY, not dR: the norm was undone for the direct path only."),
+    "norm skipped": (1, "    # R = X", "    dR = dY\n    # R = X",
+        "The norm was not undone: dY was used where dR belongs, on both paths."),
+    "mean held fixed": (1, " - dXhat.mean(axis=-1, keepdims=True)", "",
+        "In the norm, the mean was treated as a constant: the term −mean(dX̂) is missing."),
+    "variance held fixed": (1, " - Xhat * slope", "",
         "In the norm, the variance was treated as a constant: the term −X̂ ⊙ mean(dX̂ ⊙ X̂) is "
-        "missing.",
-    ),
-    "gain left out": (1, "The gain was not undone: dX̂ = dY ⊙ gain."),
-    "rstd left out": (1, "The norm's factor rstd is missing."),
-    "relu left out": (3, "The gradient passes the ReLU everywhere. It passes only where H > 0."),
-    "W not transposed": (
-        3, "The path through the sublayer is dA W; it should be dA Wᵀ. W is square, so both run.",
-    ),
-    "output for input": (3, "dW was made with the sublayer's output H; the factor beside W is X."),
+        "missing."),
+    "gain left out": (1, "dY * gain", "dY", "The gain was not undone: dX̂ = dY ⊙ gain."),
+    "rstd left out": (1, "rstd * (", "(", "The norm's factor rstd is missing."),
+    "relu left out": (3, "np.where(H > 0, dR, 0)", "dR",
+        "The gradient passes the ReLU everywhere. It passes only where H > 0."),
+    "W not transposed": (3, "W.T", "W",
+        "The path through the sublayer is dA W; it should be dA Wᵀ. W is square, so both run."),
+    "output for input": (3, "X.reshape", "H.reshape",
+        "dW was made with the sublayer's output H; the factor beside W is X."),
 }

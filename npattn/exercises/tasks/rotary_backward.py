@@ -100,69 +100,42 @@ positions neither blow gradients up nor shrink them.
 """
 
 
-def mistaken(made, dY, cache):
-    cos, sin = cache
-    if "sine and cosine" in made:
-        cos, sin = sin, cos
-    if "turned on" in made:
-        sin = -sin
-    if "twice" in made:
-        cos, sin = cos * cos - sin * sin, 2.0 * sin * cos
-    half = dY.shape[-1] // 2
-    even, odd = slice(0, None, 2), slice(1, None, 2)
-    if "halves" in made:
-        even, odd = slice(0, half), slice(half, None)
-    a, b = dY[..., even], dY[..., odd]
-    if "cosine only" in made:
-        first, second = a * cos, b * cos
-    elif "partner forgotten" in made:
-        first, second = a * (cos + sin), b * (cos - sin)
-    else:
-        first = a * cos + b * sin
-        second = b * cos + a * sin if "both plus" in made else b * cos - a * sin
-    if "both minus" in made:
-        first = a * cos - b * sin
-    if "reflected" in made:
-        second = -second
-    if "stacked" in made:
-        return np.concatenate([first, second], axis=-1)
-    dX = np.empty_like(dY)
-    dX[..., even], dX[..., odd] = first, second
-    return dX
-
-
 MISTAKES = {
-    "turned on": (
-        2,
+    "turned on": (2, [("cos + dY", "cos - dY"), ("cos - dY", "cos + dY")],
         "dY was turned the same way as X in the forward. The transpose of a rotation is the "
-        "rotation back: −θ.",
-    ),
-    "cosine only": (
-        3,
+        "rotation back: −θ."),
+    "cosine only": (3, [(" + dY[..., 1::2] * sin", ""), (" - dY[..., 0::2] * sin", "")],
         "Only the cosine terms are there. Each entry of a pair also acts on the other, by the "
-        "sine.",
-    ),
-    "both plus": (
-        3, "Both sine terms are added; that of the second entry of a pair has a minus sign.",
-    ),
-    "both minus": (
-        3, "Both sine terms are subtracted; that of the first entry of a pair has a plus sign.",
-    ),
+        "sine."),
+    "both plus": (3, "cos - dY", "cos + dY",
+        "Both sine terms are added; that of the second entry of a pair has a minus sign."),
+    "both minus": (3, "cos + dY", "cos - dY",
+        "Both sine terms are subtracted; that of the first entry of a pair has a plus sign."),
     "reflected": (
-        3,
+        3, "dY[..., 1::2] * cos - dY[..., 0::2] * sin", "dY[..., 0::2] * sin - dY[..., 1::2] * cos",
         "The second entry of each pair has the wrong sign: this is a reflection, not a rotation.",
     ),
-    "sine and cosine": (3, "Sine and cosine are exchanged."),
+    "sine and cosine": (3, "cos, sin = cache", "sin, cos = cache",
+        "Sine and cosine are exchanged."),
     "partner forgotten": (
-        3, "The sine terms multiply the entry itself; they belong to the other entry of the pair.",
+        3, [("+ dY[..., 1::2]", "+ dY[..., 0::2]"), ("- dY[..., 0::2]", "- dY[..., 1::2]")],
+        "The sine terms multiply the entry itself; they belong to the other entry of the pair.",
     ),
     "halves": (
-        4, "Column i was paired with column i + D/2; here the pairs are neighbours, 2i and 2i + 1.",
-    ),
-    "stacked": (
         4,
-        "The first entries of all pairs come first, then all second ones. Each belongs back in its "
-        "own column.",
+        "    dX[..., 0::2] = dY[..., 0::2] * cos + dY[..., 1::2] * sin\n"
+        "    dX[..., 1::2] = dY[..., 1::2] * cos - dY[..., 0::2] * sin",
+        "    a, b = np.split(dY, 2, axis=-1)\n"
+        "    dX = np.concatenate([a * cos + b * sin, b * cos - a * sin], axis=-1)",
+        "Column i was paired with column i + D/2; here the pairs are neighbours, 2i and 2i + 1.",
     ),
-    "twice": (2, "dY was turned by twice the angle."),
+    "stacked": (4, "return dX", "return np.concatenate([dX[..., 0::2], dX[..., 1::2]], axis=-1)",
+        "The first entries of all pairs come first, then all second ones. Each belongs back in its "
+        "own column."),
+    "twice": (
+        2,
+        "cos, sin = cache",
+        "cos, sin = cache\n    cos, sin = cos * cos - sin * sin, 2.0 * sin * cos",
+        "dY was turned by twice the angle.",
+    ),
 }

@@ -25,7 +25,7 @@ import numpy as np
 
 from npattn.exercises.drawing import draw, draw_mask
 from npattn.exercises.given import masked_softmax
-from npattn.exercises.steps import SOFTMAX_BACKWARD, at, softmax_backward
+from npattn.exercises.steps import SOFTMAX_BACKWARD, at
 
 ANSWER = {"dX": "position dim", "dWq": "in out", "dWk": "in out", "dWv": "in out", "dWo": "in out"}
 
@@ -140,77 +140,42 @@ $$ dX = dQ\,W_q^\top + dK\,W_k^\top + dV\,W_v^\top, \qquad
 """
 
 
-def mistaken(made, dY, cache):
-    X, Wq, Wk, Wv, Wo, Q, K, V, P, O = cache
-    (B, H, T, D), width = Q.shape, Wq.shape[1]
-
-    def joined(d):
-        return d.reshape(B, T, width) if "merged without transpose" in made else merge(d)
-
-    def product(X, d):
-        if "weights not summed" in made:
-            return X.swapaxes(-1, -2) @ d
-        return np.einsum("bti,bto->io", X, d) / (B if "mean over the batch" in made else 1)
-
-    dM = dY @ Wo.T
-    dO = dM.reshape(B, H, T, D) if "split without transpose" in made else split(dM, H)
-    dS = softmax_backward(made, dO @ V.swapaxes(-1, -2), P)
-    if "scale left out" not in made:
-        dS = dS / math.sqrt(width if "scale of the whole width" in made else D)
-    dST = dS if "dK without transpose" in made else dS.swapaxes(-1, -2)
-    dQ, dK, dV = joined(dS @ K), joined(dST @ Q), joined(P.swapaxes(-1, -2) @ dO)
-    paths = {"queries": dQ @ Wq.T, "keys": dK @ Wk.T, "values": dV @ Wv.T}
-    dX = 0.0 * X
-    for role, path in paths.items():
-        others = {f"only through {other}" for other in paths if other != role}
-        if not made & {f"not through {role}", *others}:
-            dX = dX + path
-    if "paths averaged" in made:
-        dX = dX / 3.0
-    return (dX, *(product(X, d) for d in (dQ, dK, dV)), product(merge(O), dY))
-
-
-ROLES = ("queries", "keys", "values")
+PATHS = {"queries": "dQ @ Wq.T", "keys": "dK @ Wk.T", "values": "dV @ Wv.T"}
+ALL = " + ".join(PATHS.values())
 THREE = "X makes queries, keys and values: its gradient is dQ Wqᵀ + dK Wkᵀ + dV Wvᵀ."
 
 MISTAKES = {
     **at(3, SOFTMAX_BACKWARD),
-    **{
-        f"only through {role}": (5, f"dX holds only what goes through the {role}. {THREE}")
-        for role in ROLES
-    },
-    **{
-        f"not through {role}": (5, f"dX lacks what goes through the {role}. {THREE}")
-        for role in ROLES
-    },
-    "paths averaged": (
-        5, "The three parts of dX were averaged; changes through three uses add up.",
-    ),
+    **{f"only through {role}": (5, ALL, path,
+        f"dX holds only what goes through the {role}. {THREE}") for role, path in PATHS.items()},
+    **{f"not through {role}": (5, path, f"0.0 * ({path})",
+        f"dX lacks what goes through the {role}. {THREE}") for role, path in PATHS.items()},
+    "paths averaged": (5, [("dX = dQ", "dX = (dQ"), ("dV @ Wv.T", "dV @ Wv.T) / 3.0")],
+        "The three parts of dX were averaged; changes through three uses add up."),
     "merged without transpose": (
-        4,
+        4, [
+            ("merge(dS @", "(dS @"),
+            ("@ K),", "@ K).reshape(*X.shape[:2], -1),"),
+            ("merge(dS.swap", "(dS.swap"),
+            ("-2) @ Q),", "-2) @ Q).reshape(*X.shape[:2], -1),"),
+            ("merge(dV)", "dV.reshape(*X.shape[:2], -1)"),
+        ],
         "dQ, dK and dV were reshaped from (B, H, T, D) to (B, T, H·D) without first exchanging H "
         "and T: the shape is right, but heads and positions are mixed.",
     ),
-    "split without transpose": (
-        2,
-        "The gradient of the merged heads was reshaped straight to (B, H, T, D). Reshape to "
-        "(B, T, H, D), then exchange T and H.",
-    ),
-    "scale left out": (3, "The factor 1/√D of the scores is missing in dQ and dK."),
-    "scale of the whole width": (
-        3,
-        "The scale is 1/√(H·D), by the whole width; it should be 1/√D, by the width of one head.",
-    ),
-    "dK without transpose": (
-        3, "dK uses dS, not its transpose. Key j collects from all queries: dSᵀ Q.",
-    ),
-    "weights not summed": (
-        5,
-        "The gradients of the weights have a matrix for each sequence; the batch shares them: sum.",
-    ),
-    "mean over the batch": (
-        5,
+    "split without transpose": (2, "split(dY @ Wo.T, P.shape[1])", "(dY @ Wo.T).reshape(O.shape)",
+        "The gradient of the merged heads was reshaped straight to (B, H, T, D). Reshape to (B, T, "
+        "H, D), then exchange T and H."),
+    "scale left out": (3, " / math.sqrt(Q.shape[-1])", "",
+        "The factor 1/√D of the scores is missing in dQ and dK."),
+    "scale of the whole width": (3, "sqrt(Q.shape[-1])", "sqrt(Wq.shape[1])",
+        "The scale is 1/√(H·D), by the whole width; it should be 1/√D, by the width of one head."),
+    "dK without transpose": (3, "dS.swapaxes(-1, -2) @ Q", "dS @ Q",
+        "dK uses dS, not its transpose. Key j collects from all queries: dSᵀ Q."),
+    "weights not summed": (5, [('->io", X', '->bio", X'), ('->io", merge', '->bio", merge')],
+        "The gradients of the weights have a matrix for each sequence; the batch shares them: "
+        "sum."),
+    "mean over the batch": (5, [("X, d)", "X, d) / len(X)"), ("(O), dY)", "(O), dY) / len(X)")],
         "The gradients of the weights are means over the batch. A mean, if there is one, belongs "
-        "to the loss and is in dY already.",
-    ),
+        "to the loss and is in dY already."),
 }

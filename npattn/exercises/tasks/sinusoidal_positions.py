@@ -89,70 +89,39 @@ does it.
 """
 
 
-def mistaken(made, X, offset):
-    T, D = X.shape[-2:]
-    column = np.arange(D)
-    first = 0 if "offset ignored" in made else offset + ("from 1" in made)
-    t = np.arange(first, first + T)[:, None]
-    if "one position for all" in made:
-        t = np.full((T, 1), first)
-    pair = column // 2
-    if "halves" in made:
-        pair = column % ((D + 1) // 2)
-    exponent = 2 * pair / D
-    if "not paired" in made:
-        exponent = column / D
-    if "not doubled" in made:
-        exponent = pair / D
-    angle = t * 10000.0 ** (exponent if "multiplied" in made else -exponent)
-    odd = column >= (D + 1) // 2 if "halves" in made else column % 2 == 1
-    if "cosine first" in made:
-        odd = ~odd
-    P = np.where(odd, np.cos(angle), np.sin(angle))
-    if "last column" in made and D % 2:
-        P[:, -1] = 0.0
-    if "even only" in made and D % 2:
-        raise ValueError("could not broadcast")
-    if "scaled" in made:
-        return X * math.sqrt(D) + P
-    return np.broadcast_to(P, X.shape) + (0.0 if "X left out" in made else X)
-
-
 MISTAKES = {
-    "offset ignored": (
-        1,
+    "offset ignored": (1, "np.arange(offset, offset + T)", "np.arange(T)",
         "The positions start at 0 whatever the offset is. When tokens come one by one, each would "
-        "get position 0.",
-    ),
-    "from 1": (
-        1, "The positions are one too large: the first is the offset itself, 0 at the start.",
-    ),
-    "one position for all": (1, "All rows got the first position; they should count on from it."),
-    "not paired": (
-        2,
+        "get position 0."),
+    "from 1": (1, "np.arange(offset, offset + T)", "np.arange(offset + 1, offset + T + 1)",
+        "The positions are one too large: the first is the offset itself, 0 at the start."),
+    "one position for all": (1, "np.arange(offset, offset + T)", "np.full(T, offset)",
+        "All rows got the first position; they should count on from it."),
+    "not paired": (2, "(column - column % 2)", "column",
         "Each column has a frequency of its own, 10000^(−c/D). Sine and cosine of a pair share "
-        "one: the exponent is 2 (c // 2)/D.",
-    ),
-    "not doubled": (
-        2,
+        "one: the exponent is 2 (c // 2)/D."),
+    "not doubled": (2, "(column - column % 2)", "(column // 2)",
         "The exponent of pair i is i/D; it should be 2i/D. The slowest pair is to turn about "
-        "1/10000 of a radian a step.",
-    ),
-    "multiplied": (
-        2, "Positions were multiplied by the power of 10000; they should be divided by it.",
-    ),
+        "1/10000 of a radian a step."),
+    "multiplied": (2, "None] / 10000", "None] * 10000",
+        "Positions were multiplied by the power of 10000; they should be divided by it."),
     "halves": (
-        3,
+        3, [
+            ("(column - column % 2)", "2 * (column % ((D + 1) // 2))"),
+            ("column % 2 == 0", "column < (D + 1) // 2"),
+        ],
         "All sines come first, then all cosines. Here they take turns: sines in the even columns, "
         "cosines in the odd ones.",
     ),
-    "cosine first": (3, "Sine and cosine are exchanged: even columns hold the sines."),
-    "last column": (4, "With an odd width, the last column was left at 0; it holds a sine."),
-    "even only": (
-        4,
+    "cosine first": (3, "np.sin(angle), np.cos(angle)", "np.cos(angle), np.sin(angle)",
+        "Sine and cosine are exchanged: even columns hold the sines."),
+    "last column": (4, "    return X", "    P[:, D - D % 2 :] = 0.0\n    return X",
+        "With an odd width, the last column was left at 0; it holds a sine."),
+    "even only": (4, "    return X", "    P[:, 1::2] = np.cos(angle[:, 0::2])\n    return X",
         "It works for even widths only: with an odd one there is one cosine less than sines, so "
-        "cut the cosines to D // 2 columns.",
-    ),
-    "X left out": (4, "The table alone was returned; it is added to X."),
-    "scaled": (4, "X was multiplied by √D before. That is done elsewhere, to the embeddings."),
+        "cut the cosines to D // 2 columns."),
+    "X left out": (4, "X + P.astype(X.dtype)", "np.broadcast_to(P.astype(X.dtype), X.shape)",
+        "The table alone was returned; it is added to X."),
+    "scaled": (4, "return X +", "return X * math.sqrt(D) +",
+        "X was multiplied by √D before. That is done elsewhere, to the embeddings."),
 }

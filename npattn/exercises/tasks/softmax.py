@@ -76,50 +76,33 @@ axis, so that each row is divided by its own sum.
 """
 
 
-def mistaken(made, S):
-    axis = -2 if "wrong axis" in made and S.ndim > 1 else -1
-    rows = None if "one sum for all" in made else axis
-    top = S.max(axis=rows, keepdims=True)
-    if "no shift" in made:
-        top = 0.0
-    if "minimum" in made:
-        top = S.min(axis=rows, keepdims=True)
-    if "one maximum for all" in made:
-        top = S.max()
-    if "mean" in made:
-        top = S.mean(axis=rows, keepdims=True)
-    E = 2.0 ** (S - top) if "base 2" in made else np.exp(S - top)
-    if "not divided" in made:
-        return E
-    return E / E.sum(axis=rows, keepdims="no keepdims" not in made)
-
-
 MISTAKES = {
-    "no shift": (
-        2,
+    "no shift": (2, "S - S.max(axis=-1, keepdims=True)", "S",
         "The scores go into exp as they are. Large ones overflow to inf, and inf/inf is NaN; very "
-        "negative ones all underflow to 0, and 0/0 is NaN.",
-    ),
-    "one maximum for all": (
-        2,
+        "negative ones all underflow to 0, and 0/0 is NaN."),
+    "one maximum for all": (2, "S.max(axis=-1, keepdims=True)", "S.max()",
         "One maximum was subtracted from the whole array. In a row that lies far below it all "
-        "exponentials underflow to 0, and 0/0 is NaN: each row needs its own maximum.",
-    ),
-    "mean": (2, "The mean of the row was subtracted, not its maximum: exp can still overflow."),
-    "minimum": (2, "The smallest score was subtracted, not the largest: exp can still overflow."),
+        "exponentials underflow to 0, and 0/0 is NaN: each row needs its own maximum."),
+    "mean": (2, "S.max", "S.mean",
+        "The mean of the row was subtracted, not its maximum: exp can still overflow."),
+    "minimum": (2, "S.max", "S.min",
+        "The smallest score was subtracted, not the largest: exp can still overflow."),
     "wrong axis": (
-        3,
+        3, [
+            ("S.max(axis=-1", "S.max(axis=-2 if S.ndim > 1 else -1"),
+            ("E.sum(axis=-1", "E.sum(axis=-2 if S.ndim > 1 else -1"),
+        ],
         "The sum runs down the columns (axis −2) or the other way round: the weights of one key "
         "over all queries sum to 1, not those of one query over all keys.",
     ),
     "one sum for all": (
-        3, "One sum was taken over the whole array; each row needs a sum of its own, `axis=-1`.",
+        3, [("S.max(axis=-1", "S.max(axis=None"), ("E.sum(axis=-1", "E.sum(axis=None")],
+        "One sum was taken over the whole array; each row needs a sum of its own, `axis=-1`.",
     ),
-    "no keepdims": (
-        3,
+    "no keepdims": (3, "E.sum(axis=-1, keepdims=True)", "E.sum(axis=-1)",
         "The sum was taken without `keepdims=True`. Where there are as many rows as columns, the "
-        "columns are then divided by it; elsewhere it does not fit.",
-    ),
-    "not divided": (1, "The exponentials were not divided by their sum."),
-    "base 2": (1, "The powers are powers of 2, not of e."),
+        "columns are then divided by it; elsewhere it does not fit."),
+    "not divided": (1, " / E.sum(axis=-1, keepdims=True)", "",
+        "The exponentials were not divided by their sum."),
+    "base 2": (1, "np.exp(", "np.exp2(", "The powers are powers of 2, not of e."),
 }

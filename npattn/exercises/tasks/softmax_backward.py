@@ -71,58 +71,28 @@ Each row of $dS$ sums to 0: adding a constant to a row of scores changes no weig
 """
 
 
-def mistaken(made, dP, P):
-    axis = -2 if "wrong axis" in made and P.ndim > 1 else None if "all rows" in made else -1
-    terms = dP if "plain sum" in made else dP * P
-    keep = "no keepdims" not in made
-    row = terms.mean(axis, keepdims=keep) if "mean" in made else terms.sum(axis, keepdims=keep)
-    if "no row sum" in made:
-        row = 0.0
-    if "plus" in made:
-        row = -row
-    if "diagonal" in made:
-        return dP * P * (1.0 - P)
-    if "P only once" in made:
-        return P * dP - row
-    if "P left out" in made:
-        return dP - row
-    return P * (dP - row)
-
-
 MISTAKES = {
-    "no row sum": (
-        1,
+    "no row sum": (1, " - (dP * P).sum(axis=-1, keepdims=True)", "",
         "Only the numerator was differentiated. All weights of a row share the denominator, so "
-        "each score also moves every other weight: the term with the row sum is missing.",
-    ),
-    "diagonal": (
-        2,
+        "each score also moves every other weight: the term with the row sum is missing."),
+    "diagonal": (2, "dP - (dP * P).sum(axis=-1, keepdims=True)", "dP * (1.0 - P)",
         "Only the diagonal of the Jacobian was used, ∂p_k/∂s_k = p_k (1 − p_k), as for a sigmoid. "
-        "A score moves the other weights of its row as well.",
-    ),
-    "P only once": (
-        3, "The row sum must be multiplied by P as well: P is a common factor of both terms.",
-    ),
-    "P left out": (
-        3, "The factor P in front is missing: it belongs to both terms.",
-    ),
-    "plus": (
-        1,
-        "The row sum is added, not subtracted: the derivative of 1/z brings a minus sign.",
-    ),
-    "plain sum": (
-        2, "The sum is over dP alone; each term must be weighed by its P: Σ_j dP_j P_j.",
-    ),
-    "mean": (2, "A mean was taken where a sum belongs: Σ_j dP_j P_j is not divided by anything."),
-    "wrong axis": (
-        3, "The sum runs over the queries (axis −2). A softmax row is the last axis.",
-    ),
-    "no keepdims": (
-        3,
+        "A score moves the other weights of its row as well."),
+    "P only once": (3, "P * (dP -", "(P * dP -",
+        "The row sum must be multiplied by P as well: P is a common factor of both terms."),
+    "P left out": (3, "P * (dP", "(dP",
+        "The factor P in front is missing: it belongs to both terms."),
+    "plus": (1, "dP - (", "dP + (",
+        "The row sum is added, not subtracted: the derivative of 1/z brings a minus sign."),
+    "plain sum": (2, "(dP * P)", "dP",
+        "The sum is over dP alone; each term must be weighed by its P: Σ_j dP_j P_j."),
+    "mean": (2, ".sum(", ".mean(",
+        "A mean was taken where a sum belongs: Σ_j dP_j P_j is not divided by anything."),
+    "wrong axis": (3, "axis=-1", "axis=-2 if P.ndim > 1 else -1",
+        "The sum runs over the queries (axis −2). A softmax row is the last axis."),
+    "no keepdims": (3, ", keepdims=True", "",
         "The row sum was taken without `keepdims=True`. Where there are as many rows as columns, "
-        "it is then subtracted from the columns; elsewhere it does not fit.",
-    ),
-    "all rows": (
-        3, "One sum was taken over the whole array. Each row has a sum of its own.",
-    ),
+        "it is then subtracted from the columns; elsewhere it does not fit."),
+    "all rows": (3, "axis=-1", "axis=None",
+        "One sum was taken over the whole array. Each row has a sum of its own."),
 }

@@ -75,42 +75,23 @@ added to all scores changes nothing.
 """
 
 
-def mistaken(made, S):
-    axis = -2 if "wrong axis" in made and S.ndim > 1 else -1
-    E = np.exp(S)
-    P = E / E.sum(axis=axis, keepdims=True)
-    same, outer = np.eye(S.shape[-1]), P[..., :, None] * P[..., None, :]
-    if "plus" in made:
-        outer = -outer
-    diagonal = same if "bare delta" in made else P[..., :, None] * same
-    if "squares only" in made:
-        outer = outer * same
-    if "numerator only" in made:
-        outer = 0.0 * outer
-    if "denominator only" in made:
-        diagonal = 0.0 * diagonal
-    return diagonal - outer
-
-
 MISTAKES = {
-    "squares only": (
-        2,
+    "squares only": (2, " - P[..., None, :])", " * (1.0 - P[..., None, :]))",
         "Only the diagonal is filled, p_j (1 − p_j), as for a sigmoid. Every score is part of the "
-        "denominator, so the entries off the diagonal are not 0.",
-    ),
-    "numerator only": (
-        1,
-        "The denominator was held fixed. It depends on every score: the term −p_j p_k is missing.",
-    ),
-    "denominator only": (
-        2, "Only the denominator was differentiated. Where j = k, the numerator adds p_j.",
-    ),
-    "plus": (2, "The product p_j p_k is added; the quotient rule subtracts it."),
+        "denominator, so the entries off the diagonal are not 0."),
+    "numerator only": (1, " - P[..., None, :])", ")",
+        "The denominator was held fixed. It depends on every score: the term −p_j p_k is missing."),
+    "denominator only": (2, "np.eye(S.shape[-1], dtype=S.dtype) - P", "-P",
+        "Only the denominator was differentiated. Where j = k, the numerator adds p_j."),
+    "plus": (2, ") - P[", ") + P[",
+        "The product p_j p_k is added; the quotient rule subtracts it."),
     "bare delta": (
-        3,
+        3, [
+            ("P[..., :, None] * (np", "(np"),
+            ("- P[..., None, :]", "- P[..., :, None] * P[..., None, :]"),
+        ],
         "The factor p_j must multiply δ_jk as well: the diagonal holds p_j − p_j², not 1 − p_j².",
     ),
-    "wrong axis": (
-        1, "The weights are those of the columns (axis −2). A softmax row is the last axis.",
-    ),
+    "wrong axis": (1, "axis=-1", "axis=-2 if S.ndim > 1 else -1",
+        "The weights are those of the columns (axis −2). A softmax row is the last axis."),
 }

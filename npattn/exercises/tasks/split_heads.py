@@ -63,46 +63,24 @@ all columns of the first positions.
 """
 
 
-def mistaken(made, X, num_heads):
-    *lead, T, width = X.shape
-    D = width // num_heads
-    if "interleaved" in made:
-        Y = X.reshape(*lead, T, D, num_heads).swapaxes(-1, -2)
-    else:
-        Y = X.reshape(*lead, T, num_heads, D)
-    if "no transpose" in made:
-        return Y.reshape(*lead, num_heads, T, D)
-    if "heads behind positions" in made:
-        return Y
-    if "positions behind dims" in made:
-        return Y.swapaxes(-3, -2).swapaxes(-1, -2)
-    if "all axes reversed" in made:
-        return Y.T
-    if "heads first" in made:
-        return np.moveaxis(Y, -2, 0)
-    return Y.swapaxes(-3, -2)
-
-
 MISTAKES = {
     "no transpose": (
         2,
+        "X.shape[:-1], num_heads, -1).swapaxes(-3, -2)",
+        "X.shape[:-2], num_heads, X.shape[-2], -1)",
         "The array was reshaped straight to (..., H, T, D). The shape is right, but positions are "
         "mixed: head 0 holds all columns of the first positions. Reshape to (..., T, H, D) and "
         "then exchange T and H.",
     ),
-    "interleaved": (
-        1,
+    "interleaved": (1, "num_heads, -1)", "-1, num_heads).swapaxes(-1, -2)",
         "Column d·H + h went to head h: neighbouring columns land in different heads. Head h takes "
-        "the columns h·D to (h+1)·D − 1, so reshape to (..., T, H, D), not (..., T, D, H).",
-    ),
-    "heads behind positions": (
-        2, "The axes T and H were not exchanged: the result is (..., T, H, D).",
-    ),
-    "positions behind dims": (
-        2, "The last two axes are exchanged, too: the result is (..., H, D, T).",
-    ),
-    "all axes reversed": (2, "`.T` reverses all axes; only T and H change places."),
-    "heads first": (
-        2, "The head axis went in front of the batch axes; it belongs just before the positions.",
-    ),
+        "the columns h·D to (h+1)·D − 1, so reshape to (..., T, H, D), not (..., T, D, H)."),
+    "heads behind positions": (2, ".swapaxes(-3, -2)", "",
+        "The axes T and H were not exchanged: the result is (..., T, H, D)."),
+    "positions behind dims": (2, "swapaxes(-3, -2)", "swapaxes(-3, -2).swapaxes(-1, -2)",
+        "The last two axes are exchanged, too: the result is (..., H, D, T)."),
+    "all axes reversed": (2, "swapaxes(-3, -2)", "T",
+        "`.T` reverses all axes; only T and H change places."),
+    "heads first": (2, [("return X", "return np.moveaxis(X"), (".swapaxes(-3, -2)", ", -2, 0)")],
+        "The head axis went in front of the batch axes; it belongs just before the positions."),
 }

@@ -127,58 +127,35 @@ each other, which is why they may be gone through in any order, or all at once.
 """
 
 
-def mistaken(made, dO, cache):
-    Q, K, V, mask, O, L = cache
-    if "mask ignored" in made:
-        mask = None
-    scale = 1.0 / math.sqrt(Q.shape[-1])
-    S = Q @ K.swapaxes(-1, -2) * (1.0 if "no scale in S" in made else scale)
-    if "softmax of the tile" in made:
-        S = S if mask is None else np.where(mask, S, -np.inf)
-        E = np.exp(S)
-        Z = E.sum(axis=-1, keepdims=True)
-        P = E / np.where(Z == 0.0, 1.0, Z)
-    else:
-        P = np.exp(S) / L[..., None] if "divided by L" in made else np.exp(S - L[..., None])
-    if "L left out" in made:
-        P = np.exp(S)
-    if mask is not None:
-        P = P * mask if "mask multiplied" in made else np.where(mask, P, 0)
-    dP = dO @ V.swapaxes(-1, -2)
-    delta = (dO * O).sum(axis=-1, keepdims=True)
-    if "delta of the tile" in made:
-        delta = (dP * P).sum(axis=-1, keepdims=True)
-    if "no delta" in made:
-        delta = 0.0
-    if "delta without dO" in made:
-        delta = O.sum(axis=-1, keepdims=True)
-    dS = P * dP - (1.0 if "delta not weighed" in made else P) * delta
-    dK = dS.swapaxes(-1, -2) @ Q
-    return dK if "no scale in dK" in made else dK * scale, P.swapaxes(-1, -2) @ dO
-
-
 MISTAKES = {
     "softmax of the tile": (
         1,
+        "    P = np.exp(Q @ K.swapaxes(-1, -2) * scale - L[..., None])",
+        "    S = Q @ K.swapaxes(-1, -2) * scale\n"
+        "    E = np.exp(S if mask is None else np.where(mask, S, -np.inf))\n"
+        "    Z = E.sum(axis=-1, keepdims=True)\n    P = E / np.where(Z == 0.0, 1.0, Z)",
         "The weights were made by a softmax over the tile alone, so they sum to 1 there. The "
         "denominator runs over all keys, and is in L: P = exp(S − L).",
     ),
-    "L left out": (1, "The weights are exp(S): the denominator, which is in L, is missing."),
-    "divided by L": (1, "exp(S) was divided by L. L is the log of the denominator: exp(S − L)."),
-    "no scale in S": (1, "The scores were made again without 1/√D, so they are not those of L."),
-    "mask ignored": (1, "The mask was not applied: masked entries have the weight 0."),
-    "mask multiplied": (
-        1,
+    "L left out": (1, " - L[..., None]", "",
+        "The weights are exp(S): the denominator, which is in L, is missing."),
+    "divided by L": (1, "scale - L[..., None])", "scale) / L[..., None]",
+        "exp(S) was divided by L. L is the log of the denominator: exp(S − L)."),
+    "no scale in S": (1, "* scale - L", "- L",
+        "The scores were made again without 1/√D, so they are not those of L."),
+    "mask ignored": (1, "    if mask is not None:\n        P = np.where(mask, P, 0)\n", "",
+        "The mask was not applied: masked entries have the weight 0."),
+    "mask multiplied": (1, "np.where(mask, P, 0)", "P * mask",
         "The weights were multiplied by the mask. For a query that may attend to nothing they are "
-        "inf, and inf · 0 is NaN: write 0 over them with np.where.",
-    ),
-    "delta of the tile": (
-        3, "δ was summed over the tile's keys only. It runs over all keys, and is rowsum(dO ⊙ O).",
-    ),
-    "no delta": (
-        3, "δ is missing: ds = p (dp − δ), since the weights of a row share a denominator.",
-    ),
-    "delta without dO": (3, "δ is the row sum of O alone; it should be that of dO ⊙ O."),
-    "delta not weighed": (3, "δ must be multiplied by P as well: P is a factor of both terms."),
-    "no scale in dK": (4, "dK lacks 1/√D: the factor of the scores is one of their gradient, too."),
+        "inf, and inf · 0 is NaN: write 0 over them with np.where."),
+    "delta of the tile": (3, "(dO * O)", "(dO @ V.swapaxes(-1, -2) * P)",
+        "δ was summed over the tile's keys only. It runs over all keys, and is rowsum(dO ⊙ O)."),
+    "no delta": (3, " - delta)", ")",
+        "δ is missing: ds = p (dp − δ), since the weights of a row share a denominator."),
+    "delta without dO": (3, "(dO * O)", "O",
+        "δ is the row sum of O alone; it should be that of dO ⊙ O."),
+    "delta not weighed": (3, "-2) - delta)", "-2)) - delta",
+        "δ must be multiplied by P as well: P is a factor of both terms."),
+    "no scale in dK": (4, "@ Q * scale", "@ Q",
+        "dK lacks 1/√D: the factor of the scores is one of their gradient, too."),
 }

@@ -110,71 +110,55 @@ digits that the difference still has.)
 """
 
 
-def mistaken(made, Q, K, sigma):
-    if "distances before the sphere" in made:
-        D = ((Q[..., :, None, :] - K[..., None, :, :]) ** 2).sum(axis=-1)
-        return D, masked_softmax(-D / (2.0 * sigma**2))
-
-    def length(X):
-        total = (X * X).sum(axis=-2 if "columns normalised" in made else -1, keepdims=True)
-        return total if "root left out" in made else np.sqrt(total)
-
-    if "not normalised" not in made:
-        Q = Q / length(Q)
-        if "only queries normalised" not in made:
-            K = K / length(K)
-    cosine = Q @ K.swapaxes(-1, -2)
-    D = 1.0 - cosine if "cosine distance" in made else 2.0 - 2.0 * cosine
-    if "plus" in made:
-        D = 2.0 + 2.0 * cosine
-    if "root of the distance" in made:
-        D = np.sqrt(np.maximum(D, 0.0))
-    S = cosine / sigma**2
-    if "2 not cancelled" in made:
-        S = cosine / (2.0 * sigma**2)
-    if "2 of the kernel left out" in made:
-        S = 2.0 * cosine / sigma**2
-    if "sigma not squared" in made:
-        S = cosine / sigma
-    if "far keys preferred" in made:
-        S = -cosine / sigma**2
-    if "scaled by the width" in made:
-        S = S / np.sqrt(Q.shape[-1]).astype(S.dtype)
-    if "over the queries" in made:
-        return D, masked_softmax(S.swapaxes(-1, -2)).swapaxes(-1, -2)
-    return D, np.exp(S) if "not divided" in made else masked_softmax(S)
-
-
 MISTAKES = {
-    "not normalised": (1, "Queries and keys were not divided by their lengths."),
+    "not normalised": (
+        1, [
+            (" / np.sqrt((Q * Q).sum(axis=-1, keepdims=True))", ""),
+            (" / np.sqrt((K * K).sum(axis=-1, keepdims=True))", ""),
+        ],
+        "Queries and keys were not divided by their lengths.",
+    ),
     "distances before the sphere": (
-        1, "These are the distances of Q and K as they came; bring both to the sphere first.",
+        1,
+        "    Q = Q /",
+        "    D = ((Q[..., :, None, :] - K[..., None, :, :]) ** 2).sum(axis=-1)\n"
+        "    return D, masked_softmax(-D / (2.0 * sigma**2))\n    Q = Q /",
+        "These are the distances of Q and K as they came; bring both to the sphere first.",
     ),
-    "only queries normalised": (1, "The keys were not divided by their lengths."),
+    "only queries normalised": (1, " / np.sqrt((K * K).sum(axis=-1, keepdims=True))", "",
+        "The keys were not divided by their lengths."),
     "columns normalised": (
-        1, "The lengths were taken down the columns, axis −2; each query is a row, axis −1.",
+        1, [
+            ("(Q * Q).sum(axis=-1", "(Q * Q).sum(axis=-2"),
+            ("(K * K).sum(axis=-1", "(K * K).sum(axis=-2"),
+        ],
+        "The lengths were taken down the columns, axis −2; each query is a row, axis −1.",
     ),
-    "root left out": (
-        1, "The rows were divided by their squared lengths: the square root is missing.",
+    "root left out": (1, [("np.sqrt((Q", "((Q"), ("np.sqrt((K", "((K")],
+        "The rows were divided by their squared lengths: the square root is missing."),
+    "cosine distance": (2, "2.0 - 2.0 * cosine", "1.0 - cosine",
+        "D is 1 − q̂·k̂, which some call cosine distance; the squared distance is twice that."),
+    "plus": (2, "2.0 - 2.0 *", "2.0 + 2.0 *",
+        "D is 2 + 2 q̂·k̂, the squared length of the sum; the difference brings a minus."),
+    "root of the distance": (
+        2, "2.0 - 2.0 * cosine,", "np.sqrt(np.maximum(2.0 - 2.0 * cosine, 0.0)),",
+        "D is the distance; its square was asked for.",
     ),
-    "cosine distance": (
-        2, "D is 1 − q̂·k̂, which some call cosine distance; the squared distance is twice that.",
+    "2 not cancelled": (3, "cosine / sigma**2", "cosine / (2.0 * sigma**2)",
+        "The scores are q̂·k̂/(2σ²). The product comes with a factor 2, which cancels the ½."),
+    "2 of the kernel left out": (3, "(cosine /", "(2.0 * cosine /",
+        "The scores are 2 q̂·k̂/σ²: the 2 in 2σ² was lost, which cancels the other."),
+    "sigma not squared": (3, "sigma**2", "sigma", "The scores were divided by σ; it should be σ²."),
+    "far keys preferred": (3, "(cosine /", "(-cosine /",
+        "The sign of the scores is wrong: a large product is a small distance, and weighs more."),
+    "scaled by the width": (3, "sigma**2)", "sigma**2 / Q.shape[-1] ** 0.5)",
+        "The scores have a factor 1/√W, as in scaled attention. Here σ alone sets the scale."),
+    "over the queries": (
+        4,
+        "masked_softmax(cosine / sigma**2)",
+        "masked_softmax(cosine.swapaxes(-1, -2) / sigma**2).swapaxes(-1, -2)",
+        "The softmax runs over the queries; each query's weights sum to 1.",
     ),
-    "plus": (2, "D is 2 + 2 q̂·k̂, the squared length of the sum; the difference brings a minus."),
-    "root of the distance": (2, "D is the distance; its square was asked for."),
-    "2 not cancelled": (
-        3, "The scores are q̂·k̂/(2σ²). The product comes with a factor 2, which cancels the ½.",
-    ),
-    "2 of the kernel left out": (
-        3, "The scores are 2 q̂·k̂/σ²: the 2 in 2σ² was lost, which cancels the other.",
-    ),
-    "sigma not squared": (3, "The scores were divided by σ; it should be σ²."),
-    "far keys preferred": (
-        3, "The sign of the scores is wrong: a large product is a small distance, and weighs more.",
-    ),
-    "scaled by the width": (
-        3, "The scores have a factor 1/√W, as in scaled attention. Here σ alone sets the scale.",
-    ),
-    "over the queries": (4, "The softmax runs over the queries; each query's weights sum to 1."),
-    "not divided": (4, "The exponentials were not divided by their sum over the keys."),
+    "not divided": (4, "masked_softmax(", "np.exp(",
+        "The exponentials were not divided by their sum over the keys."),
 }

@@ -25,7 +25,7 @@ def valid_lens_mask(valid_lens, Tq, Tk):
     Returns the mask (B, Tq, Tk), bool, True = may attend.
     """
     lens = valid_lens[:, None] if valid_lens.ndim == 1 else valid_lens
-    return np.broadcast_to(np.arange(Tk) < lens[..., None], (len(lens), Tq, Tk))
+    return np.broadcast_to(np.arange(Tk) < lens[..., None], (len(valid_lens), Tq, Tk))
 
 
 def specification(valid_lens, Tq, Tk):
@@ -84,58 +84,32 @@ left out later, from the loss.
 """
 
 
-def mistaken(made, valid_lens, Tq, Tk):
-    B, per_query = len(valid_lens), valid_lens.ndim == 2
-    lens = valid_lens if per_query else valid_lens[:, None]
-    if "tiled" in made and not per_query:
-        lens = np.tile(valid_lens, Tq).reshape(B, Tq)
-    if "along the queries" in made and not per_query:
-        lens = valid_lens[None, :]
-    if "first query" in made and per_query:
-        lens = lens[:, :1]
-    if "longest query" in made and per_query:
-        lens = lens.max(axis=1, keepdims=True)
-    more = ("one too many" in made) - ("one too few" in made)
-    n = np.broadcast_to(lens, (B, Tq))[..., None] + more
-    if "0 for all" in made:
-        n = np.where(n == 0, Tk, n)
-    j = np.arange(Tk)
-    mask = j >= Tk - n if "at the end" in made else j < n
-    if "queries as well" in made:
-        mask = mask & (np.arange(Tq)[:, None] < n)
-    return ~mask if "polarity" in made else mask
-
-
 MISTAKES = {
-    "one too many": (
-        1,
+    "one too many": (1, "< lens", "<= lens",
         "One key too many is allowed: the comparison is j ≤ length. The real keys are 0 … length − "
-        "1.",
-    ),
-    "one too few": (1, "One key too few is allowed; the real keys are 0 … length − 1."),
-    "polarity": (1, "The mask is True on the padding. Here True means that a query may attend."),
-    "at the end": (
-        1, "The last so many keys are allowed. Padding is at the end; the first are real.",
-    ),
-    "0 for all": (1, "A length of 0 was taken for no limit. It means that there is no key at all."),
-    "tiled": (
-        2,
+        "1."),
+    "one too few": (1, "lens[..., None],", "lens[..., None] - 1,",
+        "One key too few is allowed; the real keys are 0 … length − 1."),
+    "polarity": (1, "< lens", ">= lens",
+        "The mask is True on the padding. Here True means that a query may attend."),
+    "at the end": (1, "< lens", ">= Tk - lens",
+        "The last so many keys are allowed. Padding is at the end; the first are real."),
+    "0 for all": (1, "< lens[", "< np.where(lens == 0, Tk, lens)[",
+        "A length of 0 was taken for no limit. It means that there is no key at all."),
+    "tiled": (2, "valid_lens[:, None] if", "np.tile(valid_lens, Tq).reshape(-1, Tq) if",
         "Lengths were tiled, so that queries got the lengths of other sequences: each length is to "
-        "be repeated for all queries of its own sequence.",
-    ),
-    "along the queries": (
-        2,
+        "be repeated for all queries of its own sequence."),
+    "along the queries": (2, "valid_lens[:, None] if", "valid_lens[None, :] if",
         "Lengths (B,) were laid along the queries, not the batch: `valid_lens[:, None]` goes with "
-        "the sequences. It runs only where there are as many queries as sequences.",
-    ),
-    "first query": (
-        3, "Of lengths (B, Tq), only those of the first query were used, for all queries.",
-    ),
-    "longest query": (
-        3, "Of lengths (B, Tq), the largest of each sequence was used for all its queries.",
-    ),
+        "the sequences. It runs only where there are as many queries as sequences."),
+    "first query": (3, "else valid_lens\n", "else valid_lens[:, :1]\n",
+        "Of lengths (B, Tq), only those of the first query were used, for all queries."),
+    "longest query": (3, "else valid_lens\n", "else valid_lens.max(axis=1, keepdims=True)\n",
+        "Of lengths (B, Tq), the largest of each sequence was used for all its queries."),
     "queries as well": (
         4,
+        "np.arange(Tk) < lens[..., None],",
+        "(np.maximum(np.arange(Tk), np.arange(Tq)[:, None])) < lens[..., None],",
         "Padded queries were masked as well. Only keys are masked; what padded queries return is "
         "left out later.",
     ),

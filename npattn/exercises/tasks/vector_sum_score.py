@@ -18,7 +18,7 @@ import numpy as np
 
 from npattn.exercises.drawing import draw_attention
 from npattn.exercises.given import AttentionCache, masked_softmax
-from npattn.exercises.steps import SOFTMAX_BACKWARD, at, softmax_backward
+from npattn.exercises.steps import SOFTMAX_BACKWARD, at
 
 ANSWER = {"dQ": "query dim", "dK": "key dim", "dV": "key dim"}
 
@@ -46,8 +46,9 @@ def vector_sum_score(dO, cache):
     Q, K, V, P = cache
     dP = dO @ V.swapaxes(-1, -2)
     dS = P * (dP - (dP * P).sum(axis=-1, keepdims=True))
+    dQ = np.broadcast_to(dS.sum(axis=-1)[..., None], Q.shape)  # 0: the rows of dS sum to 0
     dK = np.broadcast_to(dS.sum(axis=-2)[..., None], K.shape)
-    return np.zeros_like(Q), dK, P.swapaxes(-1, -2) @ dO
+    return dQ, dK, P.swapaxes(-1, -2) @ dO
 
 
 HINTS = (
@@ -82,64 +83,37 @@ the tanh between sum and $w$.
 """
 
 
-def mistaken(made, dO, cache):
-    Q, K, V, P = cache
-    dS = softmax_backward(made, dO @ V.swapaxes(-1, -2), P)
-    if "P for dS" in made:
-        dS = P
-    dQ = np.broadcast_to(dS.sum(axis=-1)[..., None], Q.shape)
-    column = dS.sum(axis=-2)
-    if "over the keys" in made:
-        column = dS.sum(axis=-1)
-    if "mean over queries" in made:
-        column = column / Q.shape[-2]
-    dK = np.broadcast_to(column[..., None], K.shape)
-    if "shared by the dims" in made:
-        dK = dK / Q.shape[-1]
-    if "times K" in made:
-        dK = dK * K
-    if "scaled" in made:
-        dK = dK / np.sqrt(Q.shape[-1]).astype(K.dtype)
-    if "dot product" in made:
-        dQ, dK = dS @ K, dS.swapaxes(-1, -2) @ Q
-    if "keys for queries" in made:
-        dQ = dS @ K
-    if "query like key" in made:
-        dQ = np.broadcast_to(column[..., None], Q.shape)
-    if "keys do not matter" in made:
-        dK = 0.0 * K
-    if "dV without transpose" in made:
-        return dQ, dK, P @ dO
-    return dQ, dK, P.swapaxes(-1, -2) @ dO
-
-
 MISTAKES = {
     **at(1, SOFTMAX_BACKWARD),
-    "P for dS": (1, "The weights P were used where the gradient of the scores, dS, belongs."),
+    "P for dS": (1, "P * (dP - (dP * P).sum(axis=-1, keepdims=True))", "P",
+        "The weights P were used where the gradient of the scores, dS, belongs."),
     "dot product": (
-        2, "These are the gradients of a dot product, dS K and dSᵀ Q; here components are added.",
+        2, [
+            ("np.broadcast_to(dS.sum(axis=-1)[..., None], Q.shape)", "dS @ K"),
+            ("np.broadcast_to(dS.sum(axis=-2)[..., None], K.shape)", "dS.swapaxes(-1, -2) @ Q"),
+        ],
+        "These are the gradients of a dot product, dS K and dSᵀ Q; here components are added.",
     ),
-    "keys for queries": (
-        3, "dQ is dS K, as for a dot product. Here ∂s_ij/∂q_ic is 1, and rows of dS sum to 0.",
-    ),
+    "keys for queries": (3, "np.broadcast_to(dS.sum(axis=-1)[..., None], Q.shape)", "dS @ K",
+        "dQ is dS K, as for a dot product. Here ∂s_ij/∂q_ic is 1, and rows of dS sum to 0."),
     "query like key": (
-        3,
+        3, "dS.sum(axis=-1)", "dS.sum(axis=-2)",
         "dQ holds column sums of dS, like dK; a query enters its row, and rows of dS sum to 0. It "
         "runs only where there are as many queries as keys.",
     ),
-    "keys do not matter": (
-        4, "dK is 0. The term of the query cancels in the softmax, that of the key does not.",
-    ),
-    "over the keys": (
-        4,
+    "keys do not matter": (4, "dS.sum(axis=-2)[", "0.0 * dS.sum(axis=-2)[",
+        "dK is 0. The term of the query cancels in the softmax, that of the key does not."),
+    "over the keys": (4, "dS.sum(axis=-2)", "dS.sum(axis=-1)",
         "dK sums the rows of dS, over the keys; key j collects column j. It runs only where there "
-        "are as many queries as keys.",
-    ),
-    "mean over queries": (4, "A mean over the queries was taken in dK; all queries add up."),
-    "shared by the dims": (
-        4, "dK was divided by D. Each component is added with the factor 1, so each gets it all.",
-    ),
-    "times K": (4, "dK has a factor K. The score is linear in the key, with the derivative 1."),
-    "scaled": (4, "dK has a factor 1/√D; this score has none."),
-    "dV without transpose": (1, "dV uses P, not its transpose: value j collects from all queries."),
+        "are as many queries as keys."),
+    "mean over queries": (4, "dS.sum(axis=-2)", "dS.mean(axis=-2)",
+        "A mean over the queries was taken in dK; all queries add up."),
+    "shared by the dims": (4, "K.shape)", "K.shape) / Q.shape[-1]",
+        "dK was divided by D. Each component is added with the factor 1, so each gets it all."),
+    "times K": (4, "K.shape)", "K.shape) * K",
+        "dK has a factor K. The score is linear in the key, with the derivative 1."),
+    "scaled": (4, "K.shape)", "K.shape) / Q.shape[-1] ** 0.5",
+        "dK has a factor 1/√D; this score has none."),
+    "dV without transpose": (1, "P.swapaxes(-1, -2) @", "P @",
+        "dV uses P, not its transpose: value j collects from all queries."),
 }
