@@ -14,6 +14,11 @@ MODELS = {
     "pre": {"norm": "pre"},
     "post": {"norm": "post", "scale_embeddings": True},
     "gelu": {"norm": "pre", "activation": "gelu", "decoder_blocks": 3, "num_heads": 1},
+    "modern": {
+        "norm": "pre", "normalization": "rms_norm", "bias": False, "activation": "silu",
+        "gated": True, "head_width": 4, "rotary": "halves", "window": (3, 0), "qk_norm": True,
+        "sink": True, "cap": 5.0, "eps": 1e-3,
+    },
     "dropout": {"norm": "post", "activation": "gelu_tanh", "dropout": 0.5},
 }
 every_model = pytest.mark.parametrize("options", MODELS.values(), ids=MODELS)

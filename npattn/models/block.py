@@ -82,12 +82,15 @@ def _inits(D, F, rng, dtype, o):
     )
 
 
-def encoder_block(X, params, mask=None, *, rng=None, options=None, **changes):
+def encoder_block(
+    X, params, mask=None, *, past=None, rng=None, options=None, **changes
+):
     """Every position attends to the others, then each is worked on by itself.
 
     X       (..., T, D)
     params  EncoderBlockParams
     mask    bool, as in `multihead_attention`; `causal_mask(T)` in a decoder-only model
+    past    KeysValues of earlier positions: cache.self_attention.sublayer.present of their call
     rng     Generator for dropout, or None
     options, changes  num_heads, norm, activation, …: BlockOptions, or keywords of it
 
@@ -96,7 +99,7 @@ def encoder_block(X, params, mask=None, *, rng=None, options=None, **changes):
     o = options_of(options, changes)
     H, attended = residual(
         X, params.attention_norm,
-        lambda Z: self_attention(Z, params.attention, mask, **o.self_attended(rng)),
+        lambda Z: self_attention(Z, params.attention, mask, **o.self_attended(rng, past)),
         rng=rng, options=o,
     )
     Y, fed = residual(
@@ -114,7 +117,8 @@ def encoder_block_backward(dY, cache):
 
 
 def decoder_block(
-    X, M, params, mask=None, memory_mask=None, *, rng=None, options=None, **changes
+    X, M, params, mask=None, memory_mask=None, *, past=(None, None), rng=None, options=None,
+    **changes,
 ):
     """Every position attends to the earlier ones, then to the memory; then each by itself.
 
@@ -123,6 +127,7 @@ def decoder_block(
     params       DecoderBlockParams
     mask         bool, for the self-attention: `causal_mask(T)`, unless nothing is to be learned
     memory_mask  bool, for the cross-attention
+    past         KeysValues of earlier positions, and of a part of the memory that M lacks
     rng, options, changes  as in `encoder_block`
 
     Returns Y (..., T, D) and the cache.
@@ -130,13 +135,14 @@ def decoder_block(
     o = options_of(options, changes)
     G, attended = residual(
         X, params.self_attention_norm,
-        lambda Z: self_attention(Z, params.self_attention, mask, **o.self_attended(rng)),
+        lambda Z: self_attention(Z, params.self_attention, mask, **o.self_attended(rng, past[0])),
         rng=rng, options=o,
     )
     H, crossed = residual(
         G, params.cross_attention_norm,
-        lambda Z: cross_attention(Z, M, params.cross_attention, memory_mask, **o.attended(rng)),
-        rng=rng, options=o,
+        lambda Z: cross_attention(
+            Z, M, params.cross_attention, memory_mask, **o.attended(rng, past[1])
+        ), rng=rng, options=o,
     )
     Y, fed = residual(
         H, params.feed_forward_norm,

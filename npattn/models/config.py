@@ -52,20 +52,21 @@ class Options:
             D, normalization=self.normalization, bias=self.bias, dtype=dtype
         )
 
-    def attended(self, rng):
+    def attended(self, rng, past=None):
         """What `multihead_attention` is told."""
         if self.num_heads is None:
             raise TypeError("num_heads is missing: into how many heads is the width to be split?")
         told = dict(num_heads=self.num_heads, kernel=self.kernel, dropout=self.dropout, rng=rng)
         if self.num_kv_heads is not None:
             told["num_kv_heads"] = self.num_kv_heads
-        return told if self.cap is None else told | {"cap": self.cap}
+        given = dict(cap=self.cap, past=past)
+        return told | {name: value for name, value in given.items() if value is not None}
 
     def self_attended(self, rng, past=None):
         """What `self_attention` is told: positions are its alone."""
-        prepared = dict(turn=self.rotary, window=self.window, past=past)
-        given = {name: value for name, value in prepared.items() if value is not None}
-        return self.attended(rng) | given
+        given = dict(turn=self.rotary, window=self.window)
+        given = {name: value for name, value in given.items() if value is not None}
+        return self.attended(rng, past) | given
 
     def init_attention(self, D, rng, dtype):
         """Parameters of one attention."""

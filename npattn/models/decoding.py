@@ -9,17 +9,18 @@ The scores of one query are no matrix to be spared: whatever config.kernel, it i
 Source: Vaswani et al. 2017, section 3.1; Shazeer 2019, section 2.4; d2l 11.7.5, 11.4.
 """
 
+from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from npattn.kernels.arrays import require_integers
-from npattn.kernels.attention import attention
-from npattn.kernels.heads import merge_heads, split_heads
+from npattn.kernels.key_value_cache import KeysValues
 from npattn.kernels.linear import linear
-from npattn.models.feed_forward import feed_forward
-from npattn.models.normalize import normalize
-from npattn.models.residual import residual
+from npattn.models.block import decoder_block
+from npattn.models.multihead import cross_attention, self_attention
+from npattn.models.stack import stack
 from npattn.models.transformer import embed_tokens, key_mask
 
 
@@ -41,20 +42,19 @@ def start_decoding(M, params, source_mask=None, *, config):
     params       DecodeParams
     source_mask  (B, Ts)     bool, True = a real token
     """
-    attentions = [block.cross_attention for block in params.stack.blocks]
-    empty = tuple(
-        np.zeros((len(M), config.num_heads, 0, config.width // config.num_heads), M.dtype)
-        for _ in attentions
-    )
+    nothing, options = M[:, :0], replace(config, kernel="attention").attended(None)
+    own, read = [], []
+    for block in params.stack.blocks:
+        _, cache = self_attention(nothing, block.self_attention, **options)
+        own.append(cache.present)
+        _, cache = cross_attention(nothing, M, block.cross_attention, **options)
+        read.append(cache.present)
     mask = key_mask(source_mask, M.shape[:2])
-    return DecodeState(
-        0,
-        empty,
-        empty,
-        tuple(_project(M, a.key, config) for a in attentions),
-        tuple(_project(M, a.value, config) for a in attentions),
-        None if mask is None else mask[:, None],
+    keys, values, memory_keys, memory_values = (
+        tuple(present[i] for present in presents) for presents in (own, read) for i in range(2)
     )
+    mask = None if mask is None else mask[:, None]
+    return DecodeState(0, keys, values, memory_keys, memory_values, mask)
 
 
 def decode_step(tokens, state, params, *, config):
@@ -68,32 +68,17 @@ def decode_step(tokens, state, params, *, config):
     """
     require_integers(tokens=tokens)
     X, _ = embed_tokens(tokens[:, None], params.embedding, config=config, offset=state.length)
-    keys, values = [], []
-    for i, block in enumerate(params.stack.blocks):
-
-        def hear(Z, block=block, i=i):
-            K = _append(state.keys[i], _project(Z, block.self_attention.key, config))
-            V = _append(state.values[i], _project(Z, block.self_attention.value, config))
-            keys.append(K)
-            values.append(V)
-            return _attend(Z, K, V, block.self_attention, None, config), None
-
-        def read(Z, block=block, i=i):
-            K, V = state.memory_keys[i], state.memory_values[i]
-            return _attend(Z, K, V, block.cross_attention, state.memory_mask, config), None
-
-        def think(Z, block=block):
-            return feed_forward(Z, block.feed_forward, **config.fed())
-
-        X, _ = residual(X, block.self_attention_norm, hear, options=config)
-        X, _ = residual(X, block.cross_attention_norm, read, options=config)
-        X, _ = residual(X, block.feed_forward_norm, think, options=config)
-    if params.stack.norm is not None:
-        X, _ = normalize(X, params.stack.norm, **config.normalized())
+    memory = np.zeros((len(tokens), 0, X.shape[-1]), X.dtype)  # all of it is in the state
+    options = replace(config, kernel="attention")
+    blocks = [
+        partial(_block, memory, state.memory_mask, (KeysValues(K, V), KeysValues(MK, MV)), options)
+        for K, V, MK, MV in zip(*state[1:5], strict=True)
+    ]
+    X, cache = stack(X, params.stack, blocks, options=options)
     logits, _ = linear(X[:, 0], params.output)
-    return logits, state._replace(
-        length=state.length + 1, keys=tuple(keys), values=tuple(values)
-    )
+    presents = [block.self_attention.sublayer.present for block in cache.blocks]
+    keys, values = (tuple(present[i] for present in presents) for i in range(2))
+    return logits, state._replace(length=state.length + 1, keys=keys, values=values)
 
 
 def select_rows(state, rows):
@@ -109,15 +94,5 @@ def select_rows(state, rows):
     return state._replace(**picked, memory_mask=None if mask is None else mask[rows])
 
 
-def _append(old, new):
-    return np.concatenate([old, new], axis=-2)
-
-
-def _project(X, layer, config):
-    return split_heads(linear(X, layer)[0], config.num_heads)
-
-
-def _attend(Z, K, V, params, mask, config):
-    """multihead_attention with keys and values that are projected already."""
-    O, _ = attention(_project(Z, params.query, config), K, V, mask)
-    return linear(merge_heads(O), params.output)[0]
+def _block(M, memory_mask, past, options, X, params):
+    return decoder_block(X, M, params, None, memory_mask, past=past, options=options)
