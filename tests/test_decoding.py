@@ -16,7 +16,8 @@ MODELS = {
     "gelu": {"norm": "pre", "activation": "gelu", "decoder_blocks": 3, "num_heads": 1},
     "modern": {
         "norm": "pre", "normalization": "rms_norm", "bias": False, "activation": "silu",
-        "gated": True, "head_width": 4, "rotary": "halves", "window": (3, 0), "qk_norm": True,
+        "gated": True, "head_width": 4, "num_kv_heads": 1, "rotary": "halves", "window": (3, 0),
+        "qk_norm": True,
         "sink": True, "cap": 5.0, "eps": 1e-3,
     },
     "dropout": {"norm": "post", "activation": "gelu_tanh", "dropout": 0.5},

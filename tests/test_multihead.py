@@ -250,6 +250,10 @@ def test_sources_that_do_not_fit(sources, make_params):
 # ---- other heads, and what stands between projections and attention ----
 
 OPTIONS = {
+    "one key head": (dict(num_kv_heads=1), dict(num_kv_heads=1)),
+    "one key head and a sink": (
+        dict(num_kv_heads=1, sink=True, qk_norm=True), dict(num_kv_heads=1, turn="halves")
+    ),
     "a sink": (dict(sink=True), {}),
     "a sink and a cap": (dict(sink=True), dict(cap=2.0)),
     "a norm of queries and keys": (dict(qk_norm=True), {}),
@@ -269,6 +273,35 @@ def test_gradients_with_options(assert_gradients, convention, draw, draw_mask, r
     args = draw(3, 5, 8), params, draw_mask(3, 5, 5)
     assert_gradients(self_attention, self_attention_backward, *args, num_heads=2, **options)
     convention(self_attention, self_attention_backward, *args, num_heads=2, **options)
+
+
+@pytest.mark.parametrize("kernel", ["attention", "tiled"])
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_a_group_of_heads_has_the_keys_of_one(draw, draw_mask, rng, shake, groups, kernel):
+    X, mask = draw(2, 5, 8), draw_mask(2, 4, 5, 5)
+    params = shake(init_multihead(8, rng, num_heads=4, num_kv_heads=groups))
+    options = dict(num_heads=4, kernel=kernel)
+
+    def copied(layer):
+        W, b = layer.W.reshape(8, groups, 1, 2), layer.b.reshape(groups, 1, 2)
+        shape = (groups, 4 // groups, 2)
+        return LinearParams(
+            np.broadcast_to(W, (8, *shape)).reshape(8, 8), np.broadcast_to(b, shape).reshape(8)
+        )
+
+    full = params._replace(key=copied(params.key), value=copied(params.value))
+    Y, cache = self_attention(X, params, mask, num_kv_heads=groups, **options)
+    expected, whole = self_attention(X, full, mask, **options)
+    assert_allclose(Y, expected, rtol=0, atol=1e-13)
+    (dX, dparams), (dX_whole, dwhole) = (
+        self_attention_backward(expected, c) for c in (cache, whole)
+    )
+    assert_allclose(dX, dX_whole, rtol=0, atol=1e-12)
+    dW = dwhole.key.W.reshape(8, groups, -1, 2).sum(axis=2).reshape(8, -1)
+    assert_allclose(dparams.key.W, dW, rtol=0, atol=1e-12)
+    if kernel == "attention":
+        assert_allclose(cache.P, whole.P, rtol=0, atol=1e-14)
+        assert cache.attention.K.size == 2 * groups * 5 * 2  # no copies
 
 
 def test_cross_attention_is_multihead_attention_with_a_memory(draw, rng, shake):

@@ -17,8 +17,7 @@ from npattn.kernels.heads import merge_heads, split_heads
 from npattn.kernels.masks import valid_lens_mask
 from npattn.kernels.positions import sinusoidal_positions
 from npattn.models.multihead import multihead_attention, multihead_attention_backward
-from npattn.nn import Layer
-from npattn.nn import PositionalEncoding as AddedPositions
+from npattn.nn import Layer, PositionalEncoding as AddedPositions
 
 
 def lens_mask(valid_lens, nk):

@@ -12,11 +12,7 @@ import numpy as np
 from npattn.kernels.layer_norm import init_layer_norm
 from npattn.kernels.linear import init_linear
 from npattn.models.block import DecoderBlockParams, EncoderBlockParams
-from npattn.models.feed_forward import (
-    FeedForwardParams,
-    feed_forward,
-    feed_forward_backward,
-)
+from npattn.models.feed_forward import FeedForwardParams, feed_forward, feed_forward_backward
 from npattn.models.residual import add_norm, add_norm_backward
 from npattn.nn import Composite, Layer
 

@@ -11,14 +11,10 @@ import numpy as np
 from npattn.d2l._attention import prefix_mask
 from npattn.kernels.gru_cell import GRUParams, gru_cell
 from npattn.models.recurrent_decoder import (
-    init_recurrent_decoder,
-    recurrent_decoder,
-    recurrent_decoder_backward,
+    init_recurrent_decoder, recurrent_decoder, recurrent_decoder_backward,
 )
 from npattn.models.recurrent_encoder import (
-    init_recurrent_encoder,
-    recurrent_encoder,
-    recurrent_encoder_backward,
+    init_recurrent_encoder, recurrent_encoder, recurrent_encoder_backward,
 )
 from npattn.nn import Layer, Module
 

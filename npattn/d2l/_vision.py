@@ -8,19 +8,12 @@ Source: d2l 11.8, which the Chinese edition lacks.
 import numpy as np
 
 from npattn.kernels.sums import unbroadcast
-from npattn.kernels.positions import (
-    learned_positions,
-    learned_positions_backward,
-)
+from npattn.kernels.positions import learned_positions, learned_positions_backward
 from npattn.kernels.linear import init_linear, linear, linear_backward
 from npattn.models.block import EncoderBlockParams
 from npattn.models.encoder import EncoderParams
 from npattn.models.feed_forward import FeedForwardParams
-from npattn.models.patches import (
-    init_patch_embedding,
-    patch_embedding,
-    patch_embedding_backward,
-)
+from npattn.models.patches import init_patch_embedding, patch_embedding, patch_embedding_backward
 from npattn.models.vision import VisionParams
 from npattn.nn import GELU, Composite, Dropout, Layer, Linear
 

@@ -18,18 +18,11 @@ import numpy as np
 
 from npattn.d2l import _attention, _blocks, _figures, _stacks, _vision
 from npattn.d2l._attention import (
-    DotProductAttention,
-    PositionalEncoding,
-    masked_softmax,
-    sequence_mask,
+    DotProductAttention, PositionalEncoding, masked_softmax, sequence_mask,
 )
 from npattn.d2l._figures import plot, show_heatmaps
 from npattn.d2l._pooling import epanechikov, gaussian_with_width, nadaraya_watson
-from npattn.d2l._seq2seq import (
-    AttentionDecoder,
-    Seq2SeqAttentionDecoder,
-    Seq2SeqEncoder,
-)
+from npattn.d2l._seq2seq import AttentionDecoder, Seq2SeqAttentionDecoder, Seq2SeqEncoder
 from npattn.d2l._vision import PatchEmbedding, ViTMLP
 from npattn.kernels.additive import init_additive
 from npattn.kernels.pooling import boxcar, constant, gaussian

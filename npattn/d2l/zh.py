@@ -20,20 +20,12 @@ import numpy as np
 
 from npattn.d2l import _attention, _blocks, _figures, _stacks
 from npattn.d2l._attention import (
-    DotProductAttention,
-    PositionalEncoding,
-    masked_softmax,
-    sequence_mask,
-    transpose_output,
+    DotProductAttention, PositionalEncoding, masked_softmax, sequence_mask, transpose_output,
     transpose_qkv,
 )
 from npattn.d2l._figures import plot, plot_kernel_reg, show_heatmaps
 from npattn.d2l._pooling import NWKernelRegression
-from npattn.d2l._seq2seq import (
-    AttentionDecoder,
-    Seq2SeqAttentionDecoder,
-    Seq2SeqEncoder,
-)
+from npattn.d2l._seq2seq import AttentionDecoder, Seq2SeqAttentionDecoder, Seq2SeqEncoder
 from npattn.kernels.additive import init_additive
 from npattn.models.multihead import init_multihead
 from npattn.nn import Embedding, Linear

@@ -26,14 +26,7 @@ import numpy as np
 
 from npattn.datasets.dates import batches
 from npattn.experiments.dates import (
-    BATCH,
-    CONFIG,
-    PEAK,
-    Reading,
-    cross_attention,
-    exact_match,
-    held_out_batch,
-    loss_and_grads,
+    BATCH, CONFIG, PEAK, Reading, cross_attention, exact_match, held_out_batch, loss_and_grads,
 )
 from npattn.files import replace_file
 from npattn.models.transformer import init_transformer

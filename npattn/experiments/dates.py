@@ -18,26 +18,15 @@ import numpy as np
 
 from npattn.checking import gradcheck
 from npattn.datasets.dates import (
-    BOS,
-    EOS,
-    batches,
-    date_batch,
-    decode_target,
-    encode_source,
-    encode_sources,
-    held_out_dates,
-    source_vocabulary,
-    target_vocabulary,
+    BOS, EOS, batches, date_batch, decode_target, encode_source, encode_sources, held_out_dates,
+    source_vocabulary, target_vocabulary,
 )
 from npattn.kernels.losses import cross_entropy, cross_entropy_backward
 from npattn.kernels.masks import pad_sequences
 from npattn.models.block import attention_weights
 from npattn.models.search import greedy_decode
 from npattn.models.transformer import (
-    TransformerConfig,
-    init_transformer,
-    transformer,
-    transformer_backward,
+    TransformerConfig, init_transformer, transformer, transformer_backward,
 )
 from npattn.training.checkpoints import load_tree, save_tree
 from npattn.training.loop import fit

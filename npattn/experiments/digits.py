@@ -26,10 +26,7 @@ from npattn.kernels.losses import cross_entropy, cross_entropy_backward
 from npattn.kernels.softmax import softmax
 from npattn.models.block import attention_weights
 from npattn.models.vision import (
-    VisionConfig,
-    init_vision,
-    vision_transformer,
-    vision_transformer_backward,
+    VisionConfig, init_vision, vision_transformer, vision_transformer_backward,
 )
 from npattn.training.checkpoints import load_tree
 from npattn.training.loop import fit

@@ -18,13 +18,8 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.pooling import (
-    KERNELS,
-    GaussianPoolingCache,
-    gaussian,
-    gaussian_pooling,
-    gaussian_pooling_backward,
-    leave_one_out_mask,
-    nadaraya_watson,
+    KERNELS, GaussianPoolingCache, gaussian, gaussian_pooling, gaussian_pooling_backward,
+    leave_one_out_mask, nadaraya_watson,
 )
 
 RATE, EPOCHS = 0.5, 5  # of the text's training

@@ -18,10 +18,7 @@ import numpy as np
 from npattn.datasets.series import FEATURES, HORIZON, HOURS, MEASURES, flights
 from npattn.kernels.linear import LinearParams, linear
 from npattn.models.time_series import (
-    TimeSeriesCache,
-    TimeSeriesConfig,
-    init_time_series,
-    time_series_transformer,
+    TimeSeriesCache, TimeSeriesConfig, init_time_series, time_series_transformer,
     time_series_transformer_backward,
 )
 from npattn.training import fit, linear_warmup_linear_decay, load_tree, one_blas_thread

@@ -27,18 +27,8 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.datasets.phrases import (
-    BOS,
-    EOS,
-    PAD,
-    batches,
-    decode_target,
-    encode_source,
-    encode_sources,
-    french_words,
-    held_out_pairs,
-    phrase_batch,
-    source_vocabulary,
-    target_vocabulary,
+    BOS, EOS, PAD, batches, decode_target, encode_source, encode_sources, french_words,
+    held_out_pairs, phrase_batch, source_vocabulary, target_vocabulary,
 )
 from npattn.experiments.bleu import bleu
 from npattn.kernels.losses import cross_entropy, cross_entropy_backward
@@ -46,11 +36,7 @@ from npattn.models import seq2seq as recurrent
 from npattn.models.block import attention_weights
 from npattn.models.search import greedy_decode
 from npattn.models.transformer import (
-    TransformerConfig,
-    TransformerParams,
-    init_transformer,
-    transformer,
-    transformer_backward,
+    TransformerConfig, TransformerParams, init_transformer, transformer, transformer_backward,
 )
 from npattn.training.checkpoints import load_metadata, load_tree, save_tree
 from npattn.training.loop import fit

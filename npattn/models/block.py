@@ -14,9 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from npattn.models.config import options_of
-from npattn.models.feed_forward import (
-    FeedForwardParams, feed_forward, feed_forward_backward,
-)
+from npattn.models.feed_forward import FeedForwardParams, feed_forward, feed_forward_backward
 from npattn.models.multihead import (
     MultiHeadParams, cross_attention, cross_attention_backward, self_attention,
     self_attention_backward,

@@ -12,18 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.co_attention import (
-    CoAttentionCache,
-    co_attention,
-    co_attention_backward,
-)
-from npattn.kernels.linear import (
-    LinearCache,
-    LinearParams,
-    init_linear,
-    linear,
-    linear_backward,
-)
+from npattn.kernels.co_attention import CoAttentionCache, co_attention, co_attention_backward
+from npattn.kernels.linear import LinearCache, LinearParams, init_linear, linear, linear_backward
 
 
 class BidirectionalParams(NamedTuple):

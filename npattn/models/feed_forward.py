@@ -17,9 +17,7 @@ from npattn.kernels.activations import (
     gelu, gelu_backward, gelu_tanh, gelu_tanh_backward, relu, relu_backward,
 )
 from npattn.kernels.gated import silu, silu_backward
-from npattn.kernels.linear import (
-    LinearCache, LinearParams, init_linear, linear, linear_backward,
-)
+from npattn.kernels.linear import LinearCache, LinearParams, init_linear, linear, linear_backward
 from npattn.kernels.options import require_choice
 
 

@@ -19,16 +19,12 @@ from npattn.kernels.heads import (
     merge_heads, merge_heads_backward, split_heads, split_heads_backward,
 )
 from npattn.kernels.key_value_cache import KeysValues
-from npattn.kernels.linear import (
-    LinearCache, LinearParams, init_linear, linear, linear_backward,
-)
+from npattn.kernels.linear import LinearCache, LinearParams, init_linear, linear, linear_backward
 from npattn.models.head_extras import (
     HeadExtras, PreparedCache, init_head_extras, prepare_heads, prepare_heads_backward,
 )
 from npattn.models.kernel_choice import chosen_attention, chosen_attention_backward
-from npattn.models.scored_attention import (
-    ScoredCache, scored_attention, scored_attention_backward,
-)
+from npattn.models.scored_attention import ScoredCache, scored_attention, scored_attention_backward
 
 
 class MultiHeadParams(NamedTuple):

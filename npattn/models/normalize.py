@@ -9,9 +9,7 @@ backward it is for.
 
 import numpy as np
 
-from npattn.kernels.layer_norm import (
-    init_layer_norm, layer_norm, layer_norm_backward,
-)
+from npattn.kernels.layer_norm import init_layer_norm, layer_norm, layer_norm_backward
 from npattn.kernels.options import require_choice
 from npattn.kernels.rms_norm import RMSNormCache, init_rms_norm, rms_norm, rms_norm_backward
 

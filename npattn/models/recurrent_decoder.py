@@ -15,24 +15,14 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.additive import (
-    AdditiveCache,
-    AdditiveParams,
-    additive_attention,
-    additive_attention_backward,
+    AdditiveCache, AdditiveParams, additive_attention, additive_attention_backward,
     init_additive,
 )
 from npattn.kernels.arrays import require_integers
 from npattn.kernels.dropout import DropoutCache, dropout, dropout_backward
-from npattn.kernels.embedding import EmbeddingCache, embedding, embedding_backward
+from npattn.kernels.embedding import EmbeddingCache, embedding, embedding_backward, normal
 from npattn.kernels.gru_cell import GRUCache, GRUParams, gru_cell, gru_cell_backward
-from npattn.kernels.embedding import normal
-from npattn.kernels.linear import (
-    LinearCache,
-    LinearParams,
-    init_linear,
-    linear,
-    linear_backward,
-)
+from npattn.kernels.linear import LinearCache, LinearParams, init_linear, linear, linear_backward
 from npattn.models.recurrent_encoder import init_gru_layers
 from npattn.models.transformer import key_mask
 from npattn.trees import tree_map

@@ -15,9 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.dropout import DropoutCache, dropout, dropout_backward
-from npattn.kernels.embedding import EmbeddingCache, embedding, embedding_backward
+from npattn.kernels.embedding import EmbeddingCache, embedding, embedding_backward, normal
 from npattn.kernels.gru_cell import GRUCache, GRUParams, init_gru
-from npattn.kernels.embedding import normal
 from npattn.kernels.options import require_counts
 from npattn.kernels.recurrent import gru, gru_backward
 

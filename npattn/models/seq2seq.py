@@ -22,18 +22,11 @@ from npattn.kernels.linear import linear
 from npattn.kernels.options import require_choice, require_rate
 from npattn.models.config import require_sizes
 from npattn.models.recurrent_decoder import (
-    RecurrentDecoderCache,
-    RecurrentDecoderParams,
-    init_recurrent_decoder,
-    recurrent_decoder,
-    recurrent_decoder_backward,
-    recurrent_step,
+    RecurrentDecoderCache, RecurrentDecoderParams, init_recurrent_decoder, recurrent_decoder,
+    recurrent_decoder_backward, recurrent_step,
 )
 from npattn.models.recurrent_encoder import (
-    RecurrentEncoderCache,
-    RecurrentEncoderParams,
-    init_recurrent_encoder,
-    recurrent_encoder,
+    RecurrentEncoderCache, RecurrentEncoderParams, init_recurrent_encoder, recurrent_encoder,
     recurrent_encoder_backward,
 )
 from npattn.models.search import greedy_answers, require_sentences

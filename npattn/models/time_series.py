@@ -19,9 +19,7 @@ import numpy as np
 
 from npattn.kernels.arrays import require_floats
 from npattn.kernels.dropout import DropoutCache, dropout, dropout_backward
-from npattn.kernels.linear import (
-    LinearCache, LinearParams, init_linear, linear, linear_backward,
-)
+from npattn.kernels.linear import LinearCache, LinearParams, init_linear, linear, linear_backward
 from npattn.kernels.options import require_counts
 from npattn.kernels.positions import sinusoidal_positions
 from npattn.models.config import Options, model_config, fix_shape, require_blocks, require_sizes

@@ -15,11 +15,8 @@ import numpy as np
 
 from npattn.kernels.shapes import require_mask
 from npattn.kernels.dropout import DropoutCache, dropout, dropout_backward
-from npattn.kernels.embedding import EmbeddingCache, embedding, embedding_backward
-from npattn.kernels.embedding import normal
-from npattn.kernels.linear import (
-    LinearCache, LinearParams, init_linear, linear, linear_backward,
-)
+from npattn.kernels.embedding import EmbeddingCache, embedding, embedding_backward, normal
+from npattn.kernels.linear import LinearCache, LinearParams, init_linear, linear, linear_backward
 from npattn.kernels.masks import causal_mask, combine_masks
 from npattn.kernels.packing import Packing, pack, packing_of, unpack, unpack_backward
 from npattn.kernels.positions import sinusoidal_positions

@@ -21,9 +21,7 @@ from npattn.kernels.embedding import normal
 from npattn.kernels.positions import (
     LearnedPositionsCache, learned_positions, learned_positions_backward,
 )
-from npattn.kernels.linear import (
-    LinearCache, LinearParams, init_linear, linear, linear_backward,
-)
+from npattn.kernels.linear import LinearCache, LinearParams, init_linear, linear, linear_backward
 from npattn.kernels.options import require_choice
 from npattn.models.config import Options, model_config, fix_shape, require_blocks, require_sizes
 from npattn.models.encoder import EncoderParams, encoder, encoder_backward, init_encoder

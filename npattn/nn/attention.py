@@ -9,9 +9,7 @@ kernels are those of `chosen_attention`.
 
 import numpy as np
 
-from npattn.kernels.additive import (
-    additive_attention, additive_attention_backward, init_additive,
-)
+from npattn.kernels.additive import additive_attention, additive_attention_backward, init_additive
 from npattn.kernels.co_attention import co_attention, co_attention_backward
 from npattn.kernels.heads import require_heads
 from npattn.models.co_attention import (

@@ -10,27 +10,16 @@ import math
 import numpy as np
 
 from npattn.kernels.activations import (
-    gelu,
-    gelu_backward,
-    gelu_tanh,
-    gelu_tanh_backward,
-    relu,
-    relu_backward,
+    gelu, gelu_backward, gelu_tanh, gelu_tanh_backward, relu, relu_backward,
 )
 from npattn.kernels.arrays import require_floats
-from npattn.kernels.dropout import dropout as drop
-from npattn.kernels.dropout import dropout_backward as drop_backward
-from npattn.kernels.embedding import embedding, embedding_backward
-from npattn.kernels.embedding import normal
+from npattn.kernels.dropout import dropout as drop, dropout_backward as drop_backward
+from npattn.kernels.embedding import embedding, embedding_backward, normal
 from npattn.kernels.layer_norm import init_layer_norm, layer_norm, layer_norm_backward
 from npattn.kernels.linear import init_linear, linear, linear_backward
 from npattn.kernels.losses import cross_entropy, cross_entropy_backward
 from npattn.kernels.positions import sinusoidal_positions
-from npattn.models.feed_forward import (
-    feed_forward,
-    feed_forward_backward,
-    init_feed_forward,
-)
+from npattn.models.feed_forward import feed_forward, feed_forward_backward, init_feed_forward
 from npattn.nn.layer import Composite, Layer
 
 

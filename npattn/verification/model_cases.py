@@ -15,7 +15,9 @@ from npattn.models.encoder import init_encoder, init_encoder_block
 from npattn.models.feed_forward import feed_forward, feed_forward_backward, init_feed_forward
 from npattn.models.head_extras import init_head_extras
 from npattn.models.kernel_choice import chosen_attention
-from npattn.models.multihead import MultiHeadParams, init_multihead, multihead_attention
+from npattn.models.multihead import (
+    MultiHeadParams, init_multihead, multihead_attention, self_attention,
+)
 from npattn.models.residual import residual, residual_backward
 from npattn.models.stack import init_stack, stack, stack_backward
 from npattn.models.recurrent_decoder import init_recurrent_decoder
@@ -350,6 +352,15 @@ CASES = {
     ),
     "self_attention with heads of another width": partial(
         _self_attention_with, init=dict(head_width=DK), turn="interleaved",
+    ),
+    "self_attention in groups": partial(
+        _self_attention_with, init=dict(num_kv_heads=1), num_kv_heads=1,
+    ),
+    "self_attention in groups with a sink": partial(
+        _self_attention_with, init=dict(num_kv_heads=1, sink=True, qk_norm=True), num_kv_heads=1,
+    ),
+    "self_attention in groups and tiles": _in_tiles(
+        partial(_self_attention_with, init=dict(num_kv_heads=1), num_kv_heads=1), self_attention,
     ),
     "cross_attention": _cross_attention,
     "scored_attention": _scored_attention,
