@@ -87,8 +87,10 @@ def attention(Q, K, V, attn_mask=None, past_key=None, past_value=None, nonpad=No
     def ungroup(X):
         return X.reshape(B, H, Tq, X.shape[-1])
 
-    if bias is None and not softcap and qk_matmul_output_mode in (0, 3) and Q.dtype.itemsize == 2:
-        O, cache = npattn.attention(group(Q), K, V, group(mask), scale=scale)
+    if Q.dtype.itemsize == 2:  # computed in float32, returned as it came
+        bias = np.zeros((), Q.dtype) if bias is None else bias
+        bias = group(np.broadcast_to(bias, (B, H, Tq, Tk)))
+        O, cache = npattn.biased_attention(group(Q), K, V, bias, group(mask), scale=scale)
         S = cache.P
     else:
         S, _ = npattn.dot_scores(group(Q), K, scale=scale)
@@ -102,7 +104,7 @@ def attention(Q, K, V, attn_mask=None, past_key=None, past_value=None, nonpad=No
         O, cache = npattn.attend(S, V, group(mask))
         S = [*stages, cache.P][qk_matmul_output_mode]
     O = ungroup(O)
-    return npattn.merge_heads(O) if packed else O, K, V, ungroup(S)
+    return packed_again(O) if packed else O, K, V, ungroup(S).astype(Q.dtype)
 
 
 def translate_mask(attn_mask, Tk):
@@ -112,14 +114,17 @@ def translate_mask(attn_mask, Tk):
     boolean, missing = attn_mask.dtype == bool, Tk - attn_mask.shape[-1]
     width = [(0, 0)] * (attn_mask.ndim - 1) + [(0, missing)]
     padded = np.pad(attn_mask, width, constant_values=False if boolean else -np.inf)
-    if not boolean and attn_mask.dtype.itemsize == 2:  # only of 0 and −inf in the tests
-        return npattn.mask_from_additive(padded), None
     return (padded, None) if boolean else (None, padded)
 
 
 def heads(X, n):
     """(B, T, n·D) to (B, n, T, D)."""
     return X.reshape(*X.shape[:2], n, -1).swapaxes(1, 2)
+
+
+def packed_again(X):
+    """And back."""
+    return X.swapaxes(1, 2).reshape(X.shape[0], X.shape[2], -1)
 
 
 def rms_norm(X, scale, *, axis=-1, epsilon=1e-5, stash_type=1):
@@ -145,7 +150,7 @@ def rotary(X, cos, sin, position_ids=None, *, interleaved=0, num_heads=0, rotary
         rows, table=(cos, sin), positions=None if position_ids is None else position_ids[:, None],
         pairing="interleaved" if interleaved else "halves",
     )
-    return [npattn.merge_heads(Y) if packed else Y]
+    return [packed_again(Y) if packed else Y]
 
 
 def linear_attention(Q, K, V, past=None, decay=None, beta=None, *, q_num_heads, kv_num_heads,
@@ -161,7 +166,7 @@ def linear_attention(Q, K, V, past=None, decay=None, beta=None, *, q_num_heads, 
     options = {} if chunk_size is None else {"chunk": chunk_size}
     (O, state), _ = compute(Q, K, V, gates, state, scale=scale or None, **options)
     O = O.reshape(len(O), G * r, *O.shape[-2:])
-    return npattn.merge_heads(O), state[:, :, 0]
+    return packed_again(O), state[:, :, 0]
 
 
 def cross_entropy(scores, labels, weights=None, *, reduction="mean", ignore_index=None):

@@ -145,6 +145,17 @@ def test_single_precision_stays_and_nothing_is_written_to(arguments, pair, kind)
     assert_near(found, expected, 1e-3)
 
 
+@pytest.mark.parametrize("pair", [STEPS, CHUNKS], ids=["steps", "chunks"])
+def test_half_precision_is_computed_in_single_and_returned_as_it_came(arguments, pair):
+    args = tree_map(lambda X: X.astype(np.float16), arguments("gated delta"))
+    single = tree_map(lambda X: X.astype(np.float32), args)
+    (Y, cache), (Y32, cache32) = pair[0](*args), pair[0](*single)
+    found, expected = (Y, pair[1](Y, cache)), (Y32, pair[1](Y32, cache32))
+    assert {X.dtype for X in tree_leaves(found)} == {np.dtype(np.float16)}
+    assert_array_equal(Y[0], Y32[0].astype(np.float16))
+    assert_near(found, expected, 0.05)
+
+
 # ---- gradients ----
 
 

@@ -224,3 +224,8 @@ def test_sequences_that_cannot_be_padded(sequences, max_len, message):
 def test_sequences_of_no_numbers(sequences, came):
     with pytest.raises(TypeError, match=rf"^sequences\[.\] must be an array of numbers .*{came}"):
         pad_sequences(sequences)
+
+
+def test_an_additive_mask_of_halves():
+    bias = np.array([0.0, -np.inf, 0.0], np.float16)
+    assert_array_equal(mask_from_additive(bias), [True, False, True])

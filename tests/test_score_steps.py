@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from npattn.checking import gradcheck_second_order
 from npattn.kernels.attention import attend, attend_backward
 from npattn.kernels.attention import attention, attention_backward
+from npattn.kernels.biases import biased_attention, biased_attention_backward
 from npattn.kernels.key_value_cache import (
     KeysValues,
     append_keys_values,
@@ -207,6 +208,30 @@ def test_a_text_read_in_portions_gives_what_it_gives_at_once(draw):
 def test_gradients_of_a_cache(assert_gradients, draw):
     args = KeysValues(draw(2, 3, 4, 6), draw(2, 3, 4, 5)), draw(2, 3, 2, 6), draw(2, 3, 2, 5)
     both_orders(assert_gradients, append_keys_values, append_keys_values_backward, *args)
+
+
+def test_a_cache_of_halves_stays_one():
+    half = np.ones((2, 3, 4), np.float16)
+    present, cache = append_keys_values(KeysValues(half, half), half[:, :1], half[:, :1])
+    dpast, dK, dV = append_keys_values_backward(present, cache)
+    assert {X.dtype for X in (*present, *dpast, dK, dV)} == {np.dtype(np.float16)}
+    with pytest.raises(TypeError, match="must be float32 or float64, got float16"):
+        append_keys_values(KeysValues(half, half), half[:, :1].astype(np.float32), half[:, :1])
+    with pytest.raises(ValueError, match="Dk is 4 in past.K, 3 in K"):
+        append_keys_values(KeysValues(half, half), half[:, :1, :3], half[:, :1])
+
+
+def test_biased_attention_of_halves_is_computed_in_single(draw):
+    args = [draw(2, 3, 4), draw(2, 5, 4), draw(2, 5, 6), draw(3, 5)]
+    half = [X.astype(np.float16) for X in args]
+    single = [X.astype(np.float32) for X in half]
+    (O, cache), (O32, cache32) = biased_attention(*half), biased_attention(*single)
+    assert O.dtype == np.float16
+    assert_array_equal(O, O32.astype(np.float16))
+    dO = draw(*O.shape).astype(np.float16)
+    expected = biased_attention_backward(dO.astype(np.float32), cache32)
+    for found, wanted in zip(biased_attention_backward(dO, cache), expected, strict=True):
+        assert_array_equal(found, wanted.astype(np.float16))
 
 
 def test_a_past_that_does_not_fit(draw):

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.attention import AttendCache, attend, attend_backward
+from npattn.kernels.floats import half_in, half_out
 from npattn.kernels.score_bias import BiasCache, add_bias, add_bias_backward
 from npattn.kernels.scores import DotScoresCache, dot_scores, dot_scores_backward
 from npattn.kernels.shapes import require_shapes
@@ -24,6 +25,7 @@ class BiasedAttentionCache(NamedTuple):
     scores: DotScoresCache
     bias: BiasCache
     attended: AttendCache
+    half: np.dtype | None = None  # float16 or bfloat16 where the arguments came as such
 
     @property
     def P(self):
@@ -31,6 +33,7 @@ class BiasedAttentionCache(NamedTuple):
         return self.attended.P
 
 
+@half_in
 def biased_attention(
     Q, K, V, bias, mask=None, *, scale=None, dropout=0.0, rng=None
 ) -> tuple[np.ndarray, BiasedAttentionCache]:
@@ -40,9 +43,8 @@ def biased_attention(
     bias     broadcastable to (..., Tq, Tk), natural-log units; (H, Tq, Tk) for one per head
     mask, scale, dropout, rng  as in `attention`
 
-    Returns O (..., Tq, Dv) and the cache.
-    Raises ValueError if shapes disagree, TypeError for anything but float32 or float64 arrays
-    of one precision.
+    Returns O (..., Tq, Dv) and the cache. Halves are taken as in `attention`.
+    Raises ValueError if shapes disagree, TypeError for anything but float arrays of one precision.
 
     >>> Q, K, V = np.zeros((1, 1)), np.zeros((2, 1)), np.array([[4.0], [8.0]])
     >>> biased_attention(Q, K, V, np.log([[1.0, 3.0]]))[0].round(3).tolist()
@@ -55,6 +57,7 @@ def biased_attention(
     return O, BiasedAttentionCache(scores, added, attended)
 
 
+@half_out
 def biased_attention_backward(dO, cache) -> tuple[np.ndarray, ...]:
     """dQ, dK, dV and dbias from dO: a sum hands dS to both of its terms."""
     dS, dV = attend_backward(dO, cache.attended)

@@ -29,16 +29,15 @@ def quiet(f):
 
 
 def half_in(f):
-    """A quiet forward f(Q, K, V, ...) that takes halves. Its cache has a field `half`."""
+    """A quiet forward f(Q, ...) that takes halves. Its cache has a field `half`."""
     @functools.wraps(f)
-    def forward(Q, K, V, *args, **options):
+    def forward(Q, *args, **options):
         with np.errstate(all="ignore"):
             if getattr(Q, "dtype", None) not in HALVES:
-                return f(Q, K, V, *args, **options)
+                return f(Q, *args, **options)
             half = Q.dtype
-            Q, K, V = (X.astype(np.float32) if X.dtype == half else X for X in (Q, K, V))
-            O, cache = f(Q, K, V, *args, **options)
-            return O.astype(half), cache._replace(half=half)
+            Y, cache = f(*_convert((Q, *args), half, np.float32), **options)
+            return _convert(Y, np.float32, half), cache._replace(half=half)
 
     return forward
 
@@ -46,11 +45,19 @@ def half_in(f):
 def half_out(f_backward):
     """Its backward: the gradients are halves if the arguments of the forward were."""
     @functools.wraps(f_backward)
-    def backward(dO, cache, *args, **options):
+    def backward(dY, cache, *args, **options):
         with np.errstate(all="ignore"):
             if cache.half is None:
-                return f_backward(dO, cache, *args, **options)
-            dO = dO.astype(np.float32) if dO.dtype == cache.half else dO
-            return tuple(dX.astype(cache.half) for dX in f_backward(dO, cache, *args, **options))
+                return f_backward(dY, cache, *args, **options)
+            dY = _convert(dY, cache.half, np.float32)
+            return _convert(f_backward(dY, cache, *args, **options), np.float32, cache.half)
 
     return backward
+
+
+def _convert(tree, old, new):
+    """Arrays of the dtype `old` as `new`, in tuples likewise; anything else as it is."""
+    if isinstance(tree, tuple):
+        converted = [_convert(X, old, new) for X in tree]
+        return type(tree)(*converted) if hasattr(tree, "_fields") else tuple(converted)
+    return tree.astype(new) if getattr(tree, "dtype", None) == old else tree

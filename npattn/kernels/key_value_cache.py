@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from npattn.kernels.floats import HALVES
 from npattn.kernels.shapes import require_shapes
 
 
@@ -39,7 +40,8 @@ def append_keys_values(past, K, V):
     V     (..., T, Dv)  their values
 
     Returns KeysValues of Tp + T positions, and the cache.
-    Raises ValueError if widths or leading axes disagree, TypeError for other than float arrays.
+    Raises ValueError if widths or leading axes disagree, TypeError for other than float arrays of
+    one precision, which may be float16.
 
     >>> past = KeysValues(np.zeros((2, 4)), np.zeros((2, 1)))
     >>> present, cache = append_keys_values(past, np.ones((1, 4)), np.ones((1, 1)))
@@ -47,7 +49,10 @@ def append_keys_values(past, K, V):
     [[0.0], [0.0], [1.0]]
     """
     spec = "past.K ... Tp Dk, past.V ... Tp Dv, K ... T Dk, V ... T Dv"
-    require_shapes(spec, *past, K, V)
+    arrays = *past, K, V
+    if {getattr(X, "dtype", None) for X in arrays} <= {np.asarray(K).dtype} and K.dtype in HALVES:
+        arrays = (np.broadcast_to(np.float32(0.0), X.shape) for X in arrays)  # of halves the shape
+    require_shapes(spec, *arrays)
     if not past.K.shape[:-2] == past.V.shape[:-2] == K.shape[:-2] == V.shape[:-2]:
         raise ValueError(f"leading axes differ: past.K {past.K.shape}, past.V {past.V.shape}, "
                          f"K {K.shape}, V {V.shape}")

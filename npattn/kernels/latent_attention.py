@@ -62,7 +62,8 @@ def latent_attention(Qc, Qr, C, Kr, params, mask=None, *, scale=None):
     scale = _require(Qc, Qr, C, Kr, params, scale)
     latent = C[..., None, :, :]
     K = latent @ params.U
-    K = np.concatenate([K, _shared(Kr, K)], axis=-1)
+    shared = np.broadcast_to(Kr[..., None, :, :], (*K.shape[:-1], Kr.shape[-1]))
+    K = np.concatenate([K, shared], axis=-1)
     Q = np.concatenate([Qc, Qr], axis=-1)
     O, attended = attention(Q, K, latent @ params.W, mask, scale=scale)
     return O, LatentCache((Qc, Qr, C, Kr, params), None, attended)
@@ -87,7 +88,8 @@ def latent_attention_absorbed(Qc, Qr, C, Kr, params, mask=None, *, scale=None):
     scale = _require(Qc, Qr, C, Kr, params, scale)
     Q = np.concatenate([Qc @ _turn(params.U), Qr], axis=-1)
     K = np.concatenate([C, Kr], axis=-1)
-    mixed, attended = attention(Q, _shared(K, Q), _shared(C, Q), mask, scale=scale)
+    K, V = K[..., None, :, :], C[..., None, :, :]  # one head, shared by all
+    mixed, attended = attention(Q, K, V, mask, scale=scale)
     return mixed @ params.W, LatentCache((Qc, Qr, C, Kr, params), mixed, attended)
 
 
@@ -108,11 +110,6 @@ def _require(Qc, Qr, C, Kr, params, scale):
     require_shapes("Qc ... H Tq Dc, Qr ... H Tq Dr, C ... Tk R, Kr ... Tk Dr, U H R Dc, W H R Dv",
                    Qc, Qr, C, Kr, *params)
     return 1.0 / math.sqrt(Qc.shape[-1] + Qr.shape[-1]) if scale is None else float(scale)
-
-
-def _shared(X, heads):
-    """X (..., Tk, n) for all of the heads (..., H, T, m), as a view."""
-    return np.broadcast_to(X[..., None, :, :], (*heads.shape[:-2], *X.shape[-2:]))
 
 
 def _turn(X):

@@ -26,6 +26,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.sums import unbroadcast
+from npattn.kernels.floats import half_in, half_out
 from npattn.kernels.linear_state import linear_gradients, require_linear, turn
 
 
@@ -35,8 +36,10 @@ class LinearAttentionCache(NamedTuple):
     args: tuple   # Q, K, V, gates, state as given
     states: list  # T of (..., Dk, Dv): S before each token
     scale: float
+    half: np.dtype | None = None  # float16 or bfloat16 where the arguments came as such
 
 
+@half_in
 def linear_attention(Q, K, V, gates, state, *, scale=None):
     """Each query reads a state to which the keys so far have added their values.
 
@@ -46,7 +49,8 @@ def linear_attention(Q, K, V, gates, state, *, scale=None):
     state  (..., Dk, Dv)  before the first token, leading axes as K; `empty_state(K, V)` for none
     scale  factor on the outputs; None means 1/√Dk
 
-    Returns (O (..., T, Dv), the state after the last token), and the cache.
+    Returns (O (..., T, Dv), the state after the last token), and the cache. float16 is computed in
+    float32 and returned as it came.
     Raises ValueError if shapes disagree, TypeError for other than float arrays.
 
     >>> from npattn.kernels.linear_state import Gates, empty_state
@@ -70,9 +74,10 @@ def linear_attention(Q, K, V, gates, state, *, scale=None):
     )
 
 
+@half_out
 def linear_attention_backward(dY, cache):
     """dQ, dK, dV, dgates and dstate from dY = (dO, dstate after the last token)."""
-    (Q, K, V, gates, state), states, scale = cache
+    (Q, K, V, gates, _), states, scale, _ = cache
     (dO, dS), rows = dY, []
     for t in reversed(range(Q.shape[-2])):
         q, k, v, a, b = _token(t, Q, K, V, *gates)

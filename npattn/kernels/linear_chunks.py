@@ -24,6 +24,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.sums import unbroadcast
+from npattn.kernels.floats import half_in, half_out
 from npattn.kernels.linear_state import (
     decayed_products, products_gradients, decays, linear_gradients, require_linear, turn,
 )
@@ -36,8 +37,10 @@ class LinearChunksCache(NamedTuple):
     args: tuple   # Q, K, V, gates, state as given
     chunks: list  # for each (rows, S, U): its tokens, the state before, what was written
     scale: float
+    half: np.dtype | None = None  # float16 or bfloat16 where the arguments came as such
 
 
+@half_in
 def linear_attention_in_chunks(Q, K, V, gates, state, *, scale=None, chunk=32):
     """The same as `linear_attention`, but for rounding.
 
@@ -68,6 +71,7 @@ def linear_attention_in_chunks(Q, K, V, gates, state, *, scale=None, chunk=32):
     )
 
 
+@half_out
 def linear_attention_in_chunks_backward(dY, cache):
     """dQ, dK, dV, dgates and dstate from dY = (dO, dstate after the last token)."""
     (Q, K, V, gates, _), (dO, dS), gradients = cache.args, dY, []

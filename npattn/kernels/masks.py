@@ -1,8 +1,7 @@
 """Masks: who may attend to whom.
 
 A mask is boolean, True = may attend, and broadcasts to the scores (..., Tq, Tk). Everything
-else (valid lengths, additive floats, drop-style masks, ragged sequences) is translated here,
-at the border, so that no kernel needs a flag.
+else (valid lengths, additive floats, drop-style masks) is translated here, at the border.
 
     valid_lens_mask   key j < length               (B, 1, Tk) or (B, Tq, Tk)
     causal_mask       key j ≤ query i + offset     (Tq, Tk) or (..., Tq, Tk)
@@ -15,6 +14,7 @@ from functools import reduce
 import numpy as np
 
 from npattn.kernels.arrays import require_bool
+from npattn.kernels.floats import HALVES
 from npattn.kernels.options import require_counts
 from npattn.kernels.positional_masks import places
 
@@ -83,7 +83,7 @@ def mask_from_additive(bias, *, threshold=None):
     threshold): then it is a bias on the scores and not a mask; and for a threshold from 0 on.
     """
     bias, threshold = np.asarray(bias), -np.inf if threshold is None else threshold
-    if bias.dtype.kind != "f":
+    if bias.dtype.kind != "f" and bias.dtype not in HALVES:
         raise TypeError(f"bias must be a float array, got {bias.dtype}")
     if not threshold < 0.0:
         raise ValueError(f"threshold must be negative, such as -1e4, got {threshold}")
