@@ -36,6 +36,10 @@ from npattn.kernels.attention import (
     attention,
     attention_backward,
 )
+from npattn.kernels.attention_by_blocks import (
+    attention_by_blocks,
+    attention_by_blocks_backward,
+)
 from npattn.kernels.biases import biased_attention, biased_attention_backward
 from npattn.kernels.channel_attention import (
     ChannelParams,
@@ -170,7 +174,7 @@ from npattn.kernels.softmax import (
     softmax,
     softmax_backward,
 )
-from npattn.kernels.tiled import (
+from npattn.kernels.tiling.tiled import (
     TiledCache,
     tiled_attention,
     tiled_attention_backward,

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from npattn.kernels.attention import attention, attention_backward
 from npattn.kernels.masks import causal_mask, valid_lens_mask
 from npattn.kernels.softmax import softmax
-from npattn.kernels.tiled import tiled_attention, tiled_attention_backward
+from npattn.kernels.tiling.tiled import tiled_attention, tiled_attention_backward
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from npattn import nn
 from npattn.checking import assert_gradients, gradcheck
-from npattn.kernels import tiled
+from npattn.kernels.tiling import tiled
 from npattn.kernels.attention import AttentionCache, attention, attention_backward
 from npattn.kernels.masks import causal_mask, valid_lens_mask
-from npattn.kernels.tiled import TiledCache, tiled_attention
+from npattn.kernels.tiling.tiled import TiledCache, tiled_attention
 from npattn.models import kernel_choice, search
 from npattn.models.cat import cat, cat_backward, init_cat
 from npattn.models.decoder import (

@@ -21,7 +21,7 @@ from npattn.kernels.score_bias import add_bias, add_bias_backward
 from npattn.kernels.scores import dot_scores, dot_scores_backward
 from npattn.kernels.sinks import attend_with_sink, attend_with_sink_backward
 from npattn.kernels.soft_cap import soft_cap, soft_cap_backward
-from npattn.kernels.tiled import tiled_attention
+from npattn.kernels.tiling.tiled import tiled_attention
 
 
 def both_orders(assert_gradients, f, f_backward, *args, **options):

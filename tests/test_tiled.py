@@ -18,16 +18,16 @@ import threadpoolctl
 from numpy.testing import assert_allclose, assert_array_equal
 
 from npattn import checking
-from npattn.kernels import tiled, tiles
+from npattn.kernels.tiling import tiled, tiles
 from npattn.kernels.attention import attention, attention_backward
-from npattn.kernels.exp_range import Exponential, exponential, needs_shift
+from npattn.kernels.tiling.exp_range import Exponential, exponential, needs_shift
 from npattn.kernels.masks import causal_mask, combine_masks, valid_lens_mask
 from npattn.kernels.online_softmax import Partial, merge_partials, merge_partials_backward
-from npattn.kernels.reach import reach_of
-from npattn.kernels.threads import run, thread_count
-from npattn.kernels.tile_passes import log_sum_exp
-from npattn.kernels.tiled import tiled_attention, tiled_attention_backward
-from npattn.kernels.tiles import keep_tile, latin_patches, row_patches, tile_shape
+from npattn.kernels.tiling.reach import reach_of
+from npattn.kernels.tiling.threads import run, thread_count
+from npattn.kernels.tiling.passes import log_sum_exp
+from npattn.kernels.tiling.tiled import tiled_attention, tiled_attention_backward
+from npattn.kernels.tiling.tiles import keep_tile, latin_patches, row_patches, tile_shape
 
 LEAD, TQ, TK, DK, DV = (2, 3), 50, 70, 6, 7
 
@@ -430,7 +430,7 @@ def test_both_exponentials_give_the_same(monkeypatch, QKV):
     expected = both(QKV)[0]
     for exp, ln in ((np.exp, 1.0), (np.exp2, math.log(2.0))):
         base = Exponential(exp, ln, math.ceil(math.log(1e-300) / ln))
-        monkeypatch.setattr("npattn.kernels.tile_passes.exponential", lambda dtype, b=base: b)
+        monkeypatch.setattr("npattn.kernels.tiling.passes.exponential", lambda dtype, b=base: b)
         assert_same(both(QKV)[0], expected)
 
 
@@ -681,8 +681,8 @@ def test_works_after_fork():
     code = """
         import os, warnings
         import numpy as np
-        from npattn.kernels import threads
-        from npattn.kernels.tiled import tiled_attention
+        from npattn.kernels.tiling import threads
+        from npattn.kernels.tiling.tiled import tiled_attention
         warnings.simplefilter("ignore")
         X = np.random.default_rng(0).standard_normal((4, 600, 8))
         expected, _ = tiled_attention(X, X, X, threads=2)

@@ -20,7 +20,7 @@ import numpy as np
 from npattn.benchmarks.machine import import_jax, memory_bytes
 from npattn.kernels.attention import attention, attention_backward
 from npattn.kernels.masks import causal_mask
-from npattn.kernels.tiled import tiled_attention, tiled_attention_backward
+from npattn.kernels.tiling.tiled import tiled_attention, tiled_attention_backward
 
 NAMES = "attention", "tiled_attention", "torch", "torch math", "jax"
 DENSE = {"attention": 5, "torch math": 5}  # how many matrices (..., Tq, Tk) they hold at most

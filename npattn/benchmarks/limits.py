@@ -16,9 +16,9 @@ from npattn.benchmarks.attention import DTYPES, QUICK, SHAPES
 from npattn.benchmarks.contenders import attention_contenders, draw_inputs
 from npattn.benchmarks.tables import beside, heading, times
 from npattn.benchmarks.timing import ratio
-from npattn.kernels.exp_range import exponential
-from npattn.kernels.threads import run
-from npattn.kernels.tiles import blocks, tile_shape
+from npattn.kernels.tiling.exp_range import exponential
+from npattn.kernels.tiling.threads import run
+from npattn.kernels.tiling.tiles import blocks, tile_shape
 
 TITLE = "the limit, products and exponentials alone; the share of it that is reached"
 HEADER = heading("batch × heads × tokens × width", "limit", "tiled")

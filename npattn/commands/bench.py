@@ -54,7 +54,7 @@ def _setting(quick):
     """What all tables have in common, and a line about each that is missing."""
     from npattn.benchmarks.machine import import_bridge, machine
     from npattn.benchmarks.timing import Setting
-    from npattn.kernels.threads import thread_count
+    from npattn.kernels.tiling.threads import thread_count
 
     try:
         threads = thread_count()

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.arrays import require_floats
-from npattn.kernels.exp_range import to_base
+from npattn.kernels.tiling.exp_range import to_base
 
 
 class Partial(NamedTuple):

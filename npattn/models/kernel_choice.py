@@ -20,7 +20,7 @@ import numpy as np
 from npattn.kernels.shapes import require_shapes
 from npattn.kernels.attention import attention, attention_backward
 from npattn.kernels.options import require_choice
-from npattn.kernels.tiled import TiledCache, tiled_attention, tiled_attention_backward
+from npattn.kernels.tiling.tiled import TiledCache, tiled_attention, tiled_attention_backward
 
 KERNELS = "attention", "tiled", "auto"
 

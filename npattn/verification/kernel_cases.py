@@ -9,7 +9,7 @@ from npattn.kernels.gru_cell import init_gru
 from npattn.kernels.layer_norm import LayerNormParams
 from npattn.kernels.linear import LinearParams
 from npattn.kernels.online_softmax import Partial
-from npattn.kernels.tiled import tiled_attention
+from npattn.kernels.tiling.tiled import tiled_attention
 from npattn.verification.case import (
     B, DK, DV, H, KEYS, QUERIES, ROWS, TK, TQ, Case, draw_mask, normal, perturbed,
 )
@@ -110,6 +110,10 @@ def _tiled_attention(rng):
     Q, K = _queries_and_keys(rng)
     return Case((Q, K, normal(rng, B, H, TK, DV), draw_mask(rng, B, 1, TQ, TK)),
                 axes={**MATCHED, "V": KEYS}, forward=_plain_where_complex)
+
+
+def _attention_by_blocks(rng):
+    return _tiled_attention(rng)._replace(options=dict(block=2), forward=None)
 
 
 def _plain_where_complex(Q, K, V, mask):
@@ -228,6 +232,7 @@ CASES = {
     "additive_attention": _additive_attention,
     "co_attention": _co_attention,
     "tiled_attention": _tiled_attention,
+    "attention_by_blocks": _attention_by_blocks,
     "merge_partials": _merge_partials,
     "dot_scores": _scores,
     "bilinear_scores": _bilinear_scores,

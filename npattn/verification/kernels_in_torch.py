@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from npattn.kernels.dropout import draw_keep
-from npattn.kernels.tiles import draw_seed, keep_tile
+from npattn.kernels.tiling.tiles import draw_seed, keep_tile
 from npattn.verification import beyond_in_torch, language_cases, modern_in_torch
 
 
@@ -77,6 +77,10 @@ def _relative_scores(torch, Q, A, Tk, *, offset=0):
 
 def _attention(torch, Q, K, V, mask=None, *, scale=None, **dropout):
     return _attend(torch, _dot_scores(torch, Q, K, scale=scale), V, mask, **dropout)
+
+
+def _attention_by_blocks(torch, Q, K, V, mask=None, *, scale=None, block=64):
+    return _attention(torch, Q, K, V, mask, scale=scale)
 
 
 def _biased_attention(torch, Q, K, V, bias, mask=None, *, scale=None, **dropout):
@@ -171,6 +175,7 @@ IN_TORCH = {
     "relative_scores": _relative_scores,
     "attend": _attend,
     "attention": _attention,
+    "attention_by_blocks": _attention_by_blocks,
     "biased_attention": _biased_attention,
     "additive_attention": _additive_attention,
     "gaussian_pooling": _gaussian_pooling,

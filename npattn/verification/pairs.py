@@ -31,8 +31,9 @@ def find_pairs():
     """
     pairs = {}
     for room in (npattn.kernels, npattn.models):
-        for page in sorted(pkgutil.iter_modules(room.__path__), key=lambda page: page.name):
-            module = importlib.import_module(f"{room.__name__}.{page.name}")
+        pages = pkgutil.walk_packages(room.__path__, f"{room.__name__}.")
+        for page in sorted(pages, key=lambda page: page.name):
+            module = importlib.import_module(page.name)
             for name, function in vars(module).items():
                 if not _is_public_backward(name, function, module):
                     continue

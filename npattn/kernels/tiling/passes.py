@@ -22,11 +22,11 @@ and dS in the code are the transposes of those in the equations.
 
 import numpy as np
 
-from npattn.kernels.exp_range import exponential, to_base, units
+from npattn.kernels.tiling.exp_range import exponential, to_base, units
 from npattn.kernels.online_softmax import raise_maximum
-from npattn.kernels.reach import silence
-from npattn.kernels.scratch import Scratch
-from npattn.kernels.tiles import blocks, keep_tile
+from npattn.kernels.tiling.reach import silence
+from npattn.kernels.tiling.scratch import Scratch
+from npattn.kernels.tiling.tiles import blocks, keep_tile
 
 _scratch = Scratch()
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from npattn.kernels.tiles import cache_bytes
+from npattn.kernels.tiling.tiles import cache_bytes
 
 
 class Scratch(threading.local):

@@ -1,5 +1,7 @@
 """Attention tile by tile: what `attention` computes, without ever holding a (Tq, Tk) matrix.
 
+The page `attention_by_blocks` has the same on one thread in few lines; this one is fast.
+
     S = Q Kᵀ · scale      O = softmax(S) V      (..., Tq, Dv)
     L_i = log Σ_j exp(S_ij)                     (..., Tq)       log-sum-exp of each row
 
@@ -17,7 +19,7 @@ Backward. L alone brings the weights back, and one more number per query their g
     to V: theirs is dP − δ. What remains is one exponential and one ⊙ for each tile.
 
 This page has the pair, and the driver of both directions, which deals out the score matrix
-in patches; the page `tile_passes` has what is done on a patch. Patches that add to different
+in patches; the page `passes` has what is done on a patch. Patches that add to different
 sums run side by side on threads: NumPy lets go of the interpreter lock inside a product.
 
 `...` stands for any leading axes (batch, heads). A gradient carries the name of what it
@@ -33,18 +35,18 @@ import numpy as np
 
 from npattn.kernels.arrays import require_floats
 from npattn.kernels.shapes import require_shapes
-from npattn.kernels.exp_range import needs_shift
+from npattn.kernels.tiling.exp_range import needs_shift
 from npattn.kernels.floats import half_in, half_out
-from npattn.kernels.reach import Reach, reach_of, set_aside
+from npattn.kernels.tiling.reach import Reach, reach_of, set_aside
 from npattn.kernels.sums import unbroadcast
-from npattn.kernels.threads import run, thread_count
-from npattn.kernels.tile_passes import (
+from npattn.kernels.tiling.threads import run, thread_count
+from npattn.kernels.tiling.passes import (
     appended_columns,
     backward_pass,
     forward_pass,
     log_sum_exp,
 )
-from npattn.kernels.tiles import draw_seed, latin_patches, row_patches, tile_shape
+from npattn.kernels.tiling.tiles import draw_seed, latin_patches, row_patches, tile_shape
 
 WORTH_THREADS = 2**16  # scores; with fewer, handing out the work takes longer than doing it
 

@@ -9,7 +9,7 @@ some keys, is one of three:
     mixed    a boolean tile says which pairs may
 
 Arrays have one leading axis here, N: the leading axes of the arguments, flattened. A tile is
-held key by query, (n, keys, queries), as on the page `tile_passes`.
+held key by query, (n, keys, queries), as on the page `passes`.
 """
 
 import math
@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.shapes import require_mask
-from npattn.kernels.tiles import PATCH, blocks, row_patches
+from npattn.kernels.tiling.tiles import PATCH, blocks, row_patches
 
 
 FAR = 2**60  # positions further apart than any array is long, and sums of a few still fit
