@@ -32,6 +32,8 @@ def test_freed_memory_is_kept():
         import numpy as np
         import npattn
 
+        npattn.keep_freed_memory()
+
         def page_faults():
             return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
@@ -71,3 +73,12 @@ def test_version_is_that_of_the_metadata():
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg")
     assert config["metadata"]["version"] == npattn.__version__
+
+
+def test_a_star_brings_the_public_names_and_no_module():
+    names = {}
+    exec("from npattn import *", names)
+    assert not [name for name, value in names.items() if inspect.ismodule(value)]
+    public = {name for name, value in vars(npattn).items()
+              if not name.startswith("_") and not inspect.ismodule(value)}
+    assert public == set(npattn.__all__)

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from npattn.memory import keep_freed_memory
 from npattn.training.checkpoints import (
     CheckpointError,
     load_metadata,
@@ -94,6 +95,7 @@ def fit(
     the last whole step has been saved. ValueError for options that cannot be,
     CheckpointError for a file that does not fit.
     """
+    keep_freed_memory()  # a step makes and drops the same arrays as the one before
     _require_options(rng, steps, evaluate_every, checkpoint, checkpoint_every, resume)
     init, update = optimizer
     rate = schedule if callable(schedule) else partial(constant, lr=schedule)
