@@ -440,6 +440,23 @@ def test_masks_have_dead_rows_and_shapes_differ():
     assert len({trial.args[1].shape for trial in given}) == len(given)
 
 
+def test_right_answers_in_other_styles_are_right():
+    """By loops from the definition, as a list of arrays, and in another order in memory."""
+    for name in headings():
+        exercise = load(name)
+
+        def turned(*args, exercise=exercise):
+            found = exercise.reference(*args)
+            many = isinstance(found, tuple)
+            arrays = [np.asfortranarray(X) if np.ndim(X) else X
+                      for X in (found if many else [found])]
+            return arrays if many else arrays[0]
+
+        for style in filter(None, (turned, exercise.specification)):
+            verdict = grade(exercise, style)
+            assert verdict.ok, f"{name}, {style.__name__}:\n{verdict}"
+
+
 # ---- how it looks ----
 
 

@@ -13,6 +13,7 @@ from npattn.edits import Edit, apply, edited, expressions, source_of, wrote
 
 UNARY = ("sqrt", "exp", "log", "tanh", "abs", "square")
 MODULES = ("np", "math")
+TURNED = (".swapaxes(-1, -2)", ".T")
 MOST = 40  # characters of an expression in a sentence
 OTHER = {ast.Lt: "<=", ast.LtE: "<", ast.Gt: ">=", ast.GtE: ">", ast.Eq: "!=", ast.NotEq: "=="}
 
@@ -34,13 +35,14 @@ def slips(function):
     first = body[len(body) > 1].lineno  # behind the docstring
     known = _definitions(tree)
     axes = {  # of swapaxes: to exchange an axis with itself is to leave the transpose out
-        (arg.lineno, arg.col_offset) for node in ast.walk(tree) if isinstance(node, ast.Call)
+        (part.lineno, part.col_offset) for node in ast.walk(tree) if isinstance(node, ast.Call)
         and getattr(node.func, "attr", "") == "swapaxes" for arg in node.args
+        for part in (arg, getattr(arg, "operand", arg))
     }
     for low, high, node in expressions(source):
         if node.lineno < first or isinstance(getattr(node, "ctx", None), ast.Store):
             continue
-        if isinstance(node, ast.UnaryOp) and (node.lineno, node.col_offset) in axes:
+        if (node.lineno, node.col_offset) in axes:
             continue
         names = [name for name, line in known.items() if line < node.lineno]
         for new, words in _variants(node, names):
@@ -121,8 +123,10 @@ def _binop(node, names):
             yield f"0.5 * ({L} + {R})", "a mean of two terms was taken; they must be added"
     elif kind is ast.MatMult:
         yield f"{R} @ {L}", f"the factors of the product {_said(node)} are exchanged"
-        yield f"{L}.swapaxes(-1, -2) @ {R}", f"{_said(left)} is transposed and must not be"
-        yield f"{L} @ {R}.swapaxes(-1, -2)", f"{_said(right)} is transposed and must not be"
+        if not L.endswith(TURNED):
+            yield f"{L}.swapaxes(-1, -2) @ {R}", f"{_said(left)} is transposed and must not be"
+        if not R.endswith(TURNED):
+            yield f"{L} @ {R}.swapaxes(-1, -2)", f"{_said(right)} is transposed and must not be"
         yield f"({L} @ {R}).swapaxes(-1, -2)", f"the product {_said(node)} is transposed"
         yield f"{L} * {R}", f"{_said(node)} is made entry by entry, not as a matrix product"
     elif kind is ast.Pow:

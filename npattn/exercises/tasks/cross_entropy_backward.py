@@ -149,4 +149,7 @@ MISTAKES = {
         "softmax, so the others have one as well: p_c."),
     "upstream": (4, "dloss * (", "(",
         "dloss is not used. The loss may be a part of something larger."),
+    "smoothed": (1, "(P - onehot)", "(P - 0.9 * onehot - 0.1 / P.shape[-1])",
+        "The targets were smoothed: 0.9 for the right class and 0.1 shared by all. Here they are "
+        "one-hot."),
 }

@@ -114,4 +114,9 @@ MISTAKES = {
     ),
     "slope of relu": (3, "(Phi + X * density)", "(X > 0)",
         "This is the gradient of ReLU, 1 where x > 0. GELU bends smoothly around 0."),
+    "sigmoid formula": (2, "    return",
+        "    Phi = 1.0 / (1.0 + np.exp(-1.702 * X))\n"
+        "    density = 1.702 * Phi * (1.0 - Phi)\n    return",
+        "This is the derivative of the approximation x σ(1.702 x). It agrees to one or two digits; "
+        "here Φ is exact, and so is its derivative."),
 }

@@ -126,4 +126,6 @@ MISTAKES = {
     "bias first": (4, [("return centred", "return (centred"), ("* gain + bias", "+ bias) * gain")],
         "The bias was added before the gain: it should not be stretched by it."),
     "gain left out": (4, " * gain", "", "The gain is missing."),
+    "1 + gain": (4, "* gain", "* (1.0 + gain)",
+        "The row was multiplied by 1 + gain, as some models do; here it is gain."),
 }

@@ -110,7 +110,7 @@ neither changes $\hat x$.
 
 
 MISTAKES = {
-    "mean held fixed": (2, "- mean -", "-",
+    "mean held fixed": (2, " - mean", "",
         "The mean was treated as a constant. It depends on every entry of the row: the term "
         "−mean(dX̂) is missing."),
     "variance held fixed": (3, " - Xhat * slope", "",

@@ -105,4 +105,7 @@ MISTAKES = {
     "not divided": (1, " / E.sum(axis=-1, keepdims=True)", "",
         "The exponentials were not divided by their sum."),
     "base 2": (1, "np.exp(", "np.exp2(", "The powers are powers of 2, not of e."),
+    "minus": (1,
+        "np.exp(S - S.max(axis=-1, keepdims=True))", "np.exp(S.min(axis=-1, keepdims=True) - S)",
+        "The scores have the wrong sign: the smallest one gets the largest weight."),
 }

@@ -95,4 +95,7 @@ MISTAKES = {
         "it is then subtracted from the columns; elsewhere it does not fit."),
     "all rows": (3, "axis=-1", "axis=None",
         "One sum was taken over the whole array. Each row has a sum of its own."),
+    "cross-entropy": (1, "P * (dP - (dP * P).sum(axis=-1, keepdims=True))", "P - dP",
+        "P − dP is the gradient of a cross-entropy whose targets are dP. Here dP is any gradient, "
+        "with no loss behind it that is known."),
 }

@@ -4,7 +4,7 @@ They were thought up before the catalogues of these exercises were read.
 """
 
 import numpy as np
-from wild import WrongAnswers
+from wrong_answers import WrongAnswers
 
 wild = WrongAnswers()
 

@@ -1,10 +1,10 @@
 """Wrong answers written apart from the catalogues, first of all to the exercises at sections' ends.
 
-What stands beside them, and how it is judged: see wild.py.
+What stands beside them, and how it is judged: see wrong_answers.py.
 """
 
 import numpy as np
-from wild import WrongAnswers
+from wrong_answers import WrongAnswers
 
 wild = WrongAnswers()
 
