@@ -42,7 +42,7 @@ class ChannelCache(NamedTuple):
     excited: LinearCache
 
 
-def init_channel_attention(C, rng, *, ratio=16, dtype=np.float64):
+def init_channel_attention(C, rng, *, ratio=16, dtype=np.float64) -> ChannelParams:
     """A bottleneck of C / ratio channels, at least 1; weights Glorot-uniform."""
     width = max(C // ratio, 1)
     return ChannelParams(
@@ -50,7 +50,7 @@ def init_channel_attention(C, rng, *, ratio=16, dtype=np.float64):
     )
 
 
-def channel_attention(X, params, *, use_max=False):
+def channel_attention(X, params, *, use_max=False) -> tuple[np.ndarray, ChannelCache]:
     """Every channel of an image, as much of it as its content calls for.
 
     X        (..., H, W, C)  images, channels last
@@ -80,7 +80,7 @@ def channel_attention(X, params, *, use_max=False):
     return gate * X, ChannelCache(X, gate, top, squeezed, hidden, excited)
 
 
-def channel_attention_backward(dY, cache):
+def channel_attention_backward(dY, cache) -> tuple:
     """dX and dparams from dY (..., H, W, C)."""
     X, gate, top, squeezed, hidden, excited = cache
     # Y = σ(G) ⊙ X, and G is the sum of what mean and maximum say

@@ -37,7 +37,9 @@ class DifferentialCache(NamedTuple):
         return self.first.P - self.lam[..., None, None] * self.second.P
 
 
-def differential_attention(Q1, Q2, K1, K2, V, lam, mask=None, *, scale=None):
+def differential_attention(
+    Q1, Q2, K1, K2, V, lam, mask=None, *, scale=None
+) -> tuple[np.ndarray, DifferentialCache]:
     """The output of one attention less λ times that of another over the same values.
 
     Q1, Q2  (..., Tq, Dk)
@@ -62,7 +64,7 @@ def differential_attention(Q1, Q2, K1, K2, V, lam, mask=None, *, scale=None):
     return O1 - lam[..., None, None] * O2, DifferentialCache(first, second, O2, lam)
 
 
-def differential_attention_backward(dO, cache):
+def differential_attention_backward(dO, cache) -> tuple:
     """dQ1, dQ2, dK1, dK2, dV and dlam from dO (..., Tq, Dv)."""
     first, second, O2, lam = cache
     # O = O₁ − λ O₂
@@ -89,7 +91,7 @@ class LambdaCache(NamedTuple):
     second: np.ndarray  # (H,) exp(q₂ · k₂)
 
 
-def differential_lambda(params, *, initial=0.8):
+def differential_lambda(params, *, initial=0.8) -> tuple[np.ndarray, LambdaCache]:
     """λ of each head, (H,), from vectors that learn faster than one number would; and the cache."""
     q1, k1, q2, k2 = params
     require_shapes("q1 ... D, k1 ... D, q2 ... D, k2 ... D", *params)
@@ -97,7 +99,7 @@ def differential_lambda(params, *, initial=0.8):
     return first - second + initial, LambdaCache(params, first, second)
 
 
-def differential_lambda_backward(dlam, cache):
+def differential_lambda_backward(dlam, cache) -> LambdaParams:
     """dparams from dlam (H,)."""
     (q1, k1, q2, k2), first, second = cache
     d1, d2 = (dlam * first)[..., None], (-dlam * second)[..., None]

@@ -40,7 +40,7 @@ class GateCache(NamedTuple):
     activation: SiluCache | GeluCache
 
 
-def silu(A):
+def silu(A) -> tuple[np.ndarray, SiluCache]:
     """A times its own logistic sigmoid.
 
     A  (...)
@@ -56,13 +56,13 @@ def silu(A):
     return A * sigma, SiluCache(A, sigma)
 
 
-def silu_backward(dY, cache):
+def silu_backward(dY, cache) -> np.ndarray:
     """dA from dY: ∂Y/∂A = σ + A σ (1 − σ)."""
     A, sigma = cache
     return dY * (sigma * (1.0 + A * (1.0 - sigma)))
 
 
-def swiglu(A, U):
+def swiglu(A, U) -> tuple[np.ndarray, GateCache]:
     """U, of which the silu of A lets through.
 
     A, U  (...)  of the same shape
@@ -76,27 +76,27 @@ def swiglu(A, U):
     return _gate(A, U, silu)
 
 
-def swiglu_backward(dY, cache):
+def swiglu_backward(dY, cache) -> tuple:
     """dA and dU from dY (...): a product hands its gradient to either factor."""
     return silu_backward(dY * cache.U, cache.activation), dY * cache.G
 
 
-def geglu(A, U):
+def geglu(A, U) -> tuple[np.ndarray, GateCache]:
     """`swiglu` with gelu for the gate."""
     return _gate(A, U, gelu)
 
 
-def geglu_backward(dY, cache):
+def geglu_backward(dY, cache) -> tuple:
     """dA and dU from dY (...)."""
     return gelu_backward(dY * cache.U, cache.activation), dY * cache.G
 
 
-def geglu_tanh(A, U):
+def geglu_tanh(A, U) -> tuple[np.ndarray, GateCache]:
     """`swiglu` with the tanh form of gelu for the gate."""
     return _gate(A, U, gelu_tanh)
 
 
-def geglu_tanh_backward(dY, cache):
+def geglu_tanh_backward(dY, cache) -> tuple:
     """dA and dU from dY (...)."""
     return gelu_tanh_backward(dY * cache.U, cache.activation), dY * cache.G
 

@@ -32,7 +32,7 @@ class AppendCache(NamedTuple):
     Tp: int  # positions of the past
 
 
-def append_keys_values(past, K, V):
+def append_keys_values(past, K, V) -> tuple[KeysValues, AppendCache]:
     """The past, and the new keys and values behind it.
 
     past  KeysValues (..., Tp, Dk) and (..., Tp, Dv); Tp may be 0
@@ -60,7 +60,7 @@ def append_keys_values(past, K, V):
     return KeysValues(*joined), AppendCache(past.K.shape[-2])
 
 
-def append_keys_values_backward(dpresent, cache):
+def append_keys_values_backward(dpresent, cache) -> tuple:
     """dpast, dK and dV from dpresent, KeysValues: rows go back to where they came from."""
     past, (dK, dV) = zip(*((dX[..., :cache.Tp, :], dX[..., cache.Tp:, :]) for dX in dpresent))
     return KeysValues(*past), dK, dV

@@ -42,7 +42,9 @@ class LatentCache(NamedTuple):
     attended: AttentionCache
 
 
-def latent_attention(Qc, Qr, C, Kr, params, mask=None, *, scale=None):
+def latent_attention(
+    Qc, Qr, C, Kr, params, mask=None, *, scale=None
+) -> tuple[np.ndarray, LatentCache]:
     """Attention of H heads whose keys and values are expanded from the latent.
 
     Qc      (..., H, Tq, Dc)  the part of the queries that asks for content
@@ -69,7 +71,7 @@ def latent_attention(Qc, Qr, C, Kr, params, mask=None, *, scale=None):
     return O, LatentCache((Qc, Qr, C, Kr, params), None, attended)
 
 
-def latent_attention_backward(dO, cache):
+def latent_attention_backward(dO, cache) -> tuple:
     """dQc, dQr, dC, dKr and dparams from dO (..., H, Tq, Dv)."""
     Qc, Qr, C, Kr, (U, W) = cache.args
     # O = attention(Q, K, V)
@@ -83,7 +85,9 @@ def latent_attention_backward(dO, cache):
     return dQc, dQr, dC, dKr.sum(axis=-3), LatentParams(dU, dW)
 
 
-def latent_attention_absorbed(Qc, Qr, C, Kr, params, mask=None, *, scale=None):
+def latent_attention_absorbed(
+    Qc, Qr, C, Kr, params, mask=None, *, scale=None
+) -> tuple[np.ndarray, LatentCache]:
     """The same as `latent_attention` but for rounding, with nothing expanded: for few queries."""
     scale = _require(Qc, Qr, C, Kr, params, scale)
     Q = np.concatenate([Qc @ _turn(params.U), Qr], axis=-1)
@@ -93,7 +97,7 @@ def latent_attention_absorbed(Qc, Qr, C, Kr, params, mask=None, *, scale=None):
     return mixed @ params.W, LatentCache((Qc, Qr, C, Kr, params), mixed, attended)
 
 
-def latent_attention_absorbed_backward(dO, cache):
+def latent_attention_absorbed_backward(dO, cache) -> tuple:
     """dQc, dQr, dC, dKr and dparams from dO (..., H, Tq, Dv)."""
     (Qc, Qr, C, Kr, (U, W)), mixed, attended = cache
     # O = (P C) W

@@ -40,7 +40,7 @@ class LinearAttentionCache(NamedTuple):
 
 
 @half_in
-def linear_attention(Q, K, V, gates, state, *, scale=None):
+def linear_attention(Q, K, V, gates, state, *, scale=None) -> tuple[tuple, LinearAttentionCache]:
     """Each query reads a state to which the keys so far have added their values.
 
     Q, K   (..., T, Dk)   grouped heads: (..., G, r, T, Dk) queries and (..., G, 1, T, Dk) keys
@@ -75,7 +75,7 @@ def linear_attention(Q, K, V, gates, state, *, scale=None):
 
 
 @half_out
-def linear_attention_backward(dY, cache):
+def linear_attention_backward(dY, cache) -> tuple:
     """dQ, dK, dV, dgates and dstate from dY = (dO, dstate after the last token)."""
     (Q, K, V, gates, _), states, scale, _ = cache
     (dO, dS), rows = dY, []

@@ -41,7 +41,9 @@ class LinearChunksCache(NamedTuple):
 
 
 @half_in
-def linear_attention_in_chunks(Q, K, V, gates, state, *, scale=None, chunk=32):
+def linear_attention_in_chunks(
+    Q, K, V, gates, state, *, scale=None, chunk=32
+) -> tuple[tuple, LinearChunksCache]:
     """The same as `linear_attention`, but for rounding.
 
     chunk  tokens that are computed together, ≥ 1
@@ -72,7 +74,7 @@ def linear_attention_in_chunks(Q, K, V, gates, state, *, scale=None, chunk=32):
 
 
 @half_out
-def linear_attention_in_chunks_backward(dY, cache):
+def linear_attention_in_chunks_backward(dY, cache) -> tuple:
     """dQ, dK, dV, dgates and dstate from dY = (dO, dstate after the last token)."""
     (Q, K, V, gates, _), (dO, dS), gradients = cache.args, dY, []
     for rows, S, U in reversed(cache.chunks):

@@ -23,7 +23,7 @@ class Gates(NamedTuple):
     beta: np.ndarray | None = None       # (..., T, 1) in 0 … 1; None writes v as it comes
 
 
-def empty_state(K, V):
+def empty_state(K, V) -> np.ndarray:
     """A state that holds nothing: zeros (..., Dk, Dv) for K (..., T, Dk) and V (..., T, Dv)."""
     leading = np.broadcast_shapes(K.shape[:-2], V.shape[:-2])
     return np.zeros((*leading, K.shape[-1], V.shape[-1]), np.result_type(K, V))

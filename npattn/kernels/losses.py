@@ -28,7 +28,7 @@ class CrossEntropyCache(NamedTuple):
 
 
 def cross_entropy(logits, targets, *, ignore=None, label_smoothing=0.0, weights=None,
-                  reduction="mean"):
+                  reduction="mean") -> tuple[np.ndarray, CrossEntropyCache]:
     """The mean over the tokens that count of −log(probability of the right class), in nats.
 
     logits     (..., C)  real scores
@@ -58,7 +58,7 @@ def cross_entropy(logits, targets, *, ignore=None, label_smoothing=0.0, weights=
     return total, CrossEntropyCache(tokens, reduction, N)
 
 
-def cross_entropy_backward(dloss, cache):
+def cross_entropy_backward(dloss, cache) -> np.ndarray:
     """dlogits from dloss, a scalar, or (...) for "none": each token costs dloss / N.
 
     Raises ValueError if dloss has another shape than the loss.

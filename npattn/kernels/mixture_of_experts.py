@@ -46,7 +46,7 @@ class ExpertsCache(NamedTuple):
     served: list        # for each expert: its rows, H = swiglu(…) (n, F), swiglu's cache, f (n, D)
 
 
-def init_experts(D, F, E, rng, *, dtype=np.float64):
+def init_experts(D, F, E, rng, *, dtype=np.float64) -> ExpertsParams:
     """E experts from D to F and back; all weights normal, of variance 1 over what goes in."""
     require_counts(1, D=D, F=F, E=E)
     require_generator(rng)
@@ -55,7 +55,7 @@ def init_experts(D, F, E, rng, *, dtype=np.float64):
     return ExpertsParams(*(rng.normal(0.0, n[-2] ** -0.5, n).astype(dtype) for n in shapes))
 
 
-def mixture_of_experts(X, params, k):
+def mixture_of_experts(X, params, k) -> tuple[tuple, ExpertsCache]:
     """Every token through the k experts that its router scores highest, weighted by the scores.
 
     X       (..., D)
@@ -91,7 +91,7 @@ def mixture_of_experts(X, params, k):
     return (Y.reshape(X.shape), balance), ExpertsCache(X, params, G, P, shares, served)
 
 
-def mixture_of_experts_backward(dY, cache):
+def mixture_of_experts_backward(dY, cache) -> tuple:
     """dX and dparams from dY = (dY (..., D), dbalance)."""
     X, (router, gate, up, down), G, P, shares, served = cache
     dY, dbalance = dY[0].reshape(-1, X.shape[-1]), dY[1]

@@ -21,7 +21,7 @@ from npattn.kernels.arrays import require_integers
 from npattn.kernels.options import require_counts
 
 
-def window_mask(Tq, Tk=None, *, left=None, right=None, offset=0):
+def window_mask(Tq, Tk=None, *, left=None, right=None, offset=0) -> np.ndarray:
     """Allows the keys from `left` before the query to `right` behind it.
 
     Tq, Tk       number of queries and keys; Tk=None means Tq
@@ -44,7 +44,7 @@ def window_mask(Tq, Tk=None, *, left=None, right=None, offset=0):
     return allowed
 
 
-def prefix_mask(prefix, Tq, Tk=None, *, offset=0):
+def prefix_mask(prefix, Tq, Tk=None, *, offset=0) -> np.ndarray:
     """Allows all of the first `prefix` keys, and of the others those up to the query itself.
 
     prefix  one integer ≥ 0, or (...) integers, one for each sequence
@@ -62,7 +62,7 @@ def prefix_mask(prefix, Tq, Tk=None, *, offset=0):
     return (j <= p) | (j < prefix[..., None, None])
 
 
-def document_mask(documents, keys=None):
+def document_mask(documents, keys=None) -> np.ndarray:
     """Allows the keys of the query's own document.
 
     documents  (..., Tq)  integers, the number of each position's document; negative: padding, which

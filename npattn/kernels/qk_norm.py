@@ -35,12 +35,12 @@ class QKNormCache(NamedTuple):
     key: RMSNormCache
 
 
-def init_qk_norm(D, *, dtype=np.float64):
+def init_qk_norm(D, *, dtype=np.float64) -> QKNormParams:
     """Gains of 1."""
     return QKNormParams(init_rms_norm(D, dtype=dtype), init_rms_norm(D, dtype=dtype))
 
 
-def qk_norm(Q, K, params, *, eps=1e-6):
+def qk_norm(Q, K, params, *, eps=1e-6) -> tuple[tuple, QKNormCache]:
     """Queries and keys with a root mean square of 1, times their gains.
 
     Q       (..., Tq, D)
@@ -61,7 +61,7 @@ def qk_norm(Q, K, params, *, eps=1e-6):
     return (Qhat, Khat), QKNormCache(query, key)
 
 
-def qk_norm_backward(dQK, cache):
+def qk_norm_backward(dQK, cache) -> tuple:
     """dQ, dK and dparams from dQK = (dQ̂, dK̂)."""
     dQ, dquery = rms_norm_backward(dQK[0], cache.query)
     dK, dkey = rms_norm_backward(dQK[1], cache.key)

@@ -31,13 +31,13 @@ class RMSNormCache(NamedTuple):
     gain: np.ndarray  # (D,)
 
 
-def init_rms_norm(D, *, dtype=np.float64):
+def init_rms_norm(D, *, dtype=np.float64) -> np.ndarray:
     """A gain of 1, (D,): at the start the layer only normalizes."""
     require_float_dtype(dtype)
     return np.ones(D, dtype)
 
 
-def rms_norm(X, gain, *, eps=1e-6):
+def rms_norm(X, gain, *, eps=1e-6) -> tuple[np.ndarray, RMSNormCache]:
     """Every row scaled to a root mean square of 1, then stretched by gain.
 
     X     (..., D)
@@ -64,7 +64,7 @@ def rms_norm(X, gain, *, eps=1e-6):
     return Xhat * gain, RMSNormCache(Xhat, r, gain)
 
 
-def rms_norm_backward(dY, cache):
+def rms_norm_backward(dY, cache) -> tuple:
     """dX and dgain from dY (..., D). r depends on X as well: ∂r/∂X = −r³ X / D."""
     Xhat, r, gain = cache
     # Y = X̂ ⊙ gain

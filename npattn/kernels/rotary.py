@@ -32,7 +32,9 @@ class RotaryCache(NamedTuple):
     pairing: str
 
 
-def rotary(X, *, offset=0, positions=None, speeds=None, table=None, pairing="interleaved"):
+def rotary(
+    X, *, offset=0, positions=None, speeds=None, table=None, pairing="interleaved"
+) -> tuple[np.ndarray, RotaryCache]:
     """Every pair of columns turned by its own angle at every position.
 
     X          (..., T, D)  queries or keys
@@ -62,13 +64,13 @@ def rotary(X, *, offset=0, positions=None, speeds=None, table=None, pairing="int
     return _rotate(X, rows, pairing), RotaryCache(rows, pairing)
 
 
-def rotary_backward(dY, cache):
+def rotary_backward(dY, cache) -> np.ndarray:
     """dX from dY: turned back, since the transpose of a rotation is its inverse."""
     cos, sin = cache.table
     return _rotate(dY, RotaryTable(cos, -sin), cache.pairing)
 
 
-def pairing_order(width, to, *, D=None, num_heads=1):
+def pairing_order(width, to, *, D=None, num_heads=1) -> np.ndarray:
     """The columns in the order of the other pairing: W[:, order] of a query or key projection.
 
     width      W, how many columns of each head turn; D is the head's width, None means W

@@ -20,7 +20,7 @@ import numpy as np
 from npattn.kernels.options import require_counts
 
 
-def rotary_speeds(width, *, base=10000.0):
+def rotary_speeds(width, *, base=10000.0) -> np.ndarray:
     """The angle that each pair of columns turns per position.
 
     width  W, how many columns turn; even
@@ -40,7 +40,7 @@ def rotary_speeds(width, *, base=10000.0):
     return 1.0 / float(base) ** (np.arange(0, width, 2) / width)
 
 
-def linear_scaling(speeds, factor):
+def linear_scaling(speeds, factor) -> np.ndarray:
     """All pairs slower by `factor`: position t turns as position t / factor did.
 
     >>> linear_scaling(np.array([1.0, 0.1]), 4.0).tolist()
@@ -49,7 +49,7 @@ def linear_scaling(speeds, factor):
     return _speeds(speeds) / _factor(factor)
 
 
-def ntk_scaling(speeds, factor):
+def ntk_scaling(speeds, factor) -> np.ndarray:
     """The slowest pair slower by `factor`, the fastest as it was, those between by powers of it.
 
     It is the same as base · factor^(W/(W−2)) for the base.
@@ -61,7 +61,7 @@ def ntk_scaling(speeds, factor):
     return speeds * _factor(factor) ** (-np.arange(len(speeds)) / last)
 
 
-def llama3_scaling(speeds, factor, *, low=1.0, high=4.0, length=8192):
+def llama3_scaling(speeds, factor, *, low=1.0, high=4.0, length=8192) -> np.ndarray:
     """Pairs that turn seldom within `length` slower by `factor`, those that turn often unchanged.
 
     factor     ≥ 1: 8 in Llama 3.1, 32 in the small models of Llama 3.2

@@ -23,7 +23,7 @@ class RotaryTable(NamedTuple):
     sin: np.ndarray  # (..., N, W/2)
 
 
-def rotary_table(positions, speeds, *, dtype=np.float64):
+def rotary_table(positions, speeds, *, dtype=np.float64) -> RotaryTable:
     """The turn of each pair of columns at each position.
 
     positions  (..., N)  numbers; np.arange(N) for the table of a model

@@ -25,7 +25,7 @@ class BiasCache(NamedTuple):
     bias: np.ndarray  # as given
 
 
-def add_bias(S, bias):
+def add_bias(S, bias) -> tuple[np.ndarray, BiasCache]:
     """Scores with a bias for each query and key.
 
     S     (..., Tq, Tk)  scores, natural-log units
@@ -51,7 +51,7 @@ def add_bias(S, bias):
     return Y, BiasCache(bias)
 
 
-def add_bias_backward(dY, cache):
+def add_bias_backward(dY, cache) -> tuple:
     """dS and dbias from dY (..., Tq, Tk): a sum hands its gradient to both of its terms."""
     dS = np.where(cache.bias == -np.inf, dY.dtype.type(0.0), dY)
     return dS, unbroadcast(dS, cache.bias)

@@ -37,7 +37,9 @@ class SinkCache(NamedTuple):
         return self.attended.P[..., :-1]
 
 
-def attend_with_sink(S, V, sink, mask=None, *, dropout=0.0, rng=None):
+def attend_with_sink(
+    S, V, sink, mask=None, *, dropout=0.0, rng=None
+) -> tuple[np.ndarray, SinkCache]:
     """`attend` where every query may also attend to a sink that has nothing to say.
 
     S     (..., Tq, Tk)  scores, natural-log units
@@ -69,7 +71,7 @@ def attend_with_sink(S, V, sink, mask=None, *, dropout=0.0, rng=None):
     return O, SinkCache(sink, attended)
 
 
-def attend_with_sink_backward(dO, cache):
+def attend_with_sink_backward(dO, cache) -> tuple:
     """dS, dV and dsink from dO (..., Tq, Dv): the last column and row are the sink's."""
     dS, dV = attend_backward(dO, cache.attended)
     dsink = unbroadcast(dS[..., -1].sum(axis=-1), cache.sink)

@@ -27,7 +27,7 @@ class SoftCapCache(NamedTuple):
     T: np.ndarray  # (...) tanh(S / cap)
 
 
-def soft_cap(S, cap):
+def soft_cap(S, cap) -> tuple[np.ndarray, SoftCapCache]:
     """Scores squeezed smoothly into −cap … cap.
 
     S    (...)  scores, natural-log units
@@ -47,6 +47,6 @@ def soft_cap(S, cap):
     return T * float(cap), SoftCapCache(T)
 
 
-def soft_cap_backward(dY, cache):
+def soft_cap_backward(dY, cache) -> np.ndarray:
     """dS from dY: the slope falls from 1 at 0 to 0 at the cap."""
     return dY * (1.0 - cache.T * cache.T)

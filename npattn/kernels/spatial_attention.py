@@ -37,7 +37,7 @@ class SpatialCache(NamedTuple):
     params: SpatialParams
 
 
-def init_spatial_attention(rng, *, k=7, dtype=np.float64):
+def init_spatial_attention(rng, *, k=7, dtype=np.float64) -> SpatialParams:
     """A kernel of small normal numbers, bias 0."""
     require_counts(1, k=k)
     require_generator(rng)
@@ -46,7 +46,7 @@ def init_spatial_attention(rng, *, k=7, dtype=np.float64):
     return SpatialParams(kernel, np.zeros(1, dtype))
 
 
-def spatial_attention(X, params):
+def spatial_attention(X, params) -> tuple[np.ndarray, SpatialCache]:
     """Every place of an image, as much of it as its surroundings call for.
 
     X       (..., H, W, C)  images, channels last
@@ -72,7 +72,7 @@ def spatial_attention(X, params):
     return gate[..., None] * X, SpatialCache(X, gate, top, patches, params)
 
 
-def spatial_attention_backward(dY, cache):
+def spatial_attention_backward(dY, cache) -> tuple:
     """dX and dparams from dY (..., H, W, C)."""
     X, gate, top, patches, (kernel, _) = cache
     C, k = X.shape[-1], len(kernel)

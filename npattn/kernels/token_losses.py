@@ -28,7 +28,9 @@ class TokenLossesCache(NamedTuple):
     weights: np.ndarray | None  # (C,)
 
 
-def token_losses(logits, targets, *, ignore=None, label_smoothing=0.0, weights=None):
+def token_losses(
+    logits, targets, *, ignore=None, label_smoothing=0.0, weights=None
+) -> tuple[np.ndarray, TokenLossesCache]:
     """−log(probability of the right class) of every token, in nats.
 
     logits           (..., C)  real scores
@@ -62,7 +64,7 @@ def token_losses(logits, targets, *, ignore=None, label_smoothing=0.0, weights=N
     )
 
 
-def token_losses_backward(dY, cache):
+def token_losses_backward(dY, cache) -> np.ndarray:
     """dlogits from dY (...): the softmax, times what the target weighs, minus the target."""
     L, targets, counts, eps, weights = cache
     C, right = L.shape[-1], targets[..., None]
