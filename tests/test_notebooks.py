@@ -8,6 +8,7 @@ import pytest
 from pictures import FIGURES, TOLERANCE, difference
 
 from npattn.experiments import notebooks
+from npattn.weights import find_weights
 
 NOTEBOOKS = sorted(notebooks.FOLDER.glob("*.ipynb"))
 WHY = "the notebooks need nbclient and ipykernel: pip install -e '.[notebooks]'"
@@ -47,6 +48,15 @@ def drawn(path, cell):
     return (FIGURES / f"{notebooks.figure_name(path, cell)}.png").read_bytes()
 
 
+def require_weights(path):
+    """Skips where a notebook needs the weights of a real model and they are not installed."""
+    for name in read(path).metadata.get("weights", ()):
+        try:
+            find_weights(name)
+        except FileNotFoundError as error:
+            pytest.skip(str(error))
+
+
 @pytest.fixture
 def execute():
     for name in ("nbclient", "ipykernel"):
@@ -60,6 +70,7 @@ def test_there_are_notebooks():
 
 @every_notebook
 def test_it_runs_and_shows_what_was_saved(path, execute):
+    require_weights(path)
     notebook, drawings = execute(path)
     for old, new in zip(code_cells(read(path)), code_cells(notebook), strict=True):
         if VARIES in old.metadata.get("tags", ()):

@@ -30,11 +30,11 @@ def weights():
 
 @pytest.fixture(scope="module")
 def peer(weights):
-    pytest.importorskip("torch", reason="torch is the witness")
+    torch = pytest.importorskip("torch", reason="torch is the witness")
     pytest.importorskip("transformers", reason="transformers is the witness")
-    from llm_peers import smollm2_in_transformers
+    from npattn.benchmarks.llm_peer import smollm2_in_transformers
 
-    return smollm2_in_transformers(weights)
+    return smollm2_in_transformers(torch, weights)
 
 
 def texts(weights):

@@ -16,7 +16,7 @@ from pathlib import Path
 from npattn.commands import InputError, require_file
 
 HELP = "measure the speed beside torch and JAX"
-TABLES = ("blas", "attention", "multihead", "training", "threads", "limits", "growth")
+TABLES = ("blas", "attention", "multihead", "training", "threads", "limits", "growth", "llm")
 QUICKLY = {"quick": True, "rounds": 3, "pause": 0.1}
 
 

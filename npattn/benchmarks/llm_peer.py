@@ -1,14 +1,12 @@
-"""Models of transformers + torch with the weights of this package: the witnesses of the tests."""
+"""SmolLM2 in transformers + torch with the same weights: contender of bench, witness of tests."""
 
 import numpy as np
 
 from npattn.kernels.rotary import pairing_order
-from npattn.trees import tree_map
 
 
-def smollm2_in_transformers(weights, attention="eager"):
+def smollm2_in_transformers(torch, weights, attention="eager"):
     """LlamaForCausalLM in float32 with the parameters of a LanguageWeights."""
-    import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
     config, params = weights.config, weights.params
@@ -22,9 +20,7 @@ def smollm2_in_transformers(weights, attention="eager"):
             tie_word_embeddings=True, attn_implementation=attention,
         ))
     model = model.to_empty(device="cpu")
-    buffers = LlamaForCausalLM.get_submodule(model, "model.rotary_emb")
-    fresh = type(buffers)(model.config)
-    model.model.rotary_emb = fresh
+    model.model.rotary_emb = type(model.model.rotary_emb)(model.config)  # its angles, on the CPU
     state = {"model.embed_tokens.weight": params.embedding, "lm_head.weight": params.embedding,
              "model.norm.weight": params.norm}
     for i, block in enumerate(params.blocks):
@@ -42,11 +38,6 @@ def smollm2_in_transformers(weights, attention="eager"):
             f"{at}mlp.down_proj.weight": n.down.W.T,
         }
     tensors = {name: torch.from_numpy(np.ascontiguousarray(X)) for name, X in state.items()}
-    model.load_state_dict(tensors, strict=True)
+    model.load_state_dict(tensors, strict=True, assign=True)  # no copies
     model.tie_weights()
     return model.eval()
-
-
-def widened(params):
-    """A tree in float64, each leaf in the memory order that it had."""
-    return tree_map(lambda X: X.astype(np.float64), params)

@@ -1,0 +1,213 @@
+"""SmolLM2-135M, beside transformers + torch (sdpa) with the same weights in float32.
+
+Prefill reads a prompt and gives the logits after it; decode adds one token to a text, by the cache;
+a LoRA step is forward and backward of 8 texts of 64 tokens at rank 8, without the optimizer. Decode
+reads every weight once, so memory is its limit: LIMIT is the time in which NumPy sums up as many
+bytes as the weights have. Peak memory is that of a process that loads and writes 8 tokens.
+
+    python -m npattn.benchmarks.llm npattn|torch      prints that process's peak, in bytes
+"""
+
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from npattn.benchmarks.machine import import_bridge
+from npattn.benchmarks.tables import beside, heading
+from npattn.benchmarks.timing import ratio
+from npattn.models.adapting import adapted, frozen, init_updates
+from npattn.models.continuation import next_logits
+from npattn.models.kv_cache import KVCache
+from npattn.models.language_model import language_model, language_model_backward
+from npattn.models.language_proof import prove_gradient
+from npattn.weights import find_weights, load_language_model
+
+TITLE = "SmolLM2-135M, float32; the ratio to transformers + torch"
+HEADER = heading("what", "npattn", "torch")
+PREFILL, DECODE, LORA = (32, 256, 1024), (32, 512), (8, 64)
+STATUS = Path("/proc/self/status")
+
+
+def measure(setting):
+    """Yields a row for each kind of work; nothing, and a line that says why, without weights."""
+    try:
+        weights = load_language_model(find_weights("smollm2"))
+    except (FileNotFoundError, ImportError) as error:
+        print(error)
+        return
+    peer = _peer(weights, setting.bridge)
+    for T in PREFILL[:2] if setting.quick else PREFILL:
+        yield _row(setting, f"prefill {T}", prefill(weights, peer, setting.bridge, T))
+    for T in DECODE[:1] if setting.quick else DECODE:
+        yield _row(setting, f"decode after {T}", decode(weights, peer, setting.bridge, T))
+    yield _row(setting, "LoRA step {} × {}".format(*LORA), lora(weights, peer, setting.bridge))
+    tokens = _tokens(32)
+    yield _row(setting, "proof, 32 tokens", {"npattn": lambda: void(
+        prove_gradient(tokens, weights.params, config=weights.config))})
+    block = weights.params.embedding.base
+    yield _row(setting, "LIMIT of decode", {"npattn": lambda: void(block.sum())})
+    names = ["npattn"] if peer is None else ["npattn", "torch"]
+    if STATUS.exists():
+        yield {"what": "peak memory", "bytes": {name: peak(name) for name in names}}
+
+
+def line(row):
+    """What was done, milliseconds of each contender, and the ratio to torch."""
+    if "bytes" in row:
+        return row["what"] + ": " + ", ".join(
+            f"{name} {size / 2**20:,.0f} MiB" for name, size in row["bytes"].items())
+    return beside(row["what"], row["timings"])
+
+
+def summary(rows):
+    """Tokens per second, and how much of what memory allows decode reaches."""
+    found = {row["what"]: row["timings"] for row in rows if "timings" in row}
+    for what, timings in found.items():
+        kind, *_, count = what.split()
+        tokens = {"prefill": int(count)} if kind == "prefill" else {"decode": 1}
+        if kind in tokens:
+            rates = (f"{name} {tokens[kind] / timing.median():,.1f}"
+                     for name, timing in timings.items())
+            yield f"{what}: {', '.join(rates)} tokens per second"
+    if "LIMIT of decode" in found and "decode after 32" in found:
+        share = found["LIMIT of decode"]["npattn"].median() / (
+            found["decode after 32"]["npattn"].median())
+        yield f"decode reaches {share:.2f} of what reading the weights once allows"
+    both = [t for t in found.values() if "torch" in t]
+    if both:
+        yield f"worst ratio to torch {max(ratio(*t.values()) for t in both):.2f}"
+
+
+def prefill(weights, peer, bridge, T):
+    """Contenders that read a prompt of T tokens."""
+    tokens = _tokens(T)
+
+    def ours():
+        next_logits(tokens, weights.params, KVCache(weights.config, T), config=weights.config)
+
+    def theirs():
+        with bridge.torch.no_grad():
+            peer(bridge.torch.tensor(tokens)[None], logits_to_keep=1, use_cache=True)
+
+    return _named(ours, theirs, peer)
+
+
+def decode(weights, peer, bridge, T):
+    """Contenders that add a token to a text of T."""
+    tokens, cache = _tokens(T), KVCache(weights.config, T + 1)
+    next_logits(tokens, weights.params, cache, config=weights.config)
+
+    def ours():
+        cache.length = T  # the same step again
+        next_logits(tokens[:1], weights.params, cache, config=weights.config)
+
+    if peer is None:
+        return {"npattn": ours}
+    torch = bridge.torch
+    with torch.no_grad():
+        past = peer(torch.tensor(tokens)[None], use_cache=True).past_key_values
+
+    def theirs():
+        with torch.no_grad():
+            peer(torch.tensor(tokens[:1])[None], cache=past, use_cache=True)
+        past.crop(-1)
+
+    return _named(ours, theirs, peer)
+
+
+def lora(weights, peer, bridge):
+    """Contenders that compute the gradient of the updates, rank 8 on queries and values."""
+    tokens = _tokens(LORA[0] * LORA[1]).reshape(LORA)
+    updates = init_updates(weights.params, 8, np.random.default_rng(0))
+    model = adapted(frozen(weights.params), updates)
+
+    def ours():
+        logits, cache = language_model(tokens, model, config=weights.config, frozen=True)
+        return lambda: void(language_model_backward(logits, cache))
+
+    if peer is None:
+        return {"npattn": ours}
+    learned = _add_lora(bridge.torch, peer)
+
+    def theirs():
+        logits = peer(bridge.torch.tensor(tokens), use_cache=False).logits
+        return lambda: void(bridge.torch.autograd.grad(logits, learned, logits.detach()))
+
+    return _named(ours, theirs, peer)
+
+
+def void(_):
+    """None, whatever came: a contender that returns something callable has a second half."""
+
+
+def peak(name):
+    """The peak resident memory, in bytes, of a process that loads the model and writes 8 tokens."""
+    child = subprocess.run(
+        [sys.executable, "-m", "npattn.benchmarks.llm", name], capture_output=True, text=True)
+    if child.returncode:
+        raise ChildProcessError(f"{name}: {child.stderr.strip().splitlines()[-1:]}")
+    return int(child.stdout.splitlines()[-1])
+
+
+def main(name):
+    """Do that in this process, and print the bytes."""
+    weights = load_language_model(find_weights("smollm2"))
+    if name == "npattn":
+        from npattn.models.continuation import continue_tokens
+
+        list(continue_tokens(_tokens(32), weights.params, config=weights.config, limit=8))
+    else:
+        bridge = import_bridge()
+        peer = _peer(weights, bridge)
+        del weights
+        with bridge.torch.no_grad():
+            peer.generate(bridge.torch.tensor(_tokens(32))[None], max_new_tokens=8, do_sample=False)
+    lines = STATUS.read_text().splitlines()
+    print(next(int(row.split()[1]) * 1024 for row in lines if row.startswith("VmHWM")))
+
+
+def _peer(weights, bridge):
+    if bridge is None:
+        return None
+    try:
+        from npattn.benchmarks.llm_peer import smollm2_in_transformers
+
+        return smollm2_in_transformers(bridge.torch, weights, "sdpa").requires_grad_(False)
+    except ImportError:
+        print("transformers is not installed, nothing is compared with it")
+        return None
+
+
+def _add_lora(torch, peer, rank=8):
+    """Hooks that add an update to queries and values, as peft does; returns what learns."""
+    learned = []
+    for layer in peer.model.layers:
+        for module in (layer.self_attn.q_proj, layer.self_attn.v_proj):
+            A = torch.randn(rank, module.in_features).requires_grad_()
+            B = torch.zeros(module.out_features, rank).requires_grad_()
+            learned += [A, B]
+            module.register_forward_hook(partial(_hook, A, B))
+    return learned
+
+
+def _hook(A, B, module, inputs, output):
+    return output + inputs[0] @ A.T @ B.T
+
+
+def _named(ours, theirs, peer):
+    return {"npattn": ours} if peer is None else {"npattn": ours, "torch": theirs}
+
+
+def _row(setting, what, contenders):
+    return {"what": what, "timings": setting.compare(contenders)}
+
+
+def _tokens(T):
+    return np.random.default_rng(0).integers(0, 49152, T)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
