@@ -458,10 +458,9 @@ def test_what_the_caller_does_wrong_raises():
         gradcheck(lambda X: (X, X, X), affine_backward, X)
 
 
-@pytest.mark.parametrize("params", [{"w": np.ones(2)}, [np.ones(2)], [0, ({}, {1: np.ones(1)})]])
-def test_float_arrays_in_a_list_or_dict_are_not_passed_over(params):
-    with pytest.raises(TypeError, match=f"params is a {type(params).__name__} that holds float"):
-        gradcheck(lambda X, params: X, lambda dY, Y: dY, np.ones(2), params)
+def test_float_arrays_in_a_list_or_dict_beside_other_things_are_not_passed_over():
+    with pytest.raises(TypeError, match="params is a list that holds float"):
+        gradcheck(lambda X, params: X, lambda dY, Y: dY, np.ones(2), [0, ({}, {1: np.ones(1)})])
 
 
 def test_lists_and_dicts_without_float_arrays_are_held_fixed():

@@ -1,6 +1,7 @@
 """Gradient checks that name the worst entry and say what they would have caught."""
 
 from npattn.checking.gradcheck import assert_gradients, gradcheck
+from npattn.checking.layers import gradcheck_layer
 from npattn.checking.report import Entry, Report, Row, format_table
 from npattn.checking.second_order import gradcheck_second_order, hessian_vector_product
 
@@ -11,6 +12,7 @@ __all__ = [
     "assert_gradients",
     "format_table",
     "gradcheck",
+    "gradcheck_layer",
     "gradcheck_second_order",
     "hessian_vector_product",
 ]

@@ -19,13 +19,15 @@ import warnings
 
 import numpy as np
 
-from npattn.checking.derivatives import Derivatives
+from npattn.checking.derivatives import Derivatives, envelope
+from npattn.checking.ladder import AGREED, DOUBLE
 
 STEP = 2.0**-66
 OTHER_STEPS = (0.7 * STEP, 1.3 * STEP)  # no powers of two: the same derivative, rounded otherwise
 LONG_MOVES = (0.37, -1.9e5, 5.3e10)  # what cancels in exact arithmetic leaves rounding here
 RESAMPLED = 16
-DOUBLE = np.finfo(np.float64).eps
+CONFIRMED = 1e-4  # relative to slope and output: a less certain difference is no witness
+TINY = 1e-280
 
 
 class ComplexStep:
@@ -40,51 +42,58 @@ class ComplexStep:
         self.F, self.Y, self.dY = F, Y, np.asarray(dY, np.float64)
         self.real = [leaf.astype(np.float64) for leaf in leaves]
         self.leaves = [leaf.astype(np.complex128) for leaf in leaves]
-        # An ordinary term dY·Y absorbs what is smaller than this, however the sums are ordered.
-        self.absorbed = DOUBLE * np.linalg.norm(self.dY * Y) / np.sqrt(max(Y.size, 1))
 
     def measure(self, k, directions):
         """`Derivatives` along each of `directions`, arrays shaped like leaf k."""
         value, size, moves = np.zeros((3, len(directions)))
+        moved = np.zeros(self.Y.shape, bool)
         for i, v in enumerate(directions):
             slopes = self._slopes(k, v)
             terms = self.dY * slopes
             value[i], size[i] = terms.sum(), np.abs(terms).sum()
+            moved |= slopes != 0.0
             moves[i] = slopes.any() or self._shows(k, v)
         # Rounding, measured: other steps at the largest values and at a spread of the rest.
         picks = np.argsort(-np.abs(value))[:: max(1, len(value) // RESAMPLED)]
-        drift = [
-            abs(value[i] - self.dY @ self._slopes(k, directions[i], h))
-            for i in picks
-            for h in OTHER_STEPS
-        ]
-        rounding = max([self.absorbed, DOUBLE * size.max(initial=0.0), *drift])
+        drift = np.zeros(len(value))
+        for i in picks:
+            others = [self.dY @ self._slopes(k, directions[i], h) for h in OTHER_STEPS]
+            drift[i] = np.abs(np.subtract(others, value[i])).max()
+        absorbed = DOUBLE * np.abs(self.dY * self.Y)[moved].mean() if moved.any() else 0.0
+        rounding = np.maximum(absorbed, np.maximum(DOUBLE * size, envelope(drift, size)))
         return Derivatives(value, size, np.zeros_like(value), moves > 0, rounding)
 
-    def refusal(self, directions, witness):
+    def refusal(self, witness, directions):
         """Why F cannot be differentiated this way, or None if it can.
 
-        directions  one for each leaf; all leaves move at once
-        witness     (value, error) of a central difference along the same line
+        witness     `Slopes` of every output by differences
+        directions  along which they were measured, one for each leaf; all leaves move at once
         """
         moved = [leaf + 1j * STEP * v for leaf, v in zip(self.leaves, directions, strict=True)]
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", np.exceptions.ComplexWarning)
                 Y = self.F(moved)
-        except (TypeError, ValueError) as error:
-            return f"f does not take complex numbers ({str(error).splitlines()[0]})"
         except np.exceptions.ComplexWarning:
             return "f drops the imaginary part"
+        except Exception as error:  # whatever f raises on numbers that it was not written for
+            words = (str(error).splitlines() or [""])[0]
+            return f"f does not take complex numbers ({words or type(error).__name__})"
         if not np.iscomplexobj(Y):
             return "f drops the imaginary part"
-        terms = self.dY * Y.imag / STEP
-        value, error = witness
-        if not np.isfinite(terms).all():
+        slopes = Y.imag / STEP
+        if not np.isfinite(slopes).all():
             return "f's complex arithmetic gives NaN or inf"
-        if abs(terms.sum() - value) > 100 * error + 1e-6 * np.abs(terms).sum():
-            slopes = f"slope {terms.sum():.6g}, by differences {value:.6g}"
-            return f"f is not analytic code or has a kink here ({slopes})"
+        # NaN passes no comparison: what differences cannot see is not believed either.
+        error = witness.error + AGREED * np.abs(slopes)
+        seen = witness.error <= CONFIRMED * (np.abs(slopes) + np.abs(self.Y)) + TINY
+        if not seen.all():
+            return "differences around X cannot confirm the complex step"
+        gap = np.abs(slopes - witness.value)
+        if not (gap <= 10 * error + TINY).all():
+            i = np.argmax(gap / (error + TINY))
+            words = f"slope {slopes[i]:.6g}, by differences {witness.value[i]:.6g}"
+            return f"f is not analytic code or has a kink here ({words})"
         return None
 
     def _slopes(self, k, direction, h=STEP):
@@ -96,8 +105,14 @@ class ComplexStep:
 
         Slopes alone do not tell: they can cancel to exactly 0 by luck, or be 0 only at this place.
         """
-        moved = (self._moved(self.real, k, length * direction) for length in LONG_MOVES)
-        return any(not np.array_equal(self.Y, Y, equal_nan=True) for Y in moved)
+        for length in LONG_MOVES:
+            try:
+                Y = self._moved(self.real, k, length * direction)
+            except Exception:  # f looks at this entry, and does not like what it finds
+                return True
+            if not np.array_equal(self.Y, Y, equal_nan=True):
+                return True
+        return False
 
     def _moved(self, leaves, k, by):
         """The outputs at `leaves`, of which leaf k has moved."""

@@ -13,7 +13,7 @@ class Derivatives(NamedTuple):
     size: np.ndarray   # (n,) sum of the absolute contributions that were added to give value
     error: np.ndarray  # (n,) estimated error of value, beyond rounding
     moves: np.ndarray  # (n,) False where it is certain that no output depends on the direction
-    rounding: float    # how far apart equally good double-precision results may lie
+    rounding: object   # (n,) or one number: how far apart equally good results may lie
     kink: np.ndarray | None = None  # (n,) by how much the slopes to both sides differ; None: 0
 
     @property
@@ -25,6 +25,18 @@ class Derivatives(NamedTuple):
         """The same for those of the directions that `chosen`, indices or a mask, picks."""
         arrays = {name: X[chosen] for name, X in self._asdict().items() if np.ndim(X)}
         return self._replace(**arrays)
+
+
+def envelope(noise, size):
+    """(n,) the largest noise of any entry that is not more than 1,000 times as large.
+
+    Rounding measured at some entries holds for others of their size; a small entry does not
+    inherit the rounding of one that is far larger.
+    """
+    order = np.argsort(size)
+    upto = np.maximum.accumulate(noise[order]) if noise.size else noise
+    last = np.searchsorted(size[order], 1e3 * size, side="right") - 1
+    return upto[np.maximum(last, 0)] if noise.size else noise
 
 
 class UnitDirections(Sequence):

@@ -2,13 +2,13 @@
 
 An entry g passes if it lies no further from the true d than a correct one may:
 
-    e = |g − d|  ≤  t        t = max(rtol · size,  MARGIN · noise)                     (1)
+    e = |g − d|  ≤  t        t = max(rtol · size,  MARGIN · rounding,  UNSURE · error)   (1)
 
-size   the sum of the absolute contributions to d; a sum loses digits in proportion to it
-noise  how far apart two correct results may lie: what another step changes in the truth
-       (`Derivatives.rounding`), or what its method is unsure of (`Derivatives.error`)
+size      the sum of the absolute contributions to d; a sum loses digits in proportion to it
+rounding  how far apart two correct results may lie: what another step changes in the truth
+error     what the method of the truth is unsure of
 
-Both are measured in the computation at hand. A correct backward rounds differently from the truth,
+All are measured in the computation at hand. A correct backward rounds differently from the truth,
 but not MARGIN = 100 times more.
 
 The promise. Were an entry that passes off by δ more, its error would be |δ| − e at least, which
@@ -25,15 +25,16 @@ import numpy as np
 from npattn.checking.complex_step import STEP
 from npattn.checking.report import Entry, Row
 
-MARGIN = 100.0
+MARGIN, UNSURE = 100.0, 10.0
+POWER = 0.01  # of the gradient's scale: a check that misses faults of this size decides nothing
 VANISHING = np.finfo(np.float64).tiny / STEP  # smaller derivatives underflow when multiplied by h
 DOUBLE = np.finfo(np.float64).eps
 
 
 def tolerances(found, rtol, eps):
     """t of (1) for each of the `Derivatives` found, in arithmetic of machine epsilon `eps`."""
-    noise = np.maximum(found.error, found.rounding * eps / DOUBLE)
-    return np.maximum(max(rtol, MARGIN * eps) * found.size, MARGIN * noise)
+    noise = np.maximum(UNSURE * found.error, MARGIN * found.rounding)
+    return np.maximum(max(rtol, MARGIN * eps) * found.size, noise)
 
 
 def smallest_fault(error, tolerance):
@@ -41,11 +42,12 @@ def smallest_fault(error, tolerance):
     return float(np.max(tolerance + np.fmin(error, tolerance), initial=0.0))
 
 
-def compare(found, got, chosen, name, tolerance):
+def compare(found, got, chosen, name, tolerance, eps=DOUBLE):
     """Judge the entries of `got` at the flat indices `chosen` (m,).
 
     found, tolerance  the `Derivatives` (m,) that they should be, and t (m,)
     name              turns an index into words; name(()) names the array
+    eps               the machine epsilon of the arithmetic
 
     Returns a `Row`, and one sentence about what is wrong, if anything is: [] or [sentence].
     """
@@ -57,15 +59,21 @@ def compare(found, got, chosen, name, tolerance):
     want[chosen] = found.value
     row = Row(
         path=name(()), checked=chosen.size, total=got.size, worst=None,
-        smallest_fault=smallest_fault(error, tolerance), ok=not wrong.any(),
+        smallest_fault=smallest_fault(error, tolerance), passed=not wrong.any(),
         got=got, want=want.reshape(got.shape),
     )
     if not chosen.size:
         return row, []
+    scale = natural_scale(found, eps)
+    if row.smallest_fault > POWER * scale:
+        row = row._replace(doubt=(
+            f"{row.path}: a fault below {row.smallest_fault:.1e} would not show, and the gradient "
+            f"itself is at most {scale:.1e}"
+        ))
     ranked = np.flatnonzero(wrong) if wrong.any() else np.arange(chosen.size)
     i = ranked[np.argmax(np.nan_to_num(error[ranked], nan=np.inf))]
     index = tuple(int(j) for j in np.unravel_index(chosen[i], got.shape))
-    relative = float(error[i] / natural_scale(found))
+    relative = float(error[i] / scale)
     worst = Entry(name(index), index, float(values[i]), float(found.value[i]), relative)
     row = row._replace(worst=worst)
     if not wrong.any():
@@ -76,11 +84,12 @@ def compare(found, got, chosen, name, tolerance):
     return row, [sentence + _others(values, found.value, wrong)]
 
 
-def natural_scale(found):
+def natural_scale(found, eps=DOUBLE):
     """The largest |value|, or where all are 0 up to rounding, the numbers that cancelled."""
     largest = np.abs(found.value).max(initial=0.0)
-    doubt = max(found.rounding, found.error.max(initial=0.0))
-    return largest if largest > MARGIN * doubt else found.rounding / DOUBLE or 1.0
+    rounding = np.max(found.rounding, initial=0.0)
+    doubt = max(rounding, found.error.max(initial=0.0))
+    return float(largest if largest > MARGIN * doubt else max(largest, rounding / eps) or 1.0)
 
 
 def _others(got, want, wrong):

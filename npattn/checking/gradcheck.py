@@ -9,14 +9,17 @@ forward only: by the complex step, exact to rounding, or where f does not take c
 central differences with an estimated error. An entry that no output depends on (a masked key, a
 padded position) must be exactly 0.
 
-The tolerance comes from measured rounding (see entries.py), and so does `Report.smallest_fault`,
-the promise that any single entry off by more would have been reported.
+The complex step is believed only where differences agree with it, in every output. The tolerance
+comes from measured rounding (see entries.py), in the arithmetic that f really uses (arithmetic.py),
+and so does `Report.smallest_fault`, the promise that any single entry off by more would have been
+reported. Where that promise says nothing, the verdict is "undecided".
 """
 
 from contextlib import contextmanager
 
 import numpy as np
 
+from npattn.checking.arithmetic import inner_epsilon
 from npattn.checking.central import CentralDifference
 from npattn.checking.complex_step import ComplexStep
 from npattn.checking.leaf import check_leaf
@@ -25,7 +28,8 @@ from npattn.checking.pairs import Pair, flat, keeps_keywords, random_upstream
 from npattn.checking.report import Report, Row
 from npattn.trees import tree_map
 
-NUDGES = 3
+NUDGES = 4
+DOUBLE = np.finfo(np.float64).eps
 
 
 @keeps_keywords
@@ -34,9 +38,11 @@ def gradcheck(f, f_backward, *args, axes=None, seed=0, rtol=1e-12, method="auto"
     """Check every gradient that f_backward returns, at the given arguments.
 
     f, f_backward  Y, cache = f(*args, **kwargs) and gradients = f_backward(dY, cache); or only Y,
-                   and f_backward(dY, Y)
-    args           float arrays and trees of float arrays are differentiated, the rest held fixed;
-                   a Generator (also in kwargs) draws the same numbers in each call
+                   and f_backward(dY, Y); or methods of one object, and f_backward(dY); or None
+                   for f_backward, and f returns (loss, gradients)
+    args           float arrays and trees, dicts, lists, dataclasses of float arrays are
+                   differentiated, the rest held fixed; a Generator (also in kwargs) draws the same
+                   numbers in each call
     axes           words for the report: {"K": "batch head key dim", "params.W": "in out"}
     seed           of dY and of what is sampled
     rtol           tolerance relative to the sum of absolute contributions to an entry
@@ -50,8 +56,7 @@ def gradcheck(f, f_backward, *args, axes=None, seed=0, rtol=1e-12, method="auto"
     inside f and f_backward pass through. A keyword above that f also has, under the same name,
     raises ValueError: give f its own with functools.partial.
     """
-    if method not in ("auto", "complex", "central"):
-        raise ValueError(f"method must be 'auto', 'complex' or 'central', got {method!r}")
+    _require_options(method, rtol, max_entries)
     pair = Pair(f, f_backward, args, kwargs, names)
     words, rng = axis_words(axes, pair.paths, pair.leaves), np.random.default_rng(seed)
     title = name or title_of(f)
@@ -59,9 +64,10 @@ def gradcheck(f, f_backward, *args, axes=None, seed=0, rtol=1e-12, method="auto"
         dY, cache, gradients, failures = run_backward(pair, rng)
     except Misbehaviour as fault:
         return Report(title, "calling it", failures=(str(fault),))
-    truth, note = choose_method(method, pair.outputs, pair.leaves, flat(dY), rng)
-    eps, rows, kinks = max(np.finfo(leaf.dtype).eps for leaf in pair.leaves), [], []
-    scatter = backward_scatter(pair, dY, cache, gradients, rng)
+    truth, notes = choose_method(method, pair, flat(dY), rng)
+    inner = truth.eps if isinstance(truth, CentralDifference) else truth.inner
+    rows, kinks, reasons = [], [], []
+    scatter = backward_scatter(pair, dY, gradients, inner, rng)
     for k, (path, got) in enumerate(zip(pair.paths, gradients, strict=True)):
         if got is None:
             rows.append(Row(f"d{path}", 0, pair.leaves[k].size, None, np.inf, False, None, None))
@@ -71,14 +77,39 @@ def gradcheck(f, f_backward, *args, axes=None, seed=0, rtol=1e-12, method="auto"
             return entry_name(path, index, words.get(path))
 
         outcome = check_leaf(
-            truth, k, got, called, scatter=scatter[k], rtol=rtol, eps=eps, rng=rng,
-            max_entries=max_entries,
+            truth, k, got, called, scatter=scatter[k], rtol=rtol, rng=rng,
+            eps=max(inner[k], np.finfo(pair.leaves[k].dtype).eps), max_entries=max_entries,
         )
         rows.append(outcome.row)
         failures += outcome.wrong
         kinks += outcome.kinks
-    notes = (note,) if note else ()
-    return Report(title, truth.name, tuple(rows), tuple(failures), notes, tuple(kinks))
+        if outcome.row.verdict == "undecided" and not outcome.kinks:
+            reasons.append(f"{outcome.row.doubt}; {_advice(pair.leaves[k].dtype, inner[k])}")
+    return Report(
+        title, truth.name, tuple(rows), tuple(failures), tuple(notes), tuple(kinks), tuple(reasons)
+    )
+
+
+def _require_options(method, rtol, max_entries):
+    if method not in ("auto", "complex", "central"):
+        raise ValueError(f"method must be 'auto', 'complex' or 'central', got {method!r}")
+    if not (isinstance(rtol, (int, float, np.number)) and 0 <= rtol <= 0.01):
+        raise ValueError(f"rtol must be a number from 0 to 0.01, got {rtol!r}")
+    whole = isinstance(max_entries, (int, np.integer)) and not isinstance(max_entries, bool)
+    if max_entries is not None and not (whole and max_entries >= 1):
+        raise ValueError(f"max_entries must be None or at least 1, and whole, got {max_entries!r}")
+
+
+def _advice(dtype, inner):
+    """What would decide it."""
+    if dtype == np.float32:
+        return "float64 arguments would decide it"
+    if inner > DOUBLE:
+        return (
+            "let f compute in float64 inside, too (no astype; in JAX "
+            "jax.config.update('jax_enable_x64', True))"
+        )
+    return "arguments of another scale, or an f that takes complex numbers, would decide it"
 
 
 def assert_gradients(f, f_backward, *args, **options):
@@ -97,6 +128,8 @@ def run_backward(pair, rng):
     """dY, cache, gradients, complaints. Each half is called twice and must agree with itself."""
     with _catching_writes("f writes to one of its arguments"):
         (Y, cache), (again, _) = pair.forward(), pair.forward()
+    if Y is None:
+        raise Misbehaviour("f returned None; is the return missing?")
     dY = random_upstream(Y, rng)
     if not np.isfinite(flat(Y)).all():
         raise Misbehaviour("f returns NaN or inf, so there are no gradients to compare")
@@ -104,46 +137,67 @@ def run_backward(pair, rng):
         raise Misbehaviour("f gives another result when called again; pass its rng as an argument")
     with _catching_writes("the backward writes to dY or to an argument of f"):
         gradients, complaints = pair.gradients(dY, cache)
-        again, _ = pair.gradients(dY, cache)
+        again = gradients if pair.owner is not None else pair.gradients(dY, cache)[0]
     pairs = [(a, b) for a, b in zip(gradients, again, strict=True) if a is not None]
     if not all(b is not None and _same(a, b) for a, b in pairs):
         complaints.append("the backward writes to the cache: called twice, it gives two results")
     return dY, cache, gradients, complaints
 
 
-def backward_scatter(pair, dY, cache, gradients, rng):
-    """How far each gradient array moves when dY does by a last bit or two: the largest change.
+def backward_scatter(pair, dY, gradients, inner, rng):
+    """How far each entry of each gradient moves when dY and the arguments do by their last bit.
+
+    inner  for each leaf, the epsilon of the arithmetic that f uses inside
 
     That draws the backward's roundings anew, which the truth, being computed another way, does not
-    show. An error that is no rounding hardly changes, so none can hide behind this.
+    show. An error that is no rounding hardly changes, so none can hide behind this. The forward
+    runs again before each backward.
     """
 
-    def nudge(leaf):
-        eps = np.finfo(leaf.dtype).eps
-        return leaf * (1 + 2 * eps * rng.choice([-1.0, 1.0], leaf.shape)).astype(leaf.dtype)
+    def nudge(leaf, eps):
+        eps = max(eps, np.finfo(leaf.dtype).eps)
+        return leaf * (1 + eps * rng.choice([-1.0, 1.0], leaf.shape)).astype(leaf.dtype)
 
-    largest = np.zeros(len(gradients))
+    largest = [None if a is None else np.zeros(a.shape) for a in gradients]
     for _ in range(NUDGES):
-        nudged, _ = pair.gradients(tree_map(nudge, dY), cache)
+        leaves = [nudge(leaf, eps) for leaf, eps in zip(pair.leaves, inner, strict=True)]
+        moved = tree_map(lambda leaf: nudge(leaf, max(inner)), dY)
+        with np.errstate(all="ignore"):
+            try:
+                nudged, _ = pair.gradients(moved, pair.forward(leaves, widen=False)[1])
+            except Exception:  # one bit out of f's domain
+                continue
         for k, (a, b) in enumerate(zip(gradients, nudged, strict=True)):
-            if a is not None and a.size:
-                largest[k] = np.fmax(largest[k], np.abs(a - b).max())
+            if a is not None and b is not None:
+                largest[k] = np.fmax(largest[k], np.abs(a - b))
     return largest
 
 
-def choose_method(method, F, leaves, dY, rng):
-    """The source of truth for Σ dY·F(leaves), and why it is not the complex step, if it is not."""
+def choose_method(method, pair, dY, rng):
+    """The source of truth for Σ dY·F(leaves), and notes: why it is not the complex step, if it is
+    not, and in which precision f computes, if it is not double.
+    """
+    F, leaves = pair.outputs, pair.leaves
     central = CentralDifference(F, leaves, dY)
+    central.eps = [
+        inner_epsilon(F, central.Y, central.leaves, k, rng) for k in range(len(leaves))
+    ]
+    coarse = max(central.eps, default=DOUBLE)
+    notes = [f"f computes in about {_precision(coarse)} inside"] if coarse > DOUBLE else []
     if method == "central":
-        return central, None
+        return central, notes
     step = ComplexStep(F, leaves, dY, central.Y)
-    directions = [rng.choice([-1.0, 1.0], leaf.shape) for leaf in leaves]
-    why = step.refusal(directions, central.along(directions))
+    step.inner = central.eps
+    why = step.refusal(*central.each(rng))
     if why is None:
-        return step, None
+        return step, notes
     if method == "complex":
         raise TypeError(f"method 'complex' cannot be used: {why}")
-    return central, f"central differences, because {why}"
+    return central, [f"central differences, because {why}", *notes]
+
+
+def _precision(eps):
+    return "float32" if eps < 1e-6 else "float16"
 
 
 def title_of(f):

@@ -5,9 +5,13 @@ What every checker needs to know of the convention, and says only here:
     Y, cache = f(*args, **kwargs)          a plain tuple of two; or only Y, and then the backward
     gradients = f_backward(dY, cache)      takes (dY, Y). Several outputs are ((Y1, Y2), cache).
 
-Differentiable are the positional arguments that are float arrays, or trees of float arrays only.
-Integers, booleans, None, Python numbers, configurations and all keyword arguments are held fixed.
-Float arrays in a list or a dict are neither: who passes them means something, so they are refused.
+    methods of one object                  Y = layer.forward(X), dX = layer.backward(dY)
+    f_backward is None                     loss, gradients = f(*args, **kwargs)
+
+Differentiable are the positional arguments that are float arrays, or trees, dicts, lists and
+dataclasses of float arrays only. Integers, booleans, None, Python numbers, configurations and all
+keyword arguments are held fixed. An object whose methods f and f_backward are is copied for each
+forward, so that no call sees what another has left on it.
 A numpy Generator among the arguments is copied afresh for each call, so that dropout draws the
 same units every time. Arguments are handed over as read-only copies.
 """
@@ -15,9 +19,13 @@ same units every time. Arguments are handed over as read-only copies.
 import copy
 import functools
 import inspect
+from typing import NamedTuple
 
 import numpy as np
 
+from npattn.checking.containers import (
+    as_tree, from_tree, holds, is_container, is_float_array,
+)
 from npattn.checking.matching import describe, match
 from npattn.trees import tree_items, tree_leaves, tree_map, tree_unflatten
 
@@ -34,6 +42,11 @@ class Pair:
         self.names = list(names) if names is not None else argument_names(f, len(args))
         if len(self.names) != len(args):
             raise ValueError(f"names must be one per argument, {len(args)}, got {self.names}")
+        owner = getattr(f, "__self__", None)
+        self.owner = None if owner is None or inspect.ismodule(owner) else owner
+        args = [_known(arg, name) for arg, name in zip(args, self.names, strict=True)]
+        self.like = [arg if _is_floats(arg) else None for arg in args]
+        args = [as_tree(arg) if like is not None else arg for arg, like in zip(args, self.like)]
         self.args = [_fixed(arg) for arg in args]
         self.kwargs = {key: _fixed(value) for key, value in kwargs.items()}
         self.places = [i for i, arg in enumerate(args) if _differentiable(arg, self.names[i])]
@@ -45,14 +58,25 @@ class Pair:
         items = [item for i in self.places for item in tree_items(self.args[i], self.names[i])]
         self.paths, self.leaves = [path for path, _ in items], [leaf for _, leaf in items]
 
-    def forward(self, leaves=None):
-        """Y, cache at the given arguments, or at other `leaves` and in double precision."""
-        args, kwargs = self.args, self.kwargs
+    def forward(self, leaves=None, widen=True):
+        """Y, cache at the given arguments, or at other `leaves`, in double precision if `widen`."""
+        args, kwargs = list(self.args), self.kwargs
         if leaves is not None:
-            args, kwargs, queue = [_double(arg) for arg in args], _double(kwargs), iter(leaves)
+            if widen:
+                args, kwargs = [_double(arg) for arg in args], _double(kwargs)
+            queue = iter(leaves)
             for i in self.places:
                 args[i] = tree_unflatten(args[i], [next(queue) for _ in tree_leaves(args[i])])
-        result = self.f(*map(_fresh, args), **{key: _fresh(kwargs[key]) for key in kwargs})
+        for i, like in enumerate(self.like):
+            args[i] = args[i] if like is None else from_tree(args[i], like)
+        f, owner = self.f, None
+        if self.owner is not None:
+            owner = _copied(self.owner)
+            f = getattr(owner, self.f.__name__)
+        result = f(*map(_fresh, args), **{key: _fresh(kwargs[key]) for key in kwargs})
+        if owner is not None and getattr(self.f_backward, "__self__", None) is self.owner:
+            Y, cache = result if type(result) is tuple and len(result) == 2 else (result, result)
+            return Y, _Owned(owner, cache)
         if type(result) is not tuple:
             return result, result
         if len(result) != 2:
@@ -68,9 +92,9 @@ class Pair:
         """What the backward returns, matched with `leaves`: ([array or None, ...], complaints).
 
         A gradient that cannot be compared (missing, of another shape or dtype) comes as None, and
-        a complaint says why.
+        a complaint says why. The arrays are copies: a backward may hand out what it goes on using.
         """
-        result, count = self.f_backward(dY, cache), len(self.places)
+        result, count = self.raw_gradients(dY, cache), len(self.places)
         wanted = ", ".join(f"d{self.names[i]}" for i in self.places)
         if count == 1:
             result = (result,)
@@ -80,10 +104,29 @@ class Pair:
             return [None] * len(self.leaves), [complaint]
         found, complaints = [], []
         for i, gradient in zip(self.places, result, strict=True):
+            if self.like[i] is not None and _same_form(gradient, self.like[i]):
+                gradient = as_tree(gradient)
             leaves, complaint = match(gradient, self.args[i], f"d{self.names[i]}")
-            found += leaves
+            found += [None if leaf is None else np.array(leaf) for leaf in leaves]
             complaints += complaint
         return found, complaints
+
+    def raw_gradients(self, dY, cache):
+        """What the backward returns, as it returns it."""
+        if self.f_backward is None:  # cache is the gradient of a loss
+            return tree_map(lambda d: np.asarray(d * dY, np.result_type(d)), as_tree(cache))
+        if isinstance(cache, _Owned):
+            f_backward, cache = getattr(cache.owner, self.f_backward.__name__), cache.cache
+        else:
+            f_backward = self.f_backward
+        return f_backward(dY) if _takes_one(f_backward) else f_backward(dY, cache)
+
+
+class _Owned(NamedTuple):
+    """The copy of an object on which a forward has left its state, and what it returned."""
+
+    owner: object
+    cache: object
 
 
 def argument_names(f, count):
@@ -138,6 +181,51 @@ def random_upstream(Y, rng):
     return tree_map(draw, Y)
 
 
+def _takes_one(f):
+    """Whether f waits for dY alone."""
+    kinds = [p.kind for p in _parameters(f).values() if p.default is p.empty]
+    return len(kinds) == 1 and kinds[0] in (
+        inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
+    ) and not any(p.kind == p.VAR_POSITIONAL for p in _parameters(f).values()) and len(
+        [p for p in _parameters(f).values() if p.kind != p.KEYWORD_ONLY]) == 1
+
+
+def _copied(owner):
+    try:
+        return copy.deepcopy(owner)
+    except Exception:  # what cannot be copied is used as it is
+        return owner
+
+
+def _known(arg, name):
+    """The argument, a float array in the machine's byte order. Raises TypeError for what is like
+    an array but is none: masked arrays, matrices, tensors.
+    """
+    if isinstance(arg, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array; convert it with {name}.filled(0.0)")
+    if type(arg) is np.matrix:
+        raise TypeError(f"{name} is a np.matrix; convert it with np.asarray({name})")
+    if isinstance(arg, np.ndarray):
+        swapped = arg.dtype.kind in "fc" and not arg.dtype.isnative
+        return arg.astype(arg.dtype.newbyteorder("=")) if swapped else arg
+    if hasattr(arg, "__array__") and not isinstance(arg, np.generic):
+        kind = f"{type(arg).__module__.split('.')[0]} {type(arg).__name__}"
+        way = f"{name}.detach().numpy()" if hasattr(arg, "detach") else f"np.asarray({name})"
+        raise TypeError(f"{name} is a {kind}; convert it with {way}")
+    return arg
+
+
+def _is_floats(value):
+    """Whether value is a dict, list or dataclass of float arrays."""
+    if not is_container(value) or not holds(value, is_float_array):
+        return False
+    return bool(tree_leaves(as_tree(value)))
+
+
+def _same_form(gradient, like):
+    return is_container(gradient) and type(gradient) is type(like)
+
+
 def _parameters(f):
     try:
         return inspect.signature(f).parameters
@@ -148,8 +236,9 @@ def _parameters(f):
 def _differentiable(arg, name):
     if isinstance(arg, (list, dict)) and _holds_floats(arg):
         raise TypeError(
-            f"{name} is a {type(arg).__name__} that holds float arrays; make it a NamedTuple or a "
-            "tuple to have them differentiated, or a keyword argument to hold them fixed"
+            f"{name} is a {type(arg).__name__} that holds float arrays beside other things; put "
+            "the arrays into one of their own to have them differentiated, or make it a keyword "
+            "argument to hold them fixed"
         )
     if not isinstance(arg, (np.ndarray, tuple)):
         return False

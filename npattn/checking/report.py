@@ -7,8 +7,9 @@
 A gradient can be zero but for rounding: a bias on the keys moves all scores of a query alike, which
 softmax ignores. Its scale is then the size of the numbers that cancelled.
 
-At a kink of the forward there is no derivative, and so nothing to be right or wrong about. Such
-entries are not compared; the report says so, and is not ok.
+The verdict is "right", "wrong" or "undecided". Undecided are entries at a kink, where there is no
+derivative, and gradients for which the check had no power: the smallest fault that would show is
+not well below the gradient itself. Only "right" is ok.
 """
 
 import html
@@ -21,6 +22,7 @@ from npattn.checking.tables import align, html_table
 
 MOST_ROWS = 12
 HEADER = ("pair", "entries checked", "worst relative error", "where", "smallest fault", "ok")
+OK = {"right": "yes", "wrong": "NO", "undecided": "undecided"}
 ROW_HEADER = ("gradient", *HEADER[1:])
 
 
@@ -49,16 +51,26 @@ class Row(NamedTuple):
     total: int
     worst: Entry | None
     smallest_fault: float  # absolute
-    ok: bool
+    passed: bool           # no entry that was compared is wrong
     got: np.ndarray | None   # the gradient; None where there was none to compare
     want: np.ndarray | None  # what it should be; NaN where not measured
+    doubt: str | None = None  # why nothing is decided, where nothing is
+
+    @property
+    def verdict(self):
+        """"right", "wrong" or "undecided"."""
+        return "wrong" if not self.passed else "undecided" if self.doubt else "right"
+
+    @property
+    def ok(self):
+        return self.verdict == "right"
 
     def cells(self):
         """The cells under `ROW_HEADER`; where, without the name that the row has already."""
         worst = self.worst
         if worst is not None:
             worst = worst._replace(where=worst.where.removeprefix(self.path).strip())
-        return _cells(self.path, self.checked, self.total, worst, self.smallest_fault, self.ok)
+        return _cells(self.path, self.checked, self.total, worst, self.smallest_fault, self.verdict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +83,7 @@ class Report:
     failures  sentences, empty if all is well
     notes     sentences about how the check was done
     kinks     sentences about entries that have no derivative and were not compared
+    reasons   sentences about gradients of which nothing could be decided, and what would help
     """
 
     name: str
@@ -79,10 +92,17 @@ class Report:
     failures: tuple = ()
     notes: tuple = ()
     kinks: tuple = ()
+    reasons: tuple = ()
+
+    @property
+    def verdict(self):
+        """"right", "wrong" or "undecided"."""
+        undecided = self.kinks or self.reasons
+        return "wrong" if self.failures else "undecided" if undecided else "right"
 
     @property
     def ok(self):
-        return not self.failures and not self.kinks
+        return self.verdict == "right"
 
     @property
     def checked(self):
@@ -107,13 +127,14 @@ class Report:
     def summary_row(self):
         """The cells under `HEADER`, as text."""
         return _cells(
-            self.name, self.checked, self.total, self.worst, self.smallest_fault, self.ok
+            self.name, self.checked, self.total, self.worst, self.smallest_fault, self.verdict
         )
 
     def __str__(self):
         rows, more = self._shown()
         lines = [self._headline(), *(f"  WRONG  {failure}" for failure in self.failures)]
         lines += [f"  KINK   {kink}" for kink in self.kinks]
+        lines += [f"  UNDECIDED  {reason}" for reason in self.reasons]
         if rows:
             lines += ["  " + line for line in align([ROW_HEADER, *(row.cells() for row in rows)])]
         return "\n".join([*lines, *(f"  {line}" for line in [*more, *self.notes])])
@@ -122,7 +143,7 @@ class Report:
 
     def _repr_html_(self):
         rows, more = self._shown()
-        sentences = (*self.failures, *self.kinks)
+        sentences = (*self.failures, *self.kinks, *self.reasons)
         items = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in sentences)
         lines = "".join(f"<p>{html.escape(line)}</p>" for line in [*more, *self.notes])
         return (
@@ -133,8 +154,11 @@ class Report:
         )
 
     def _headline(self):
-        verdict = "all gradients right" if self.ok else "UNDECIDED AT KINKS, right elsewhere"
-        verdict = "GRADIENTS WRONG" if self.failures else verdict
+        verdict = {
+            "right": "all gradients right",
+            "wrong": "GRADIENTS WRONG",
+            "undecided": "UNDECIDED" if self.reasons else "UNDECIDED AT KINKS, right elsewhere",
+        }[self.verdict]
         return f"{self.name}: {verdict}, by {self.method}"
 
     def _shown(self):
@@ -142,7 +166,7 @@ class Report:
         worst = sorted(self.rows, key=_badness, reverse=True)[:MOST_ROWS]
         rows = [row for row in self.rows if any(row is shown for shown in worst)]
         rest = [row for row in self.rows if not any(row is shown for shown in worst)]
-        bad = sum(not row.ok for row in rest)
+        bad = sum(not row.passed for row in rest)
         state = f"{bad} of them wrong" if bad else "all right and with smaller errors"
         return rows, [f"... and {len(rest)} more gradients, {state}"] if rest else []
 
@@ -152,15 +176,15 @@ def format_table(reports):
     return "\n".join(align([HEADER, *(report.summary_row() for report in reports)]))
 
 
-def _cells(name, checked, total, worst, smallest_fault, ok):
+def _cells(name, checked, total, worst, smallest_fault, verdict):
     error, where = ("-", "-") if worst is None else (f"{worst.error:.1e}", worst.where)
     fault = f"{smallest_fault:.1e}" if np.isfinite(smallest_fault) else "-"
-    return name, f"{checked} of {total}", error, where, fault, "yes" if ok else "NO"
+    return name, f"{checked} of {total}", error, where, fault, OK[verdict]
 
 
 def _badness(row):
     error = -1.0 if row.worst is None else row.worst.error
-    return not row.ok, np.inf if np.isnan(error) else error
+    return not row.passed, np.inf if np.isnan(error) else error
 
 
 def _told_apart(got, want):

@@ -13,10 +13,11 @@ Source: Pearlmutter 1994, "Fast exact multiplication by the Hessian"; complex_st
 import numpy as np
 
 from npattn.checking.central import CentralDifference
-from npattn.checking.complex_step import OTHER_STEPS, STEP
+from npattn.checking.complex_step import OTHER_STEPS, STEP, ComplexStep
 from npattn.checking.derivatives import Derivatives
 from npattn.checking.entries import DOUBLE, compare, tolerances
 from npattn.checking.gradcheck import Misbehaviour, run_backward, title_of
+from npattn.checking.ladder import bend, ladder
 from npattn.checking.pairs import Pair, flat, keeps_keywords
 from npattn.checking.report import Report
 from npattn.trees import tree_leaves, tree_map
@@ -48,7 +49,7 @@ def gradcheck_second_order(f, f_backward, *args, seed=0, rtol=1e-12, name=None, 
     its block of H with every array, u·(H v) against v·(H u) with random signs u and v; and last, as
     "slope", u·(H v) for the whole of H against a central difference of the gradients.
 
-    Returns a `Report`. Both halves must take complex numbers.
+    Returns a `Report`. Where f does not take complex numbers, central differences take their place.
     """
     pair = Pair(f, f_backward, args, kwargs, names)
     rng, title = np.random.default_rng(seed), f"{name or title_of(f)}, second order"
@@ -59,7 +60,10 @@ def gradcheck_second_order(f, f_backward, *args, seed=0, rtol=1e-12, name=None, 
     if failures:
         return Report(title, "calling it", failures=tuple(failures))
     u, v = ([rng.choice([-1.0, 1.0], leaf.shape) for leaf in pair.leaves] for _ in range(2))
-    (got, size, drift), (want, *_) = _blocks(pair, dY, v, u), _blocks(pair, dY, u, v)
+    central = CentralDifference(pair.outputs, pair.leaves, flat(dY))
+    why = ComplexStep(pair.outputs, pair.leaves, flat(dY), central.Y).refusal(*central.each(rng))
+    blocks = _blocks if why is None else _blocks_by_differences
+    (got, size, drift), (want, *_) = blocks(pair, dY, v, u), blocks(pair, dY, u, v)
     outcomes = []
     for j, path in enumerate(pair.paths):
         rounding = max(drift[:, j].max(), DOUBLE * size[:, j].max())
@@ -70,7 +74,8 @@ def gradcheck_second_order(f, f_backward, *args, seed=0, rtol=1e-12, name=None, 
     outcomes.append(_judge(np.array([got.sum()]), slope, size, error, rounding, ["slope"], rtol))
     failures = [sentence for _, wrong in outcomes for sentence in wrong]
     rows = tuple(row for row, _ in outcomes)
-    return Report(title, "symmetry and central differences", rows, tuple(failures))
+    notes = () if why is None else (f"central differences alone, because {why}",)
+    return Report(title, "symmetry and central differences", rows, tuple(failures), notes)
 
 
 def _blocks(pair, dY, ways, weights):
@@ -91,13 +96,34 @@ def _blocks(pair, dY, ways, weights):
     return value, size, np.max([np.abs(table(h)[0] - value) for h in OTHER_STEPS], axis=0)
 
 
+def _blocks_by_differences(pair, dY, ways, weights):
+    """The same three tables where f is no analytic code; the last is the error of the differences.
+    """
+    start, sizes = _gradients(pair, dY, pair.leaves), np.cumsum([leaf.size for leaf in pair.leaves])
+    rows = []
+    for k, way in enumerate(ways):
+
+        def change(t, k=k, way=way):
+            moved = [leaf + t * way if i == k else leaf for i, leaf in enumerate(pair.leaves)]
+            return _gradients(pair, dY, moved) - start
+
+        slopes = ladder(change, bend(pair.leaves[k]), DOUBLE * np.abs(start))
+        terms = flat(tuple(weights)) * slopes.value
+        parts = (terms, np.abs(terms), slopes.error)
+        rows.append([[part.sum() for part in np.split(X, sizes[:-1])] for X in parts])
+    return np.moveaxis(np.array(rows), 0, 1)
+
+
+def _gradients(pair, dY, leaves):
+    return flat(pair.raw_gradients(dY, pair.forward(leaves)[1]))
+
+
 def _witness(pair, dY, u, v):
     """u·(H v) and its error by a central difference of the gradients, all leaves moving along v."""
 
-    def gradients(leaves):
-        return flat(pair.f_backward(dY, pair.forward(leaves)[1]))
-
-    return CentralDifference(gradients, pair.leaves, flat(tuple(u))).along(v)
+    return CentralDifference(
+        lambda leaves: _gradients(pair, dY, leaves), pair.leaves, flat(tuple(u))
+    ).along(v)
 
 
 def _judge(got, want, size, error, rounding, names, rtol):
@@ -113,4 +139,4 @@ def _judge(got, want, size, error, rounding, names, rtol):
 def _backward(pair, dY, moves, h):
     """What the backward returns at X + i h v."""
     moved = [leaf + 1j * h * v for leaf, v in zip(pair.leaves, moves, strict=True)]
-    return pair.f_backward(dY, pair.forward(moved)[1])
+    return pair.raw_gradients(dY, pair.forward(moved)[1])

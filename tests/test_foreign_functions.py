@@ -1,0 +1,334 @@
+"""Functions that are not ours, each kind with a right backward and with a wrong one."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+from npattn.checking import (
+    assert_gradients, gradcheck, gradcheck_layer, gradcheck_second_order,
+)
+
+RNG = np.random.default_rng(5)
+W4 = np.array([1.0, 2.0, -3.0, 0.5])
+
+
+def both(f, right, wrong, *args, **options):
+    """The verdicts on a right and on a wrong backward."""
+    return tuple(gradcheck(f, b, *args, **options).verdict for b in (right, wrong))
+
+
+# ---- a witness that cannot be fooled
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_forgotten_penalty_is_found_for_every_draw_of_the_weights(seed):
+    rng = np.random.default_rng(seed)
+    w = W4 if seed == 0 else rng.choice([-1, 1], 4) * rng.uniform(0.2, 3, 4)
+    verdicts = both(
+        lambda w: ((w**2).sum() + np.abs(w).sum(), w),
+        lambda d, w: d * (2 * w + np.sign(w)), lambda d, w: 2 * d * w, w, seed=seed,
+    )
+    assert verdicts == ("right", "wrong")
+
+
+@pytest.mark.parametrize("size", [1e-3, 1e-5, 1e-7])
+def test_a_part_far_smaller_than_the_whole_is_looked_at(size):
+    verdicts = both(
+        lambda w: ((w**2).sum() + size * np.abs(w).sum(), w),
+        lambda d, w: d * (2 * w + size * np.sign(w)), lambda d, w: 2 * d * w, W4,
+    )
+    assert verdicts == ("right", "wrong")
+
+
+def test_one_output_among_many_that_drops_the_imaginary_part_is_seen():
+    X = RNG.normal(size=500)
+
+    def f(X):
+        Y = X**2
+        Y = Y.copy()
+        Y[77] = X[77].real ** 3
+        return Y, X
+
+    def right(dY, X):
+        dX = 2 * X * dY
+        dX[77] = 3 * X[77] ** 2 * dY[77]
+        return dX
+
+    def wrong(dY, X):
+        dX = right(dY, X)
+        dX[77] = 0.0
+        return dX
+
+    assert both(f, right, wrong, X) == ("right", "wrong")
+
+
+@pytest.mark.parametrize("f, right, x", [
+    (lambda x: (np.sqrt(x), x), lambda d, x: d / (2 * np.sqrt(x)), 1e-4),
+    (lambda x: (np.log(x) + np.abs(x), x), lambda d, x: d * (1 / x + 1), 4e-3),
+    (lambda x: (np.array([math.log(v) for v in x]), x), lambda d, x: d / x, 1e-3),
+    (lambda x: (np.array([math.asin(v) for v in x]), x),
+     lambda d, x: d / np.sqrt(1 - x * x), 0.999),
+    (lambda x: (np.sin(1e6 * x), x), lambda d, x: d * 1e6 * np.cos(1e6 * x), 0.3),
+    (lambda x: (x**3, x), lambda d, x: 3 * d * x * x, 1e12),
+    (lambda x: (np.abs(x), x), lambda d, x: d * np.sign(x), 1e12),
+    (lambda x: (np.abs(x), x), lambda d, x: d * np.sign(x), 1e-5),
+])
+def test_edges_of_a_domain_and_unlike_scales(f, right, x):
+    X = np.array([x, 0.7 * x])
+    for wrong in (lambda d, c: -right(d, c), lambda d, c: 1.5 * right(d, c), lambda d, c: 0 * d):
+        assert both(f, right, wrong, X) == ("right", "wrong")
+
+
+def test_a_kink_too_near_to_tell_is_undecided():
+    X = np.array([1e-12, 0.7e-12])
+    right, wrong = both(lambda x: (np.abs(x), x), lambda d, x: d * np.sign(x), lambda d, x: -d, X)
+    assert right != "wrong" and wrong != "right"
+
+
+def test_an_output_of_1e12_beside_ordinary_ones_hides_no_fault():
+    def f(x):
+        return np.array([1e12 * x[0], x[1] ** 2]), x
+
+    verdicts = both(
+        f, lambda d, x: np.array([1e12 * d[0], 2 * x[1] * d[1]]),
+        lambda d, x: np.array([1e12 * d[0], 3 * x[1] * d[1]]), np.array([0.3, 0.8]),
+    )
+    assert verdicts[0] == "right" and verdicts[1] != "right"
+
+
+def test_the_inverse_of_a_hilbert_matrix():
+    H = 1.0 / (np.arange(7)[:, None] + np.arange(7) + 1)
+
+    def right(d, Y):
+        return -Y.T @ d @ Y.T
+
+    verdicts = both(np.linalg.inv, right, lambda d, Y: -right(d, Y), H)
+    assert verdicts[0] != "wrong" and verdicts[1] == "wrong"
+
+
+# ---- arithmetic that is coarser than it looks
+
+
+def single(X):
+    """tanh in float32, or complex64, whatever comes."""
+    X = np.asarray(X)
+    inner = X.astype(np.complex64 if np.iscomplexobj(X) else np.float32)
+    return np.tanh(inner)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_float32_inside_hides_no_gross_fault_and_accuses_no_right_gradient(dtype):
+    for seed in range(10):
+        X = np.random.default_rng(seed).normal(size=(3, 4)).astype(dtype)
+        f = lambda X: (single(X).astype(np.result_type(X.dtype)), X)  # noqa: E731
+        right = lambda d, X: (d * (1 - single(X) ** 2)).astype(X.dtype)  # noqa: E731
+        assert gradcheck(f, right, X, seed=seed).verdict != "wrong"
+        for factor in (-1, 2, 0):
+            wrong = lambda d, X: factor * right(d, X)  # noqa: B023, E731
+            assert gradcheck(f, wrong, X, seed=seed).verdict == "wrong"
+
+
+def test_half_inside_is_undecided_and_says_what_helps():
+    def f(X):
+        return (X.astype(np.float16) * 3).astype(np.float64), X
+
+    report = gradcheck(f, lambda d, X: 3 * d, RNG.normal(size=5))
+    assert report.verdict == "undecided" and not report.ok
+    assert "float16" in str(report) and "float64 inside" in report.reasons[0]
+    assert gradcheck(f, lambda d, X: 0 * d, RNG.normal(size=5)).verdict != "right"
+    with pytest.raises(AssertionError, match="UNDECIDED"):
+        assert_gradients(f, lambda d, X: 3 * d, RNG.normal(size=5))
+
+
+@pytest.mark.parametrize("offset", [1e3, 1e4])
+def test_layer_norm_in_float32_at_an_offset(offset):
+    def f(X):
+        M = X - X.mean(-1, keepdims=True)
+        std = np.sqrt((M * M).mean(-1, keepdims=True) + X.dtype.type(1e-5))
+        return M / std, (M / std, std)
+
+    def right(d, cache):
+        N, std = cache
+        return (d - d.mean(-1, keepdims=True) - N * (d * N).mean(-1, keepdims=True)) / std
+
+    for seed in range(10):
+        X = (np.random.default_rng(seed).normal(size=(4, 8)) + offset).astype(np.float32)
+        assert gradcheck(f, right, X, seed=seed).verdict in ("right", "undecided")
+        assert not gradcheck(f, lambda d, c: -right(d, c), X, seed=seed).ok
+    if offset == 1e3:
+        assert gradcheck(f, right, X).ok
+
+
+def test_other_byte_orders_are_the_same_numbers():
+    X = RNG.normal(size=4).astype(">f8")
+    assert both(lambda X: (X**2, X), lambda d, X: 2 * d * X, lambda d, X: d * X, X) == (
+        "right", "wrong")
+
+
+# ---- any failure of the complex step falls back
+
+
+def test_whatever_the_complex_step_raises_there_is_a_way():
+    def strict(X):
+        assert X.dtype == np.float64, X.dtype
+        return {np.dtype(np.float64): X**2}[X.dtype], X
+
+    report = gradcheck(strict, lambda d, X: 2 * d * X, RNG.normal(size=3))
+    assert report.ok and report.method == "central differences" and report.notes
+
+
+def test_torch_inside():
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+
+    def f(X):
+        return torch.nn.functional.gelu(torch.as_tensor(np.array(X))).numpy(), X
+
+    def right(d, X):
+        x = torch.tensor(X, requires_grad=True)
+        return torch.autograd.grad(torch.nn.functional.gelu(x), x, torch.tensor(d))[0].numpy()
+
+    assert both(f, right, lambda d, X: 0.5 * right(d, X), RNG.normal(size=(2, 3))) == (
+        "right", "wrong")
+
+
+# ---- any style
+
+
+class Affine:
+    """As CS231n and many books write it."""
+
+    def __init__(self, W, b):
+        self.W, self.b, self.grads = W, b, {}
+        self.dW, self.db = np.ones_like(W), np.ones_like(b)
+
+    def forward(self, X):
+        self.X = X
+        return X @ self.W + self.b
+
+    def backward(self, dY):
+        self.dW += self.X.T @ dY
+        self.db += dY.sum(axis=0)
+        self.grads["W"] = self.X.T @ dY
+        return dY @ self.W.T
+
+
+class ForgetsTheBias(Affine):
+    def backward(self, dY):
+        dX = super().backward(dY)
+        self.db *= 0
+        return dX
+
+
+def affine(kind=Affine):
+    return kind(RNG.normal(size=(3, 2)), RNG.normal(size=2)), RNG.normal(size=(4, 3))
+
+
+def test_a_layer_with_state_and_gradients_that_add_up():
+    layer, X = affine()
+    report = gradcheck_layer(layer, X, params={"W": "dW", "b": "db"})
+    assert report.ok and [row.path for row in report.rows] == ["dX", "dW", "db"]
+    assert report.name == "Affine" and not hasattr(layer, "X")
+    assert gradcheck_layer(layer, X, params={"W": "grads['W']"}).ok
+    report = gradcheck_layer(affine(ForgetsTheBias)[0], X, params={"b": "db"})
+    assert report.verdict == "wrong" and report.worst.where.startswith("db")
+
+
+def test_bound_methods_alone():
+    layer, X = affine()
+    assert gradcheck(layer.forward, layer.backward, X).ok
+    wrong = affine()[0]
+    wrong.backward = lambda dY: dY @ wrong.W.T * 2
+    assert not gradcheck(wrong.forward, wrong.backward, X).ok
+
+
+def test_a_loss_with_its_gradient():
+    def f(w, X):
+        r = X @ w - 1.0
+        return (r * r).sum(), (2 * X.T @ r, 2 * np.outer(r, w))
+
+    args = RNG.normal(size=3), RNG.normal(size=(5, 3))
+    assert gradcheck(f, None, *args).ok
+    assert not gradcheck(lambda *a: (f(*a)[0], (2 * f(*a)[1][0], f(*a)[1][1])), None, *args).ok
+
+
+@dataclasses.dataclass
+class Weights:
+    W: np.ndarray
+    b: np.ndarray
+
+
+@pytest.mark.parametrize("make, read", [
+    (lambda W, b: {"W": W, "b": b}, lambda p: (p["W"], p["b"])),
+    (lambda W, b: [W, b], tuple),
+    (Weights, lambda p: (p.W, p.b)),
+    (lambda W, b: {"layers": [{"W": W}], "b": b}, lambda p: (p["layers"][0]["W"], p["b"])),
+])
+def test_parameters_in_dicts_lists_and_dataclasses(make, read):
+    def f(X, params):
+        W, b = read(params)
+        return X @ W + b, (X, W)
+
+    def right(dY, cache):
+        X, W = cache
+        return dY @ W.T, make(X.T @ dY, dY.sum(0))
+
+    def wrong(dY, cache):
+        X, W = cache
+        return dY @ W.T, make(X.T @ dY, 2 * dY.sum(0))
+
+    params = make(RNG.normal(size=(3, 2)), RNG.normal(size=2))
+    assert both(f, right, wrong, RNG.normal(size=(4, 3)), params) == ("right", "wrong")
+
+
+def test_a_backward_that_hands_out_what_it_goes_on_adding_to_is_not_compared_with_itself():
+    total = np.zeros(3)
+
+    class Sum:
+        def forward(self, X):
+            self.X, self.dX = X, np.zeros_like(X)
+            return X**2
+
+        def backward(self, dY):
+            self.dX += 2 * self.X * dY
+            return self.dX
+
+    layer = Sum()
+    assert gradcheck(layer.forward, layer.backward, total + [1.0, 2.0, 3.0]).ok
+
+
+# ---- what the caller does wrong
+
+
+@pytest.mark.parametrize("options, words", [
+    ({"rtol": np.inf}, "rtol"), ({"rtol": 1.0}, "rtol"), ({"rtol": np.nan}, "rtol"),
+    ({"rtol": -1e-3}, "rtol"), ({"max_entries": -1}, "max_entries"),
+    ({"max_entries": 1.5}, "max_entries"), ({"max_entries": 0}, "max_entries"),
+])
+def test_options_without_meaning_raise(options, words):
+    with pytest.raises(ValueError, match=words):
+        gradcheck(lambda X: X * 2, lambda d, Y: 2 * d, np.ones(2), **options)
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+def test_arguments_that_are_nearly_arrays_are_named_with_the_way_out():
+    check = lambda X: gradcheck(lambda X: X * 2, lambda d, Y: 2 * d, X)  # noqa: E731
+    with pytest.raises(TypeError, match=r"X is a masked array.*filled"):
+        check(np.ma.masked_array(np.ones(2)))
+    with pytest.raises(TypeError, match=r"X is a np.matrix.*asarray"):
+        check(np.asmatrix(np.ones(2)))
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    with pytest.raises(TypeError, match=r"X is a torch Tensor.*detach"):
+        check(torch.ones(2))
+
+
+def test_a_forgotten_return_is_named():
+    report = gradcheck(lambda X: None, lambda d, Y: d, np.ones(2))
+    assert "f returned None" in report.failures[0]
+
+
+def test_second_order_falls_back_where_the_complex_step_fails():
+    f = lambda w: ((w**3).sum() + np.abs(w).sum(), w)  # noqa: E731
+    right = lambda d, w: d * (3 * w**2 + np.sign(w))  # noqa: E731
+    assert gradcheck_second_order(f, right, W4).ok
