@@ -26,9 +26,10 @@ def inner_epsilon(F, Y, leaves, k, rng):
         except Exception:  # outside F's domain, which tells nothing of its precision
             return np.full(Y.shape, np.nan)
 
+    usual = np.median(np.abs(Y)) if Y.size else 0.0
     with np.errstate(invalid="ignore"):
         for eps, fine, coarse in PRECISIONS:
-            noise = 2048 * eps * np.abs(Y)
+            noise = 2048 * eps * np.maximum(np.abs(Y), usual)  # an output near 0 has cancelled
             up, down, up_4, down_4 = map(change, (fine / 4, -fine / 4, fine, -fine))
             bent = 4 * (up - down) / 2 + 16 * (up + down) / 2   # a slope and a bend
             smooth = np.abs(up_4 - bent) <= 0.5 * np.abs(up_4) + noise
