@@ -4,6 +4,7 @@ Exit code 0 is success, 1 a failed check, 2 what cannot be done, 130 Ctrl-C.
 """
 
 import argparse
+import codecs
 import importlib
 import os
 import sys
@@ -17,10 +18,28 @@ COMMANDS = (
     "demo", "gpt", "train", "adapt", "check", "crosscheck", "exercise", "heatmap", "explore",
     "llm", "embed", "bench", "figures",
 )
+PLAIN = {  # for terminals and files whose encoding lacks a character
+    "→": "->", "←": "<-", "…": "...", "–": "-", "—": "-", "−": "-", "·": "*", "×": "x", "√": "sqrt",
+    "≤": "<=", "≥": ">=", "≠": "!=", "≈": "~", "∞": "inf", "∂": "d", "Σ": "sum ", "∑": "sum ",
+    "∈": " in ", "⊙": "*", "ᵀ": "^T", "²": "^2", "³": "^3", "⁻": "^-", "¹": "1", "½": "1/2",
+    "“": '"', "”": '"', "‘": "'", "’": "'", "✓": "yes", "✗": "no", "␣": "_",
+}  # fmt: skip
+GREETING = """\
+npattn: attention in plain NumPy, every gradient written by hand. Three things to try:
+
+    npattn demo "3rd of March 2021"           a Transformer reads a date; pictures of where it looks
+    npattn exercise                           write a gradient, and be told which mistake was made
+    npattn check --only attention             every entry of a gradient, proved by complex step
+
+npattn --help lists all commands; npattn COMMAND --help explains one.
+"""
 
 
 def main(arguments=None):
     """Run one command and return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="npattn")
     options = _parser().parse_args(arguments)
     try:
         with warnings.catch_warnings():
@@ -44,12 +63,33 @@ def _say(command, message, *_, **__):
     print(f"npattn {command}: {message}", file=sys.stderr)
 
 
+def _greet(options):
+    print(GREETING, end="")
+    return 0
+
+
+def _in_plain_characters(error):
+    """The `errors` of our streams: a character that the encoding lacks, in ones that it has.
+
+    What has no spelling in PLAIN is written as \\u and its number.
+    """
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end]
+    plain = [PLAIN.get(c) or c.encode("ascii", "backslashreplace").decode() for c in text]
+    return "".join(plain), error.end
+
+
+codecs.register_error("npattn", _in_plain_characters)
+
+
 def _parser():
     parser = argparse.ArgumentParser(
         prog="npattn", description="Attention in plain NumPy, every gradient written by hand."
     )
     parser.add_argument("--version", action="version", version=f"npattn {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    parser.set_defaults(run=_greet)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for name in COMMANDS:
         module = importlib.import_module(f"npattn.commands.{name}")
         command = commands.add_parser(

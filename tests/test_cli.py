@@ -1,5 +1,6 @@
 """The commands as a user types them: exit codes, files, one-line errors."""
 
+import os
 import re
 import subprocess
 import sys
@@ -199,3 +200,35 @@ def test_help_lists_the_commands():
     )
     for command in COMMANDS:
         assert re.search(rf"^    {command}\s+\w", result.stdout, re.M)
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "gbk", "ascii"])
+def test_output_survives_any_locale(encoding, tmp_path):
+    command = [sys.executable, "-m", "npattn", "demo", "2021年3月5日", "--out", str(tmp_path)]
+    result = subprocess.run(
+        command, capture_output=True, check=True,
+        env={**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"},
+    )
+    first = result.stdout.decode(encoding).splitlines()[0]
+    assert first.startswith("2021-03-05  p = 0.99")
+    assert ("2021年3月5日" in first) == (encoding == "gbk")
+    assert ("→" if encoding == "gbk" else "->") in first
+
+
+def test_help_and_errors_survive_ascii(tmp_path):
+    env = {**os.environ, "PYTHONIOENCODING": "ascii:strict"}
+    for arguments, code in ((["demo", "--help"], 0), (["exercise", "hint", "softmax-∂"], 2),
+                            (["exercise"], 0)):
+        result = subprocess.run(
+            [sys.executable, "-m", "npattn", *arguments], capture_output=True, env=env,
+            cwd=tmp_path,
+        )
+        assert result.returncode == code, result.stderr
+        assert b"Traceback" not in result.stderr
+
+
+def test_npattn_alone_greets_with_three_things_to_try(capsys):
+    assert main([]) == 0
+    out = capsys.readouterr().out
+    commands = re.findall(r"^    npattn (\w+)", out, re.M)
+    assert len(commands) == 3 and set(commands) <= set(COMMANDS)

@@ -66,8 +66,9 @@ def test_layers_are_rows_and_heads_are_columns(here, weights, monkeypatch):
     assert [grid.shape for grid in grids] == [(2, 3, 4, 5), (1, 3, 4, 5), (1, 1, 4, 5)]
     np.testing.assert_array_equal(grids[0], weights)
     options = [options for _, options in calls]
-    assert [o.get("row_titles") for o in options] == [["layer 1", "layer 2"], None, None]
-    assert [o.get("column_titles") for o in options] == [None, None, [""]]
+    assert [o.get("row_titles") for o in options] == [["layer 1", "layer 2"], [""], [""]]
+    heads = ["head 1", "head 2", "head 3"]
+    assert [o.get("column_titles") for o in options] == [heads, heads, [""]]
     assert {o["title"] for o in options} == {"mine"}
     assert (here / "heatmap.png").exists()  # where no file is named
 
@@ -91,7 +92,7 @@ def test_figure_and_page_with_labels_and_a_mask(here, weights, monkeypatch):
     queries, keys = ["我", "喜欢", "a", "b"], ["New York", "", "@home", "the", "."]
     (((_, *labels), options),) = calls
     assert labels == [queries, keys]
-    np.testing.assert_array_equal(options["mask"], mask)
+    np.testing.assert_array_equal(options["mask"], np.broadcast_to(mask, weights.shape))
     page = attention_page(weights, queries, keys, mask=mask)
     assert (here / "p.html").read_text(encoding="utf-8") == page
 
@@ -147,7 +148,7 @@ def save_torch_like(path):
 FILES = {
     "good.npy": lambda path: np.save(path, np.eye(3)),
     "vector.npy": lambda path: np.save(path, np.ones(3)),
-    "batch.npy": lambda path: np.save(path, np.ones((1, 1, 1, 2, 2))),
+    "batch.npy": lambda path: np.save(path, np.ones((2, 3, 1, 2, 2, 2))),
     "empty.npy": lambda path: np.save(path, np.ones((0, 3))),
     "nan.npy": lambda path: np.save(path, np.array([[1.0, np.nan]])),
     "inf.npy": lambda path: np.save(path, np.array([[-np.inf, 0.0]])),
@@ -176,14 +177,14 @@ GOOD = ("--weights", "good.npy")
         (["--weights", "no.npy"], r"npattn heatmap: no\.npy: No such file"),
         (["--weights", "folder"], r"npattn heatmap: folder: Is a directory"),
         (["--weights", "vector.npy"], r"--weights must have 2 or 3 or 4 axes, got shape \(3,\)"),
-        (["--weights", "batch.npy"], r"--weights must have .* got shape \(1, 1, 1, 2, 2\); select"),
+        (["--weights", "batch.npy"], r"--weights must .* \(2, 3, 2, 2, 2\); if .*weights\[:, 0\]"),
         (["--weights", "empty.npy"], r"--weights is empty: shape \(0, 3\)"),
         (["--weights", "nan.npy"], r"--weights must be finite, but weights\[0, 1\] is nan"),
         (["--weights", "inf.npy"], r"--weights must be finite, but weights\[0, 0\] is -inf"),
         (["--weights", "text.npy"], "--weights must be an array of real numbers, got dtype <U1"),
         (["--weights", "complex.npy"], "--weights must be an array of real numbers"),
         (["--weights", "pickle.npy"], r"--weights pickle\.npy is damaged.*pickled objects; write"),
-        (["--weights", "torch.pt"], r"--weights torch\.pt is damaged, or no \.npy"),
+        (["--weights", "torch.pt"], r"torch\.pt is torch's own format.*weights_only=True"),
         (["--weights", "notes.txt"], r"--weights notes\.txt is damaged, or no \.npy"),
         (["--weights", "nothing.npy"], r"--weights nothing\.npy is damaged"),
         (["--weights", "cut.npy"], r"--weights cut\.npy is damaged"),

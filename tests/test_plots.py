@@ -40,10 +40,9 @@ def no_cjk_font(monkeypatch):
     """As if no CJK font were installed, and nothing had been said about it yet."""
     monkeypatch.setattr(fonts, "CJK_FAMILIES", ())
     fonts.cjk_family.cache_clear()
-    fonts.advise.cache_clear()
+    monkeypatch.setattr(fonts, "_warned", set())
     yield
     fonts.cjk_family.cache_clear()
-    fonts.advise.cache_clear()
 
 
 def weights(rng, *shape, mask=None):
@@ -100,7 +99,7 @@ def require_tidy(figure):
 
 def chinese_labels_warn():
     """What drawing Chinese does on this machine: nothing with a CJK font, else one warning."""
-    fonts.advise.cache_clear()
+    fonts._warned.clear()
     if fonts.cjk_family():
         return contextlib.nullcontext()
     return pytest.warns(UserWarning, match="install a CJK font")
@@ -348,23 +347,49 @@ def test_chinese_labels_are_drawn_or_explained(rng):
         warnings.simplefilter("error")  # matplotlib's own complaints about glyphs
         ax.figure.canvas.draw()
     families = ax.get_yticklabels()[0].get_fontfamily()
-    assert families == ["DejaVu Sans"] + ([fonts.cjk_family()] if fonts.cjk_family() else [])
+    assert families == ["DejaVu Sans", fonts.cjk_family() or fonts.OWN_FAMILY]
 
 
 @pytest.mark.usefixtures("no_cjk_font")
-def test_without_a_cjk_font_one_warning_says_what_to_install(rng):
-    with pytest.warns(UserWarning, match="apt install fonts-noto-cjk") as caught:
+def test_without_a_cjk_font_one_warning_names_the_characters_and_says_what_to_install(rng):
+    with pytest.warns(UserWarning, match="意.*apt install fonts-noto-cjk") as caught:
         ax = heatmap(weights(rng, 2, 2), ["注意力", "cat"], ["我", "你"])
-        heatmap(weights(rng, 2, 2), ["机制", "b"]).figure.canvas.draw()
+        heatmap(weights(rng, 2, 2), ["力意", "b"]).figure.canvas.draw()
         ax.figure.canvas.draw()
     assert len(caught) == 1
     assert [t.get_text() for t in ax.get_yticklabels()] == ["□□□", "cat"]
+    with pytest.warns(UserWarning, match=r"□\": 🦜 \(U\+1F99C\)\.$"):  # no Chinese font would help
+        heatmap(weights(rng, 2, 2), ["🦜", "b"])
+
+
+@pytest.mark.usefixtures("no_cjk_font")
+def test_dates_are_drawn_without_a_chinese_font(rng):
+    from npattn.datasets.dates import source_vocabulary
+
+    characters = [*source_vocabulary().units, *"０１２３４５６７８９，／"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with house_style():
+            shown = fonts.drawable(characters)
+        ax = heatmap(weights(rng, 3, 3), list("3月5"), list("星期五"), title="2021年３月5日")
+        ax.figure.canvas.draw()
+    assert "□" not in "".join(shown)
+    assert fonts.OWN_FAMILY in ax.title.get_fontfamily()
+
+
+def test_titles_are_text_and_a_dollar_is_a_dollar(rng, tmp_path):
+    for title in ("Ba$$in", r"$\foo$", "from $5 to $6", r"a \$ b"):
+        axes = head_grid(weights(rng, 2, 2, 2, 2), title=title, xlabel=title, ylabel=title,
+                         row_titles=[title] * 2, column_titles=[title] * 2, colorbar=title)
+        save_figure(axes, tmp_path / "a.png")
+        (shown,) = axes[0, 0].figure.texts
+        assert shown._preprocess_math(shown.get_text()) == (title, False)
 
 
 def test_tokens_are_shown_as_they_are_spelled(rng):
     ax = heatmap(weights(rng, 8, 1), ["$x$", "a\nb", "x" * 99, 7, " ", "  ", "a b", ""])
     shown = [t.get_text() for t in ax.get_yticklabels()]
-    assert shown == [r"\$x\$", r"a\nb", "x" * 23 + "…", "7", "␣", "␣␣", "a b", ""]
+    assert shown == [r"\$x\$", r"a\nb", "x" * 23 + "…", "7", "␣", "␣␣", "a b", '""']
     assert ax.yaxis.get_major_formatter()(7.5) == ""  # a pointer on the lower edge
     ax.figure.canvas.draw()
 
@@ -471,8 +496,15 @@ def test_saving_refuses_other_formats_and_other_things(tmp_path):
     ax = heatmap(np.eye(2))
     with pytest.raises(ValueError, match=r"one of .png, .svg, .pdf .* got 'eye.jpeg'"):
         save_figure(ax.figure, tmp_path / "eye.jpeg")
-    with pytest.raises(TypeError, match="figure must be .*Figure, got Axes"):
-        save_figure(ax, tmp_path / "eye.png")
+    with pytest.raises(TypeError, match="figure must be .*Figure or Axes, got str"):
+        save_figure("ax", tmp_path / "eye.png")
+
+
+def test_axes_are_saved_as_the_figure_that_they_are_on(tmp_path, rng):
+    axes = head_grid(weights(rng, 2, 2, 3, 3))
+    saved = [save_figure(each, tmp_path / f"{n}.png").read_bytes()
+             for n, each in enumerate((axes[0, 0].figure, axes[0, 0], axes))]
+    assert saved[0] == saved[1] == saved[2]
 
 
 def test_settings_of_matplotlib_neither_change_nor_interfere(tmp_path, rng):
@@ -528,7 +560,7 @@ def test_heatmap_says_what_is_wrong(arguments, error, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"weights": np.ones((3, 4))}, r"weights must have 3 or 4 axes, got shape \(3, 4\)"),
+        ({"weights": np.ones(4)}, r"weights must have 2 or 3 or 4 axes, got shape \(4,\)"),
         ({"row_titles": ["a"]}, "row_titles must have one title for each of the 2 rows .* got 1"),
         ({"column_titles": "ab"}, "column_titles must have one title for each of the 3 columns"),
         ({"axes": np.empty((3, 2, 1), object)}, r"axes must be 2 × 3 Axes, got shape \(3, 2, 1\)"),

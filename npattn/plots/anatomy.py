@@ -77,7 +77,7 @@ def _one_matrix(cache, dO, index):
 
 def _forward(cache):
     """The steps from Q to O."""
-    Q, K, V, P, keep, scale, mask = cache
+    Q, K, V, P, keep, scale, mask = cache[:7]
     S = Q @ K.T * scale
     A = P if keep is None else P * keep
     steps = [
@@ -97,7 +97,7 @@ def _forward(cache):
 
 def _backward(steps, cache, dO):
     """The same steps, each with the gradient of its matrix and the formula for that."""
-    Q, K, V, P, keep, scale, mask = cache
+    Q, K, V, P, keep, scale, mask = cache[:7]
     dQ, dK, dV = attention_backward(dO, cache)
     dA = dO @ V.T
     dP = dA if keep is None else dA * keep

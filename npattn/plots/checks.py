@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from npattn.plots.tokens import readable
+
 LONGEST_LABEL = 24
 
 
@@ -29,7 +31,7 @@ def labels(name, tokens, count, axis):
     """One printable label for each of `count` positions; the positions' numbers for None."""
     if tokens is None:
         return [str(i) for i in range(count)]
-    tokens = [printable(str(token)) for token in tokens]
+    tokens = [printable(token) for token in readable(tokens)]
     if len(tokens) != count:
         raise ValueError(
             f"{name} must have one label for each of the {count} {axis} of weights, "
@@ -39,16 +41,16 @@ def labels(name, tokens, count, axis):
 
 
 def printable(label):
-    """A token as a label: line breaks and the like escaped, no mathematics, not too long.
+    """A token as a label: line breaks and the like escaped, not too long.
 
-    Blanks alone would be no label, and show as ␣.
+    Blanks alone would be no label, and show as ␣; nothing at all shows as "".
     """
     if not label.strip(" "):
-        label = "␣" * len(label)
+        label = "␣" * len(label) or '""'
     label = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in label)
     if len(label) > LONGEST_LABEL:
         label = label[: LONGEST_LABEL - 1] + "…"
-    return label.replace("$", r"\$")
+    return label
 
 
 def titles(name, given, count, word):

@@ -1,12 +1,16 @@
-"""Text that can be drawn: Chinese in a Chinese font.
+"""Text that can be drawn: Chinese in a Chinese font, and a dollar as a dollar.
 
 The default font keeps all it can draw; a CJK font is only its fallback, character by
-character. What no installed font has is drawn as □, and one warning says what to install.
+character. The last one is cjk.otf beside this module (see OFL.txt): the characters of the dates
+and a few more, so that the first figures are right everywhere. What no font has is drawn as □,
+and one warning names it.
 """
 
 import functools
+import logging
 import os
 import warnings
+from pathlib import Path
 
 from matplotlib import font_manager, rcParams
 from matplotlib.textpath import TextPath
@@ -19,26 +23,29 @@ CJK_FAMILIES = (
     "Noto Sans CJK JP", "Noto Sans CJK TC", "Noto Serif CJK SC", "Noto Serif CJK JP",
 )  # fmt: skip
 CJK_FILES = ("cjk", "sourcehansans", "pingfang", "heiti", "msyh", "simhei", "wqy")
-ADVICE = (
-    'Some characters are in no installed font and are drawn as "□". For Chinese install a CJK '
-    'font, for example with "apt install fonts-noto-cjk", or Noto Sans CJK SC from '
-    "https://fonts.google.com/noto, and start Python again."
+OWN_FILE = Path(__file__).with_name("cjk.otf")
+OWN_FAMILY = "npattn CJK"
+ADVICE = 'Some characters are in no installed font and are drawn as "□": {missing}.'
+CJK_ADVICE = (
+    ' For Chinese install a CJK font, for example with "apt install fonts-noto-cjk", or Noto Sans '
+    "CJK SC from https://fonts.google.com/noto, and start Python again."
 )
 
 
 def drawable(texts):
-    """The texts, with each character that no font has replaced by □.
+    """The texts, with each character that no font has replaced by □, and none of it mathematics.
 
-    Where they need it, a CJK font joins the families of the current style, as a fallback.
+    Where they need it, CJK fonts join the families of the current style, as fallbacks.
     """
     characters = {c for text in texts for c in text if c != "\n"}
     missing = _missing(characters, rcParams["font.family"])
-    if missing and (family := cjk_family()):
-        rcParams["font.family"] = [*rcParams["font.family"], family]
-        missing = _missing(missing, [family])
+    for family in (cjk_family, own_family):
+        if missing and (name := family()) and (left := _missing(missing, [name])) != missing:
+            rcParams["font.family"] = [*rcParams["font.family"], name]
+            missing = left
     if missing:
-        advise()
-    substitutes = str.maketrans(dict.fromkeys(missing, "□"))
+        advise("".join(sorted(missing)))
+    substitutes = str.maketrans(dict.fromkeys(missing, "□") | {"$": r"\$"})
     return [text.translate(substitutes) for text in texts]
 
 
@@ -64,8 +71,18 @@ def cjk_family():
         installed = {font.name for font in font_manager.fontManager.ttflist}
         for family in CJK_FAMILIES:
             if family in installed:
+                logging.getLogger("matplotlib.font_manager").addFilter(
+                    lambda record: family not in map(str, record.args or ())
+                )  # of a weight that the family does not have: the nearest serves
                 return family
     return None
+
+
+@functools.cache
+def own_family():
+    """The family of cjk.otf, which matplotlib knows from now on."""
+    font_manager.fontManager.addfont(str(OWN_FILE))
+    return OWN_FAMILY
 
 
 def _add_new_fonts():
@@ -82,7 +99,15 @@ def _missing(characters, families):
     return {c for c in characters if not any(font.get_char_index(ord(c)) for font in fonts)}
 
 
-@functools.cache
-def advise():
-    """Warn once in a process, whatever figure comes first."""
-    warnings.warn(ADVICE, UserWarning, stacklevel=2)
+_warned = set()
+
+
+def advise(missing):
+    """Warn once in a process of each character, and where some are Chinese of what to install."""
+    new = [c for c in missing if c not in _warned]
+    _warned.update(new)
+    if new:
+        named = ", ".join(f"{c} (U+{ord(c):04X})" for c in new[:8])
+        advice = CJK_ADVICE if any("\u2e80" <= c <= "\uffef" for c in new) else ""
+        more = f" and {len(new) - 8} more" if len(new) > 8 else ""
+        warnings.warn(ADVICE.format(missing=named + more) + advice, UserWarning, stacklevel=2)

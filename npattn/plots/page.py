@@ -16,14 +16,17 @@ from pathlib import Path
 import numpy as np
 
 from npattn.files import replace_file
-from npattn.kernels.shapes import require_mask
-from npattn.plots import checks
+from npattn.plots import checks, given
+from npattn.plots.tokens import readable
 
 LARGEST = 2**24  # weights; their page has 90 MB
 SCRIPTS = [f"page_{part}.js" for part in ("weights", "layout", "matrix", "marks", "choice")]
 
 
-def attention_page(weights, queries=None, keys=None, *, mask=None, title=None):
+def attention_page(
+    weights, queries=None, keys=None, *, mask=None, title=None, vmax=None, layer_names=None,
+    head_names=None,
+):  # fmt: skip
     """The text of an HTML page that shows attention weights, for a browser.
 
     weights  (Tq, Tk), (heads, Tq, Tk) or (layers, heads, Tq, Tk)
@@ -31,13 +34,15 @@ def attention_page(weights, queries=None, keys=None, *, mask=None, title=None):
     keys     Tk labels for the columns; None numbers them
     mask     bool, broadcastable to weights; True means "may attend". Other cells are hatched
     title    text above it all and in the title of the window
+    vmax     value of the darkest colour; None means the greatest weight
+    layer_names, head_names  one for each; None means "layer 1", "head 1", …
 
-    The colours span 0, or the least weight if that is negative, to the greatest.
+    `weights` can also be what npattn.plots.given reads: layers in a tuple, tensors, a DataFrame.
+    The colours span 0, or the least weight if that is negative, to vmax.
     Raises TypeError or ValueError, naming the argument, where dtypes, counts or shapes are wrong,
     and ValueError for more weights than a browser takes well.
     """
-    weights = checks.numbers("weights", weights, ndims=(2, 3, 4))
-    keep = None if mask is None else require_mask(mask, weights.shape, "weights")
+    weights, keep, queries, keys, word = given.read(weights, queries, keys, mask, (2, 3, 4))
     if weights.size > LARGEST:
         raise ValueError(
             f"weights must be at most {LARGEST:,} for a page, got {weights.size:,}, "
@@ -46,10 +51,14 @@ def attention_page(weights, queries=None, keys=None, *, mask=None, title=None):
     if abs(weights).max() > np.finfo(np.float32).max:
         raise ValueError(f"weights must fit 32-bit floats, got {abs(weights).max():g}")
     *_, Tq, Tk = weights.shape
-    low, high = checks.limits(weights, min(0.0, float(weights.min())), None)
+    low, high = checks.limits(weights, min(0.0, float(weights.min())), vmax)
+    layers, heads = shape = (1, 1, *weights.shape)[-4:-2]
     content = {
         "title": None if title is None else str(title),
-        "shape": (1, 1, *weights.shape)[-4:],
+        "shape": (*shape, Tq, Tk),
+        "layers": _names("layer", layer_names, layers),
+        "heads": _names("head", head_names, heads),
+        "word": word.replace("\n", " "),
         "low": low,
         "high": high,
         "queries": _labels("queries", queries, Tq),
@@ -62,7 +71,7 @@ def attention_page(weights, queries=None, keys=None, *, mask=None, title=None):
     return page.replace("{data}", json.dumps(content).replace("<", r"\u003c"))
 
 
-def save_page(path, weights, queries=None, keys=None, *, mask=None, title=None):
+def save_page(path, weights, queries=None, keys=None, **options):
     """Write `attention_page` of the same arguments to an .html file, which is replaced in one step.
 
     Returns the path as a pathlib.Path.
@@ -71,15 +80,23 @@ def save_page(path, weights, queries=None, keys=None, *, mask=None, title=None):
     path = Path(path)
     if path.suffix.lower() not in (".html", ".htm"):
         raise ValueError(f"path must end in .html, got {path.name!r}")
-    page = attention_page(weights, queries, keys, mask=mask, title=title)
+    page = attention_page(weights, queries, keys, **options)
     return replace_file(path, page.encode())
+
+
+def _names(word, names, count):
+    """The names of layers or heads, counted from 1 where none are given."""
+    names = [f"{word} {n + 1}" for n in range(count)] if names is None else list(map(str, names))
+    if len(names) != count:
+        raise ValueError(f"{word}_names must name each of the {count} {word}s, got {len(names)}")
+    return names
 
 
 def _labels(name, tokens, count):
     """The tokens as they are, once counted; None for None."""
     if tokens is None:
         return None
-    tokens = [str(token) for token in tokens]
+    tokens = readable(tokens)
     checks.labels(name, tokens, count, name)
     return tokens
 

@@ -7,6 +7,8 @@ import contextlib
 import io
 from pathlib import Path
 
+import numpy as np
+
 from npattn.files import replace_file
 
 STYLE_FILE = Path(__file__).with_name("style.mplstyle")
@@ -33,20 +35,22 @@ def house_style():
 def save_figure(figure, path):
     """Write a figure to a .png, .svg or .pdf file; the same figure gives the same bytes.
 
-    figure  a matplotlib Figure; of axes it is `ax.figure`
+    figure  a matplotlib Figure; of Axes, or an array of them, it is the figure that they are on
     path    where to; an existing file is replaced in one step, so that nobody ever reads half
 
     Returns the path as a pathlib.Path.
-    Raises TypeError if figure is no Figure, ValueError if the suffix is another one.
+    Raises TypeError if figure is none, ValueError if the suffix is another one.
     """
     from matplotlib.figure import Figure
 
     path = Path(path)
     suffix = path.suffix.lower()
+    if not isinstance(figure, Figure) and np.size(figure):
+        figure = getattr(np.ravel(np.asarray(figure, object))[0], "figure", figure)
     if not isinstance(figure, Figure):
         raise TypeError(
-            f"figure must be a matplotlib Figure, got {type(figure).__name__}; "
-            "of axes it is `ax.figure`"
+            f"figure must be a matplotlib Figure, or Axes, got "
+            f"{type(figure).__name__}"
         )
     if suffix not in UNDATED:
         raise ValueError(
