@@ -1,38 +1,21 @@
-"""Run a GPT file in a process of its own, with limits, and bring back arrays and no objects.
+"""Run a GPT file in a process of its own (npattn.strangers), and bring back arrays and no objects.
 
-The child imports the file, calls its functions by `npattn.breaking.probes`, and writes a folder of
-.npz files and one of text. The parent reads them without pickle, so the file can neither hang the
-one who checks it nor run code there.
+The child imports the file and calls its functions by `npattn.breaking.probes`.
 """
 
-import contextlib
-import faulthandler
 import importlib.util
-import json
-import linecache
-import os
-import re
-import signal
-import subprocess
 import sys
-import tempfile
 import traceback
 from pathlib import Path
 
 import numpy as np
 
-import npattn
 from npattn.breaking import probes
 from npattn.breaking.parts import sized_copy, sizes_of
+from npattn.strangers import MEMORY, Stranger, Trouble
 
 LIMIT = 60.0    # seconds
-MEMORY = 4      # GiB
-OUTPUT = 64     # MiB for each file that is written
-CHILD = "from npattn.breaking.child import child; child()"
-
-
-class Trouble(Exception):
-    """The file cannot be checked: one sentence."""
+ANSWER = "npattn.breaking.child:answer"
 
 
 def run_file(path, seed, limit=LIMIT):
@@ -46,97 +29,39 @@ def run_file(path, seed, limit=LIMIT):
     except (SyntaxError, ValueError) as error:
         place = f" in line {error.lineno}" if getattr(error, "lineno", None) else ""
         raise Trouble(f"the file is no Python{place}: {getattr(error, 'msg', error)}") from error
-    with tempfile.TemporaryDirectory() as folder:
-        code = _start(path, seed, limit, folder)
-        stack = Path(folder, "stack")
-        trace = stack.read_text(errors="replace") if stack.exists() else ""
-        try:
-            report = json.loads(Path(folder, "report").read_text())
-            if report.get("trouble"):
-                raise Trouble(str(report["trouble"]))
-            sizes = {key: int(report["sizes"][key]) for key in probes.SIZES}
-            found = {str(k): str(v) for k, v in report["errors"].items()}
-            for name in report["measured"]:
-                with np.load(Path(folder, f"{Path(name).name}.npz"), allow_pickle=False) as file:
-                    found[name] = dict(file)
-        except Trouble:
-            raise
-        except Exception:  # no report, or a damaged one
-            if code is None or trace:
-                raise Trouble(_late(path, trace, limit)) from None
-            raise Trouble(
-                f"Python ended with code {code} before there was anything to compare: too much "
-                "memory or output, or an exit in the file") from None
+    with Stranger(path, ANSWER, limit) as stranger:
+        report, arrays = stranger.ask(seed)
+    if "trouble" in report:
+        raise Trouble(str(report["trouble"]))
+    try:
+        sizes = {key: int(report["sizes"][key]) for key in probes.SIZES}
+        found = {str(name): str(text) for name, text in report["errors"].items()}
+        for (name, label), X in zip(report["measured"], arrays, strict=True):
+            found.setdefault(name, {})[label] = X
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Trouble("what came back from the file is nothing to compare") from error
     return sizes, found
 
 
-def _start(path, seed, limit, folder):
-    """The exit code of the child, None if its time was up. All that it started ends with it."""
-    home = str(Path(npattn.__file__).parents[1])
-    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(
-        [sys.executable, "-c", CHILD, str(path), str(seed), str(limit), folder], cwd=home,
-        env=environment, start_new_session=True, stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )
-    try:
-        return process.wait(limit + 10.0)
-    except subprocess.TimeoutExpired:
-        return None
-    finally:
-        with contextlib.suppress(OSError, AttributeError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.kill()
-        process.wait()
-
-
-def _late(path, trace, limit):
-    places = re.findall(r'File "(.*)", line (\d+)', trace)
-    numbers = [int(number) for file, number in places if file == str(path)]
-    if not numbers:
-        return f"still running after {limit:g} s, and stopped"
-    line = linecache.getline(str(path), numbers[0]).strip()
-    return f"still running after {limit:g} s, and stopped at line {numbers[0]}: `{line}`"
-
-
-def child():
-    """What the child process does."""
-    path, seed, limit, folder = sys.argv[1:]
-    _limit()
-    os.chdir(folder)
-    with open(Path(folder, "stack"), "w") as file:
-        faulthandler.dump_traceback_later(float(limit), exit=True, file=file)
-        report = _report(path, int(seed), folder)
-        faulthandler.cancel_dump_traceback_later()
-    Path(folder, "report").write_text(json.dumps(report))
-    os._exit(0)
-
-
-def _limit():
-    with contextlib.suppress(ImportError, ValueError, OSError):
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY << 30,) * 2)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (OUTPUT << 20,) * 2)
-
-
-def _report(path, seed, folder):
+def answer(path, seed):
+    """In the child: (a report, the arrays of which it tells)."""
     try:
         with probes.quiet():
             module = _load(path)
         sizes = sizes_of(module)
     except ValueError as error:
-        return {"trouble": str(error)}
+        return {"trouble": str(error)}, []
     except MemoryError:
-        return {"trouble": f"the file wants more than {MEMORY} GiB of memory"}
+        return {"trouble": f"the file wants more than {MEMORY} GiB of memory"}, []
     except BaseException as error:  # whatever it is, the user is told
-        return {"trouble": f"the file cannot be run: {told(error, path)}"}
+        return {"trouble": f"the file cannot be run: {told(error, path)}"}, []
     found = measure_all(module, sizes, seed, path)
-    measured = {name: value for name, value in found.items() if isinstance(value, dict)}
-    for name, arrays in measured.items():
-        np.savez(Path(folder, f"{name}.npz"), **arrays)
+    measured = [
+        ((name, label), X) for name, value in found.items() if isinstance(value, dict)
+        for label, X in value.items()]
     errors = {name: value for name, value in found.items() if isinstance(value, str)}
-    return {"sizes": sizes, "measured": [*measured], "errors": errors}
+    keys = [key for key, _ in measured]
+    return {"sizes": sizes, "measured": keys, "errors": errors}, [X for _, X in measured]
 
 
 def measure_all(module, sizes, seed, path):

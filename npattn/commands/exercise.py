@@ -10,6 +10,8 @@
 Progress is kept in npattn-exercises.json, in the folder of the files.
 """
 
+import os
+import sys
 import textwrap
 import time
 from pathlib import Path
@@ -96,19 +98,39 @@ def _check(options):
 
 def _grade(path, seed):
     """Grade a file, print the verdict and keep the progress. Returns whether it is right."""
-    from npattn.exercises.progress import note, of, read_progress
     from npattn.exercises.registry import load
     from npattn.exercises.sandbox import grade_file
+    from npattn.exercises.submissions import Unreadable, exercise_of
 
-    name = load(path.stem.replace("_", "-")).name
-    verdict = grade_file(path, name, seed)
-    print(verdict, flush=True)
-    record = of(read_progress(path.parent), name)
-    solved = record["solved"] or verdict.ok
-    note(path.parent, name, checks=record["checks"] + 1, solved=solved)
-    if verdict.ok:
-        print(f"\nThe derivation: npattn exercise solution {name}")
+    try:
+        name = exercise_of(path) or load(path.stem.replace("_", "-")).name
+    except Unreadable as error:
+        print(f"{path.name}: {error}.", flush=True)
+        return False
+    printed = []
+    verdict = grade_file(path, name, seed, echo=printed.append)
+    kept = _keep(path.parent, name, verdict.ok)
+    try:
+        print("".join(printed), end="")
+        print(verdict)
+        if verdict.ok:
+            print(f"\nThe derivation: npattn exercise solution {name}")
+        print(kept, end="", flush=True)
+    except BrokenPipeError:  # whoever reads has seen enough; the verdict stays what it is
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return verdict.ok
+
+
+def _keep(folder, name, ok):
+    """Note a check. Returns "", or a line that says why it could not be noted."""
+    from npattn.exercises.progress import ProgressError, note, of, read_progress
+
+    try:
+        record = of(read_progress(folder), name)
+        note(folder, name, checks=record["checks"] + 1, solved=record["solved"] or ok)
+    except (ProgressError, OSError) as error:
+        return f"\nThe progress is not kept: {error}\n"
+    return ""
 
 
 def _watch(options):

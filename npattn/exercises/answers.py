@@ -27,16 +27,31 @@ class Trouble(NamedTuple):
         return self.error == "Unsettled"
 
 
+class Elsewhere:
+    """A function that runs in another process."""
+
+    def call(self, args, count):
+        """What it returned, with `Thing` for what is no array of numbers; or a `Trouble`."""
+        raise NotImplementedError
+
+
+class Thing(str):
+    """What was returned in place of an array, in words."""
+
+
 def call(function, trial, answer, told=True):
     """The arrays that `function` returns, one for each name in `answer`; or a `Trouble`.
 
     told  whether an exception is put into words, which takes much longer than to catch it
     """
+    if isinstance(function, Elsewhere):
+        result = function.call(trial.args, len(answer))
+        return result if isinstance(result, Trouble) else _read(result, trial, list(answer))
     try:
         result = function(*trial.args)
     except (Exception, SystemExit) as error:  # whatever it is, the learner is told
         if told or "read-only" in str(error):
-            return _raised(error, function)
+            return raised(error, function)
         return Trouble("", type(error).__name__)
     return _read(result, trial, list(answer))
 
@@ -55,7 +70,8 @@ def _line(filename, number):
     return f", line {number}" + f": `{text}`" * bool(text)
 
 
-def _raised(error, function):
+def raised(error, function):
+    """The `Trouble` that an exception of a learner's function is."""
     code = getattr(function, "__code__", None)
     place = where(error, code.co_filename) if code else ""
     kind = type(error).__name__
@@ -76,14 +92,14 @@ def _read(result, trial, names):
     if result is None:
         return Trouble("it returned None: is the `return` missing?")
     if len(found) != len(names):
-        came = f"{len(found)} things" if len(found) > 1 else describe(result)
+        came = f"{len(found)} things" if len(found) > 1 else _described(found[0])
         return Trouble(f"it returned {came}, should be {len(names)}: {', '.join(names)}")
     arrays = []
     for name, X, truth in zip(names, found, trial.truths, strict=True):
         kind = truth.value.dtype.kind
         X = np.asarray(X) if isinstance(X, (np.generic, float, int)) else X
         if not isinstance(X, np.ndarray):
-            return Trouble(f"{name} is {describe(X)}, should be an array")
+            return Trouble(f"{name} is {_described(X)}, should be an array")
         if X.dtype.kind != kind:
             wanted = {"f": "float32 or float64", "b": "bool"}.get(kind, "integers")
             return Trouble(f"{name} is {X.dtype}, should be {wanted}")
@@ -91,6 +107,10 @@ def _read(result, trial, names):
             return Trouble(f"{name} is {X.dtype}, should be float32 or float64")
         arrays.append(np.asarray(X))
     return arrays
+
+
+def _described(X):
+    return X if isinstance(X, Thing) else describe(X)
 
 
 def close(X, Y):

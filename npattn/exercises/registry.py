@@ -4,6 +4,7 @@ Names and headings come from the files and their first lines; a task module, whi
 solution, is imported only by `load`.
 """
 
+import ast
 import difflib
 import importlib
 import re
@@ -118,7 +119,7 @@ def load(name):
     return Exercise(
         name,
         *headings()[name],
-        statement=module.__doc__.split("\n", 1)[1].strip(),
+        statement=_statement(module),
         reference=getattr(module, function_name(name)),
         answer=module.ANSWER,
         forward=forward,
@@ -133,6 +134,12 @@ def load(name):
         mistakes={key: _mistake(*value) for key, value in module.MISTAKES.items()},
         unsettled=getattr(module, "UNSETTLED", {}),
     )
+
+
+def _statement(module):
+    """The docstring behind its first line; from the file, since `python -OO` keeps none."""
+    text = ast.get_docstring(ast.parse(Path(module.__file__).read_text(encoding="utf-8")), False)
+    return text.split("\n", 1)[1].strip()
 
 
 def _mistake(step, *change):

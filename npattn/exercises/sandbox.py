@@ -1,89 +1,82 @@
-"""Grading a file in a process of its own, so that nothing in it can hang or spoil the grader.
+"""Grading a file: its function runs in a process of its own, the truth and the verdict stay here.
 
-The child loads the file and grades the function in it; the verdict comes back through a file. If
-the time is up, Python's fault handler writes down where the child was and ends it, whatever it was
-doing.
+What comes back from that process are arrays (npattn.strangers), which are compared here. So a file
+cannot write its own verdict, and cannot hang or spoil the grader.
 """
 
-import faulthandler
 import linecache
-import os
-import pickle
-import re
-import runpy
-import signal
-import subprocess
-import sys
-import tempfile
 from pathlib import Path
 
-import npattn
-from npattn.exercises.answers import where
+from npattn import strangers
+from npattn.exercises.answers import Elsewhere, Thing, Trouble
 from npattn.exercises.grading import grade
+from npattn.exercises.pupil import pack
 from npattn.exercises.registry import function_name, load
+from npattn.exercises.submissions import Unreadable, read_source
 from npattn.exercises.verdict import Verdict
 
 LIMIT = 10.0   # seconds
-GRACE = 5.0    # for the interpreter to start and to end
-CHILD = "from npattn.exercises.sandbox import child; child()"
+ANSWER = "npattn.exercises.pupil:answer"
+LIGHT = ("npattn", "npattn.checking")  # their __init__ would import the kernels
 
 
-def grade_file(path, name, seed=0, limit=LIMIT):
+class Refused(Exception):
+    """The file is not to be graded: why."""
+
+
+class _Function(Elsewhere):
+    """The function of a file, in the process of that file."""
+
+    def __init__(self, stranger):
+        self.stranger = stranger
+
+    def call(self, args, count):
+        words, arrays = self._ask([pack(arg) for arg in args], count)
+        if "trouble" in words:
+            return Trouble(*map(str, words["trouble"]))
+        try:
+            if words["none"]:
+                return None
+            arrays = iter(arrays)
+            found = [next(arrays) if item is None else Thing(item) for item in words["items"]]
+            return tuple(found) if len(found) > 1 else found[0]
+        except (KeyError, StopIteration, TypeError, IndexError) as error:
+            raise Refused("what came back from the file is no answer") from error
+
+    def load(self, source, name):
+        """Run the file. Raises Refused if that cannot be, or has no such function."""
+        words, _ = self._ask(source, function_name(name))
+        if "trouble" in words:
+            raise Refused(words["trouble"][0])
+
+    def _ask(self, *request):
+        words, arrays = self.stranger.ask(request)
+        if "refused" in words:
+            raise Refused(words["refused"])
+        return words, arrays
+
+
+def grade_file(path, name, seed=0, limit=LIMIT, echo=None):
     """The `Verdict` on the function of the exercise `name` in the file at `path`.
 
-    limit  seconds that loading and grading may take
+    limit  seconds that loading the file and calling its function may take
+    echo   a function that takes what the file printed; None throws it away
     """
-    path = Path(path).resolve()
-    with tempfile.TemporaryDirectory() as folder:
-        verdict, stack = Path(folder, "verdict"), Path(folder, "stack")
-        job = [str(path), name, str(seed), str(limit), str(verdict), str(stack)]
-        home = str(Path(npattn.__file__).parents[1])  # so that the child finds this very package
-        try:
-            code = subprocess.run(
-                [sys.executable, "-c", CHILD, *job], cwd=home, timeout=limit + GRACE, check=False
-            ).returncode
-        except subprocess.TimeoutExpired:
-            code = None
-        if verdict.exists():
-            return pickle.loads(verdict.read_bytes())
-        trace = stack.read_text() if stack.exists() else ""
-    if code is None or trace:
-        return Verdict(name, False, trouble=_late(path, trace, limit))
-    return Verdict(name, False, trouble=f"Python ended with code {code} before there was a verdict")
-
-
-def child():
-    """What the child process does."""
-    path, name, seed, limit, verdict, stack = sys.argv[1:]
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, who ends us
-    os.chdir(Path(path).parent)
-    sys.path[0] = str(Path(path).parent)
-    with open(stack, "w") as file:
-        faulthandler.dump_traceback_later(float(limit), exit=True, file=file)
-        result = _load_and_grade(path, load(name), int(seed))
-        faulthandler.cancel_dump_traceback_later()
-    done = Path(verdict + ".part")
-    done.write_bytes(pickle.dumps(result))
-    os.replace(done, verdict)
-
-
-def _load_and_grade(path, exercise, seed):
-    wanted = function_name(exercise.name)
+    path, exercise, printed = Path(path).resolve(), load(name), ""
     try:
-        function = runpy.run_path(path).get(wanted)
-    except (Exception, SystemExit) as error:  # whatever it is, the learner is told
-        trouble = f"the file cannot be run: {type(error).__name__}{where(error, path)}: {error}"
-        return Verdict(exercise.name, False, trouble=trouble)
-    if not callable(function):
-        return Verdict(exercise.name, False, trouble=f"the file has no function {wanted}")
-    return grade(exercise, function, seed)
-
-
-def _late(path, trace, limit):
-    """Where the file was when the time was up: its innermost line in a fault handler's trace."""
-    places = re.findall(r'File "(.*)", line (\d+)', trace)
-    numbers = [int(number) for file, number in places if file == str(path)]
-    if not numbers:
-        return f"still running after {limit:g} s, and stopped"
-    line = linecache.getline(str(path), numbers[0]).strip()
-    return f"still running after {limit:g} s, and stopped at line {numbers[0]}: `{line}`"
+        source = read_source(path, name)
+        linecache.cache[str(path)] = len(source), None, source.splitlines(True), str(path)
+        with strangers.Stranger(path, ANSWER, limit, LIGHT) as stranger:
+            try:
+                function = _Function(stranger)
+                function.load(source, name)
+                verdict = grade(exercise, function, seed)
+            finally:
+                printed = stranger.output()
+    except (Refused, Unreadable, strangers.Trouble) as trouble:
+        verdict = Verdict(name, False, trouble=str(trouble))
+    if verdict.ok and not (verdict.cases and verdict.numbers):
+        verdict = Verdict(name, False, trouble="no number was compared")
+    if echo and printed:
+        echo(printed)
+    return verdict
