@@ -6,17 +6,26 @@
     npattn exercise watch .                     grades each file when it is saved
     npattn exercise hint softmax-backward       one more hint, up to three
     npattn exercise solution softmax-backward   once solved, or with --reveal
+    npattn exercise list 11.3                   the exercises of a section
+    npattn exercise show softmax-backward       what is asked for
+    npattn exercise next                        what comes next on the path
+    npattn exercise grade FOLDER --csv F        a class at once: run strangers' files in a container
 
 Progress is kept in npattn-exercises.json, in the folder of the files.
 """
 
+import contextlib
+import json
 import os
+import re
 import sys
 import textwrap
 import time
+import zipfile
 from pathlib import Path
 
-from npattn.commands import InputError, require_seed
+from npattn.commands import InputError, require_file, require_seed
+from npattn.files import replace_file
 
 HELP = "learn by exercises that name the mistake"
 
@@ -25,15 +34,19 @@ WIDTH = 100  # characters
 
 
 def configure(parser):
-    parser.set_defaults(act=_list, folder=Path(), seed=0)
+    parser.set_defaults(act=_list, folder=Path(), seed=0, section="")
     actions = parser.add_subparsers(metavar="ACTION")
 
     def action(act, text, argument, **options):
-        command = actions.add_parser(act.__name__.lstrip("_"), help=text)
+        command = actions.add_parser(act.__name__[1:].removesuffix("_class"), help=text)
         command.add_argument(argument.lower(), metavar=argument, **options)
         command.set_defaults(act=act)
         return command
 
+    action(_list, "the exercises, of one section for instance", "SECTION", nargs="?", default="")
+    action(_show, "what an exercise asks for", "NAME")
+    following = actions.add_parser("next", help="the next exercise of the path")
+    following.set_defaults(act=_next)
     action(_start, "write the file to fill in", "NAME")
     for act, text, argument in (
         (_check, "grade a file", "FILE"),
@@ -44,6 +57,13 @@ def configure(parser):
     action(_hint, "one more hint", "NAME")
     solution = action(_solution, "the derivation and a solution", "NAME")
     solution.add_argument("--reveal", action="store_true", help="also if it is not solved")
+    grade = action(_grade_class, "grade a class at once", "PLACE", nargs="+", type=Path)
+    grade.add_argument("--seed", type=int, default=0, help="of the cases")
+    for kind in ("csv", "json", "html", "gradescope"):
+        grade.add_argument(f"--{kind}", type=Path, metavar="F", help=f"write {kind} to F")
+    grade.add_argument("--jobs", type=int, default=os.cpu_count(), help="files graded at a time")
+    grade.add_argument("--student", metavar="REGEX", help="what of a path names the student")
+    grade.add_argument("--fresh", action="store_true", help="grade again what has been graded")
 
 
 def run(options):
@@ -59,20 +79,115 @@ def run(options):
 
 def _list(options):
     from npattn.exercises.progress import of, read_progress
-    from npattn.exercises.registry import headings, section_title
+    from npattn.exercises.registry import PATH, headings, section_title
 
     progress, shown = read_progress(options.folder), None
     for name, heading in headings().items():
+        section = heading.section.removeprefix("d2l ")
+        if not f"{section}.".startswith(f"{options.section.rstrip('.')}." * bool(options.section)):
+            continue
         if section_title(heading) != shown:
             shown = section_title(heading)
             print(f"\n{shown}")
         record = of(progress, name)
         mark = "x" if record["solved"] else "." if record["checks"] else " "
-        print(f"  [{mark}] {name:28} {'*' * heading.level:5} {heading.title}")
+        step = f"{PATH.index(name) + 1:2}" if name in PATH else "  "
+        print(f"  [{mark}] {name:28} {step} {'*' * heading.level:5} {heading.title}")
+    if shown is None:
+        raise InputError(f"no exercise belongs to section {options.section!r}; such as 11.3")
     solved = sum(of(progress, name)["solved"] for name in headings())
     print(f"\n{solved} of {len(headings())} solved (x; tried: .). More stars are harder.")
+    print("Numbers: a path to multi-head attention in an evening; `npattn exercise next`.")
     print("`npattn exercise start NAME` begins one.")
     return 0
+
+
+def _show(options):
+    from npattn.exercises.files import statement_text
+    from npattn.exercises.registry import load
+
+    print(statement_text(load(options.name)))
+    return 0
+
+
+def _next(options):
+    from npattn.exercises.progress import read_progress
+
+    name = _following(read_progress(options.folder))
+    if name is None:
+        print("The path is done. `npattn exercise list` has more.")
+        return 0
+    print(f"The next of the path: {name}\nnpattn exercise start {name}")
+    return 0
+
+
+def _following(progress):
+    """The first exercise of the path that is not solved, None if all are."""
+    from npattn.exercises.progress import of
+    from npattn.exercises.registry import PATH
+
+    return next((name for name in PATH if not of(progress, name)["solved"]), None)
+
+
+def _grade_class(options):
+    from npattn.exercises import classroom
+
+    texts = {kind: getattr(classroom, f"{kind}_text") for kind in (
+        "csv", "json", "html", "gradescope") if getattr(options, kind)}
+    for kind in texts:
+        require_file(f"--{kind}", getattr(options, kind))
+    if options.jobs < 1:
+        raise InputError(f"--jobs must be at least 1, got {options.jobs}")
+    for place in options.place:
+        if not place.exists():
+            raise InputError(f"there is no file or folder {place}")
+    memory = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "npattn", "grades")
+    try:
+        rows, notes = _rows(options, memory, classroom)
+    except (zipfile.BadZipFile, re.error) as error:
+        raise InputError(f"{error}: a ZIP file, or --student, cannot be read") from error
+    for kind, text in texts.items():
+        replace_file(getattr(options, kind), text(rows).encode())
+    print("\n".join([classroom.table(rows), *notes]))
+    return 0
+
+
+def _rows(options, memory, classroom):
+    """The rows of all that is handed in, each remembered as soon as it is graded."""
+    known = {} if options.fresh else _remembered(memory)
+    with classroom.unpacked(options.place) as (places, homes):
+        found, notes = classroom.gather(places, options.student)
+        count = 0
+
+        def done(key, row):
+            nonlocal count
+            count += 1
+            if sys.stderr.isatty():
+                print(f"\r{count} of {len(found)} graded", end="", file=sys.stderr, flush=True)
+            with contextlib.suppress(OSError):
+                memory.parent.mkdir(parents=True, exist_ok=True)
+                if row["verdict"] != "not run":
+                    with memory.open("a", encoding="utf-8") as file:
+                        file.write(json.dumps([key, row]) + "\n")
+
+        rows = classroom.grade_all(found, options.jobs, options.seed, known=known, done=done)
+        if count and sys.stderr.isatty():
+            print(file=sys.stderr)
+        for folder, home in homes.items():
+            for row in rows:
+                row["file"] = row["file"].replace(str(folder), str(home))
+            notes = [note.replace(str(folder), str(home)) for note in notes]
+    return rows, notes
+
+
+def _remembered(memory):
+    known = {}
+    with contextlib.suppress(OSError):
+        for line in memory.read_text(encoding="utf-8").splitlines():
+            with contextlib.suppress(ValueError):  # the last line of a run that was broken off
+                key, row = json.loads(line)
+                known[key] = row
+    return known
 
 
 def _start(options):
@@ -115,10 +230,22 @@ def _grade(path, seed):
         print(verdict)
         if verdict.ok:
             print(f"\nThe derivation: npattn exercise solution {name}")
+            print(_onward(path.parent))
         print(kept, end="", flush=True)
     except BrokenPipeError:  # whoever reads has seen enough; the verdict stays what it is
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return verdict.ok
+
+
+def _onward(folder):
+    """What comes next on the path."""
+    from npattn.exercises.progress import ProgressError, read_progress
+
+    try:
+        name = _following(read_progress(folder))
+    except (ProgressError, OSError):
+        name = None
+    return f"The next of the path: npattn exercise start {name}" if name else ""
 
 
 def _keep(folder, name, ok):

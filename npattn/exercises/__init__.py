@@ -54,10 +54,11 @@ catalogue fits, slips and symptoms are stated.
 """
 
 
-def check(name, function, seed=0):
+def check(name, function=None, seed=0):
     """The `Verdict` on `function` as a solution of the exercise `name`.
 
-    name      such as "softmax-backward"
+    name      such as "softmax-backward" or "softmax_backward"; or the function alone, whose name
+              is then that of the exercise
     function  as the statement asks for; it is called with read-only arrays
     seed      of the cases; the same seed gives the same verdict
 
@@ -67,9 +68,11 @@ def check(name, function, seed=0):
     from npattn.exercises.grading import grade
     from npattn.exercises.registry import load
 
+    if function is None and callable(name):
+        name, function = getattr(name, "__name__", ""), name
     if not callable(function):
         raise TypeError(f"function must be a function, got {type(function).__name__}")
-    return grade(load(name), function, seed)
+    return grade(load(name.replace("_", "-")), function, seed)
 
 
 def statement(name):

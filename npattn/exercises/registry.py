@@ -38,6 +38,13 @@ SECTIONS = {
 }
 
 
+PATH = (  # to multi-head attention in an evening
+    "softmax", "softmax-jacobian", "softmax-backward", "masked-softmax", "causal-mask",
+    "attention-dv", "attention-dq", "attention-dk", "attention-backward", "split-heads",
+    "merge-heads-backward", "self-attention-backward",
+)
+
+
 class Heading(NamedTuple):
     """What the first line of a task says."""
 

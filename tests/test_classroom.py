@@ -1,0 +1,91 @@
+"""A class is graded at once: who, what, and with which mistakes."""
+
+import csv
+import json
+import os
+import zipfile
+
+import pytest
+
+from npattn import cli
+from npattn.exercises import check
+from npattn.exercises.registry import PATH, headings
+
+RIGHT = "def softmax_backward(dP, P):\n    return P * (dP - (dP * P).sum(-1, keepdims=True))\n"
+WRONG = "def softmax_backward(dP, P):\n    return P * dP\n"
+
+
+@pytest.fixture
+def handed_in(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = tmp_path / "in"
+    (folder / "ann").mkdir(parents=True)
+    (folder / "ann" / "old(1).py").write_text(RIGHT)
+    os.utime(folder / "ann" / "old(1).py", (1e9, 1e9))
+    (folder / "ann" / "hers.py").write_text(WRONG)
+    (folder / "bob_123_late.py").write_text('r"""softmax-backward: x\n"""\n' + RIGHT)
+    (folder / "carl_1.ipynb").write_text(json.dumps({"cells": [
+        {"cell_type": "code", "source": ["%matplotlib inline\n", "import numpy as np"]},
+        {"cell_type": "code", "source": RIGHT.splitlines(True)},
+        {"cell_type": "code", "source": ["softmax_backward(1, 2)"]}]}))
+    (folder / "dora_2.py").write_text("x = 1\n")
+    return folder
+
+
+def test_a_class_is_graded_at_once(handed_in, tmp_path, capsys):
+    before = sorted(handed_in.rglob("*"))
+    files = {kind: tmp_path / f"grades.{kind}" for kind in ("csv", "json", "html", "gradescope")}
+    options = [text for kind, path in files.items() for text in (f"--{kind}", str(path))]
+    assert cli.main(["exercise", "grade", str(handed_in), "--jobs", "2", *options]) == 0
+    shown = capsys.readouterr().out
+    assert "hers.py counts" in shown and "old(1).py is older" in shown
+    rows = list(csv.DictReader(files["csv"].read_text(encoding="utf-8").splitlines()))
+    assert list(rows[0]) == [
+        "student", "exercise", "verdict", "mistakes", "step", "seconds", "file"]
+    verdicts = {row["student"]: row["verdict"] for row in rows}
+    assert verdicts == {"ann": "wrong", "bob": "right", "carl": "right", "dora": "not run"}
+    objects = json.loads(files["json"].read_text(encoding="utf-8"))
+    assert [row["verdict"] for row in objects] == [row["verdict"] for row in rows]
+    assert objects[0]["mistakes"] and objects[0]["mistakes"] in shown
+    assert json.loads(files["gradescope"].read_text())["score"] == 2.0
+    assert "<td class=\"wro\">" in files["html"].read_text(encoding="utf-8")
+    assert sorted(handed_in.rglob("*")) == before
+
+    again = tmp_path / "again.json"
+    assert cli.main(["exercise", "grade", str(handed_in), "--json", str(again)]) == 0
+    same = [row["verdict"] for row in json.loads(again.read_text(encoding="utf-8"))]
+    assert same == [row["verdict"] for row in objects]
+
+
+def test_a_zip_is_a_folder_and_a_regex_names_students(handed_in, tmp_path):
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as file:
+        file.write(handed_in / "bob_123_late.py", "bob_123_late.py")
+    path = tmp_path / "a.json"
+    code = cli.main(["exercise", "grade", str(tmp_path / "all.zip"), "--json", str(path),
+                     "--student", r"_(\d+)_"])
+    row, = json.loads(path.read_text())
+    assert (code, row["student"], row["verdict"]) == (0, "123", "right")
+    assert row["file"] == str(tmp_path / "all.zip" / "bob_123_late.py")
+
+
+def test_the_path_has_twelve_exercises_and_the_list_a_filter(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert len(PATH) == len(set(PATH)) == 12 and set(PATH) <= set(headings())
+    assert cli.main(["exercise", "list", "11.3"]) == 0
+    shown = capsys.readouterr().out
+    assert "softmax" in shown and "d2l 11.3" in shown and "d2l 11.5" not in shown
+    assert cli.main(["exercise", "next"]) == 0 and PATH[0] in capsys.readouterr().out
+    assert cli.main(["exercise", "show", "softmax"]) == 0
+    assert "def softmax" in capsys.readouterr().out
+    assert cli.main(["exercise", "list", "99"]) == 2
+
+
+def test_in_python_the_function_alone_tells_its_exercise():
+    space = {}
+    exec(RIGHT, space)
+    function = space["softmax_backward"]
+    assert check(function).ok and check("softmax_backward", function).ok
+    with pytest.raises(LookupError, match="there is no exercise"):
+        check(len)
+    with pytest.raises(TypeError, match="function must be a function"):
+        check("softmax")
