@@ -45,6 +45,7 @@ def configure(parser):
 
     action(_list, "the exercises, of one section for instance", "SECTION", nargs="?", default="")
     action(_show, "what an exercise asks for", "NAME")
+    action(_notebook, "write a blank notebook: 05, or a section", "SECTION")
     following = actions.add_parser("next", help="the next exercise of the path")
     following.set_defaults(act=_next)
     action(_start, "write the file to fill in", "NAME")
@@ -107,6 +108,21 @@ def _show(options):
     from npattn.exercises.registry import load
 
     print(statement_text(load(options.name)))
+    return 0
+
+
+def _notebook(options):
+    from npattn.exercises.blank import names_of, notebook_text
+
+    if not names_of(options.section):
+        raise InputError(f"no exercise belongs to {options.section!r}; such as 05 or 11.3")
+    path = Path(f"{options.section}-blank.ipynb")
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(notebook_text(options.section))
+    except FileExistsError:
+        raise InputError(f"{path} is there already; move it away to begin again") from None
+    print(f"wrote {path}")
     return 0
 
 

@@ -19,13 +19,13 @@ def start_text(exercise):
         f'r"""{exercise.name}: {exercise.title} ({exercise.section})\n\n{exercise.statement}\n\n'
         f'To grade this file:  npattn exercise check {file_name(exercise.name)}\n"""'
     )
-    return f"{head}\n\n{_code(exercise)}"
+    return f"{head}\n\n{start_code(exercise)}"
 
 
 def statement_text(exercise):
     """The statement, the forward and the stub, in Markdown."""
     heading = f"### {exercise.title}\n\n{exercise.name}, {exercise.section}"
-    return f"{heading}\n\n{exercise.statement}\n\n{_fenced(_code(exercise))}"
+    return f"{heading}\n\n{exercise.statement}\n\n{_fenced(start_code(exercise))}"
 
 
 def solution_text(exercise):
@@ -51,7 +51,7 @@ def solution(exercise):
     return textwrap.dedent(inspect.getsource(exercise.reference))
 
 
-def _code(exercise):
+def start_code(exercise):
     """What a learner starts from: imports, the forward with all that it needs, the stub."""
     code = "\n\n".join([*map(inspect.getsource, exercise.given), stub(exercise)])
     return f"{_imports(exercise, code)}\n\n\n{code}"
