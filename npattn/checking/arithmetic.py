@@ -11,35 +11,55 @@ from npattn.checking.ladder import units
 
 HALF = 2.0**-8  # coarser than float16's and as coarse as bfloat16's
 COARSEST = 2.0**-7  # a relative move that every precision shows
-# epsilon of a precision, a relative move that it resolves, and one that a coarser one shows as well
-PRECISIONS = ((2.0**-52, 2.0**-38, 2.0**-17), (2.0**-23, 2.0**-13, 2.0**-9))
+# epsilon of a precision, relative moves that it resolves, and one that a coarser one shows as well
+PRECISIONS = (
+    (2.0**-52, (2.0**-38, 2.0**-25), 2.0**-17),
+    (2.0**-23, (2.0**-13,), 2.0**-9),
+)
 
 
-def inner_epsilon(F, Y, leaves, k, rng):
-    """The machine epsilon of the arithmetic through which leaf k reaches the outputs Y (m,)."""
-    leaf = leaves[k]
-    v = units(leaf) * rng.choice([-1.0, 1.0], leaf.shape) * rng.uniform(0.5, 1.5, leaf.shape)
+def inner_epsilons(F, Y, leaves, rng):
+    """For each leaf, the machine epsilon of the arithmetic through which it reaches the outputs.
+
+    All leaves are moved at once; only where that shows jumps is each looked at by itself.
+    """
+    everything = range(len(leaves))
+    if _epsilon(F, Y, leaves, everything, rng) == PRECISIONS[0][0]:
+        return [PRECISIONS[0][0]] * len(leaves)
+    return [_epsilon(F, Y, leaves, [k], rng) for k in everything]
+
+
+def _epsilon(F, Y, leaves, chosen, rng):
+    moves = {
+        k: units(leaves[k]) * rng.choice([-1.0, 1.0], leaves[k].shape)
+        * rng.uniform(0.5, 1.5, leaves[k].shape) for k in chosen
+    }
 
     def change(t):
         try:
-            return F([leaf + t * v if i == k else other for i, other in enumerate(leaves)]) - Y
+            return F([leaf + t * moves.get(k, 0.0) for k, leaf in enumerate(leaves)]) - Y
         except Exception:  # outside F's domain, which tells nothing of its precision
             return np.full(Y.shape, np.nan)
 
     usual = np.median(np.abs(Y)) if Y.size else 0.0
     with np.errstate(invalid="ignore"):
-        for eps, fine, coarse in PRECISIONS:
+        for eps, moved, coarse in PRECISIONS:
             noise = 2048 * eps * np.maximum(np.abs(Y), usual)  # an output near 0 has cancelled
-            up, down, up_4, down_4 = map(change, (fine / 4, -fine / 4, fine, -fine))
-            bent = 4 * (up - down) / 2 + 16 * (up + down) / 2   # a slope and a bend
-            smooth = np.abs(up_4 - bent) <= 0.5 * np.abs(up_4) + noise
-            kinked = np.abs(up_4 - 4 * up) <= 0.5 * np.abs(up_4) + noise
-            kinked &= np.abs(down_4 - 4 * down) <= 0.5 * np.abs(down_4) + noise
-            shows = np.any([
-                np.abs(change(t) - change(-t)) / 2 * fine / t > 64 * eps * np.abs(Y)
-                for t in (coarse, COARSEST)
-            ], axis=0)
-            still = (up_4 == 0.0) & (down_4 == 0.0) & shows
-            if not (~(smooth | kinked) & np.isfinite(up_4 + down_4) | still).any():
+            if not any(_jumps(change, t, coarse, noise).any() for t in moved):
                 return eps
     return HALF
+
+
+def _jumps(change, fine, coarse, noise):
+    """(m,) the outputs that jump, or stand still, under moves of size fine/4 and fine."""
+    up, down, up_4, down_4 = map(change, (fine / 4, -fine / 4, fine, -fine))
+    bent = 4 * (up - down) / 2 + 16 * (up + down) / 2   # a slope and a bend
+    smooth = np.abs(up_4 - bent) <= 0.5 * np.abs(up_4) + noise
+    kinked = np.abs(up_4 - 4 * up) <= 0.5 * np.abs(up_4) + noise
+    kinked &= np.abs(down_4 - 4 * down) <= 0.5 * np.abs(down_4) + noise
+    still = (up_4 == 0.0) & (down_4 == 0.0)
+    if still.any():
+        still &= np.any([
+            np.abs(change(t) - change(-t)) / 2 * fine / t > noise / 32 for t in (coarse, COARSEST)
+        ], axis=0)
+    return ~(smooth | kinked) & np.isfinite(up_4 + down_4) | still

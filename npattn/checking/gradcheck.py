@@ -19,7 +19,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from npattn.checking.arithmetic import inner_epsilon
+from npattn.checking.arithmetic import inner_epsilons
 from npattn.checking.central import CentralDifference
 from npattn.checking.complex_step import ComplexStep
 from npattn.checking.leaf import check_leaf
@@ -179,9 +179,7 @@ def choose_method(method, pair, dY, rng):
     """
     F, leaves = pair.outputs, pair.leaves
     central = CentralDifference(F, leaves, dY)
-    central.eps = [
-        inner_epsilon(F, central.Y, central.leaves, k, rng) for k in range(len(leaves))
-    ]
+    central.eps = inner_epsilons(F, central.Y, central.leaves, rng)
     coarse = max(central.eps, default=DOUBLE)
     notes = [f"f computes in about {_precision(coarse)} inside"] if coarse > DOUBLE else []
     if method == "central":
