@@ -114,3 +114,14 @@ def _is_differentiable(arg):
 
 def _assert_same_shape(leaf, gradient):
     assert np.shape(leaf) == np.shape(gradient)
+
+
+def pytest_collection_modifyitems(config, items):
+    """Long checks have a command of their own: NPATTN_LONG=1 pytest."""
+    if "NPATTN_LONG" not in os.environ:
+        config.hook.pytest_deselected(items=[item for item in items if _is_long(item)])
+        items[:] = [item for item in items if not _is_long(item)]
+
+
+def _is_long(item):
+    return item.get_closest_marker("long") is not None

@@ -28,9 +28,7 @@ TEXT = REFERENCE.read_text(encoding="utf-8")
 SIZES = "B, T, D, H, L = 16, 16, 24, 4, 2"
 SMALL = "B, T, D, H, L = 4, 6, 8, 2, 2"
 ROOT = REFERENCE.parents[1]
-long = pytest.mark.skipif(
-    "NPATTN_LONG" not in os.environ, reason="takes minutes: NPATTN_LONG=1 pytest tests/test_gpt.py"
-)
+long = pytest.mark.long  # NPATTN_LONG=1 pytest tests/test_gpt.py
 
 
 def small(text):
@@ -142,13 +140,8 @@ def test_no_place_sees_a_later_character():
 
 README = [ROOT / "README.md", ROOT / "README.zh.md"]
 WIDE = re.compile(r"^(\S.*?) {2,}(d\w.* = .+)$", re.MULTILINE)  # forward, backward
-shown = pytest.mark.skipif(
-    not any("O = P @ V" in path.read_text(encoding="utf-8") for path in README if path.exists()),
-    reason="the READMEs do not show gpt.py",
-)
 
 
-@shown
 @pytest.mark.parametrize("path", README, ids=lambda path: path.name)
 def test_the_readme_shows_attention_as_it_stands_in_the_file(path):
     block = next(b for b in path.read_text(encoding="utf-8").split("```") if "O = P @ V" in b)
