@@ -56,6 +56,16 @@ def test_loops_einsum_and_single_precision_are_right():
     )
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_what_cancels_in_single_precision_is_no_mistake(seed):
+    def scale_on_the_scores(dO, cache):
+        Q, K, V, P = cache
+        dS = right(dO @ V.swapaxes(-1, -2), P) / np.sqrt(Q.shape[-1]).astype(Q.dtype)
+        return dS @ K, dS.swapaxes(-1, -2) @ Q, P.swapaxes(-1, -2) @ dO
+
+    assert check("attention-backward", scale_on_the_scores, seed).ok
+
+
 def test_a_right_answer_says_how_surely():
     text = check("softmax-backward", right).headline()
     assert re.match(r"softmax-backward: right\. \d+ numbers in 17 cases agree with complex", text)

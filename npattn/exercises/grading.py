@@ -15,6 +15,7 @@ from npattn.exercises.trials import PLAIN, SINGLE, STRIDED, quiet, trials
 from npattn.exercises.verdict import Answer, Failure, Verdict
 
 RTOL = 1e-11  # relative to what is added up to make an entry; adding in another order costs less
+ROUNDINGS = 16.0  # of the answer's largest size; what cancels on the way to an entry leaves no more
 
 
 def grade(exercise, function, seed=0):
@@ -83,20 +84,24 @@ def _judge(exercise, trial, outcome):
     if isinstance(outcome, Trouble):
         return outcome
     triples = zip(exercise.answer.items(), outcome, trial.truths, strict=True)
-    return tuple(_compare(name, words, got, truth, trial) for (name, words), got, truth in triples)
+    scale = max(truth.found.size.max(initial=0.0) for truth in trial.truths)
+    return tuple(
+        _compare(name, words, got, truth, trial.eps, scale) for (name, words), got, truth in triples
+    )
 
 
 def _right(answers):
     return not isinstance(answers, Trouble) and not any(answer.complaint for answer in answers)
 
 
-def _compare(name, words, got, truth, trial):
+def _compare(name, words, got, truth, eps, scale):
     want = truth.value
     if got.shape != want.shape:
         complaint = f"{name} has shape {got.shape}, should have {want.shape}"
         return Answer(name, want, got, None, complaint, np.inf)
-    eps = max(trial.eps, np.finfo(got.dtype).eps if got.dtype.kind == "f" else 0.0)
-    tolerance = tolerances(truth.found, RTOL, eps).reshape(want.shape)
+    eps = max(eps, np.finfo(got.dtype).eps if got.dtype.kind == "f" else 0.0)
+    tolerance = np.maximum(tolerances(truth.found, RTOL, eps), ROUNDINGS * eps * scale)
+    tolerance = tolerance.reshape(want.shape)
     error = np.abs(got.astype(np.float64) - want)
     wrong = ~((error <= tolerance) | (got == want))
     fault = float(tolerance.max(initial=0.0))
