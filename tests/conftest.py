@@ -117,7 +117,10 @@ def _assert_same_shape(leaf, gradient):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Long checks have a command of their own: NPATTN_LONG=1 pytest."""
+    """Tests that drive Chromium are marked; long checks run by NPATTN_LONG=1 pytest."""
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.browser)
     if "NPATTN_LONG" not in os.environ:
         config.hook.pytest_deselected(items=[item for item in items if _is_long(item)])
         items[:] = [item for item in items if not _is_long(item)]
