@@ -6,7 +6,7 @@
 Each rung is a quarter of the one above. A large step bends with F, a small one loses digits to
 rounding: for each output the rung with the least error is taken. The error of a rung is
 
-    max(|R − R above|, |R above − the one above that| / 100)  +  noise / t
+    max(|R − R above|, |R above − the one above that| / 10)  +  noise / t
 
 so that two rungs that agree by chance are not believed, nor one that finer rungs contradict. A rung
 that leaves F's domain (NaN, or an exception) is passed over.
@@ -56,7 +56,7 @@ def ladder(change, unit, rounding):
             if above is None:
                 continue
             last, step = step, np.abs(R - above)
-            doubt = step if last is None else np.fmax(step, last / 100)
+            doubt = step if last is None else np.fmax(step, last / 10)
             rungs.append((R, doubt + noise / t + AGREED * np.abs(R)))
             if (rungs[-1][1] <= 3 * AGREED * np.abs(R)).all():
                 break
