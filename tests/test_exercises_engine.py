@@ -537,3 +537,16 @@ def test_the_list_goes_by_section_and_from_easy_to_hard():
 def test_every_section_has_a_title():
     sections = {section_title(heading) for heading in headings().values()}
     assert all(re.fullmatch(r"d2l \d+\.\d+ \S.+|beyond d2l", section) for section in sections)
+
+
+def test_np_add_at_cannot_change_the_cases_although_it_ignores_read_only():
+    exercise = load("softmax-backward")
+
+    def writes(dP, P):
+        np.add.at(dP, (0,) * dP.ndim, 1.0)
+        return exercise.reference(dP, P)
+
+    for _ in range(2):
+        verdict = grade(exercise, writes)
+        assert not verdict.ok and "writes to one of its arguments" in str(verdict)
+    assert grade(exercise, exercise.reference).ok

@@ -8,6 +8,12 @@ import numpy as np
 
 from npattn.checking.matching import describe
 from npattn.exercises.shape_words import misfit
+from npattn.trees import tree_leaves
+
+WRITES = (
+    "it writes to one of its arguments{place}. They belong to the caller, who may need "
+    "them again: make a new array (`X = X * 2`, not `X *= 2`; or X.copy() first)"
+)
 
 
 class Trouble(NamedTuple):
@@ -47,13 +53,30 @@ def call(function, trial, answer, told=True):
     if isinstance(function, Elsewhere):
         result = function.call(trial.args, len(answer))
         return result if isinstance(result, Trouble) else _read(result, trial, list(answer))
+    arrays = [X for X in tree_leaves(trial.args) if isinstance(X, np.ndarray)]
+    before = [X.copy() for X in arrays]
     try:
         result = function(*trial.args)
     except (Exception, SystemExit) as error:  # whatever it is, the learner is told
         if told or "read-only" in str(error):
             return raised(error, function)
         return Trouble("", type(error).__name__)
+    finally:
+        written = _put_back(arrays, before)
+    if written:
+        return Trouble(WRITES.format(place=""), "read-only")
     return _read(result, trial, list(answer))
+
+
+def _put_back(arrays, before):
+    """Whether an array has changed; it is put back. np.add.at writes to read-only arrays, too."""
+    changed = [(X, old) for X, old in zip(arrays, before, strict=True)
+               if X.tobytes() != old.tobytes()]
+    for X, old in changed:
+        X.setflags(write=True)
+        X[...] = old
+        X.setflags(write=False)
+    return bool(changed)
 
 
 def where(error, filename):
@@ -78,11 +101,7 @@ def raised(error, function):
     if isinstance(error, NotImplementedError):
         return Trouble(f"nothing is written yet{place}", kind)
     if isinstance(error, ValueError) and "read-only" in str(error):
-        return Trouble(
-            f"it writes to one of its arguments{place}. They belong to the caller, who may need "
-            "them again: make a new array (`X = X * 2`, not `X *= 2`; or X.copy() first)",
-            "read-only",
-        )
+        return Trouble(WRITES.format(place=place), "read-only")
     shapes = misfit(error, code.co_filename) if code else ""
     return Trouble(f"{kind}{place}: {shapes or error}", kind)
 
