@@ -33,7 +33,7 @@ def test_a_forgotten_penalty_is_found_for_every_draw_of_the_weights(seed):
     assert verdicts == ("right", "wrong")
 
 
-@pytest.mark.parametrize("size", [1e-3, 1e-5, 1e-7])
+@pytest.mark.parametrize("size", [1e-3, 1e-5, 1e-7, 1e-8])
 def test_a_part_far_smaller_than_the_whole_is_looked_at(size):
     verdicts = both(
         lambda w: ((w**2).sum() + size * np.abs(w).sum(), w),

@@ -85,9 +85,8 @@ class ComplexStep:
         if not np.isfinite(slopes).all():
             return "f's complex arithmetic gives NaN or inf"
         # NaN passes no comparison: what differences cannot see is not believed either.
-        # Below a billionth of the average slope, an output's own cancellation may be what differs.
-        usual = np.abs(slopes).mean() if slopes.size else 0.0
-        error = witness.error + AGREED * np.abs(slopes) + 1e-9 * usual
+        usual = np.abs(slopes).mean() if slopes.size else 0.0  # a bit of it is rounding anywhere
+        error = witness.error + AGREED * np.abs(slopes) + DOUBLE * usual
         seen = witness.error <= CONFIRMED * (np.abs(slopes) + np.abs(self.Y)) + TINY
         if not seen.all():
             return "differences around X cannot confirm the complex step"

@@ -23,6 +23,7 @@ RATIO, LEVELS = 4.0, 18
 FIRST_STEP = 2.0**-6            # in units of what moves
 FAR, NEAR = 2.0**-10, 2.0**-20  # in the same units: from one to the other a kink stays
 NO_STEP = 2.0**-46              # in the same units: what this changes is rounding
+SPACING = 2.0**-36              # in the same units: of the values whose rounding is compared
 AGREED = 1e-11                  # relative: no rung need do better
 DOUBLE = np.finfo(np.float64).eps
 
@@ -46,6 +47,7 @@ def ladder(change, unit, rounding):
     with np.errstate(all="ignore"):
         still = np.fmax(*(np.abs(_guarded(change, t * unit)) for t in (NO_STEP, -NO_STEP)))
         noise = np.fmax(rounding, np.nan_to_num(still, nan=0.0, posinf=0.0))
+        noise = np.fmax(noise, _jitter(change, unit, noise.shape))
         rungs, D, R, step = [], None, None, None
         for level in range(LEVELS):
             t = unit * FIRST_STEP / RATIO**level
@@ -67,6 +69,19 @@ def ladder(change, unit, rounding):
         )
         stays = (near > far / 8) & (near < 8 * far) & (near > 1e3 * noise / (NEAR * unit))
     return Slopes(value, error, np.where(stays, near, 0.0), noise)
+
+
+def _jitter(change, unit, shape):
+    """(m,) rounding inside F, which may be far above that of its output: 1 + tanh(x) cancels.
+
+    Fourth differences of equally spaced values: what is smooth drops out, what is rounding stays,
+    √70 times as large. Source: Moré and Wild 2011, "Estimating computational noise".
+    """
+    values = [
+        _guarded(change, k * SPACING * unit) if k else np.zeros(shape) for k in range(-3, 4)
+    ]
+    fourth = np.abs(np.diff(np.broadcast_arrays(*values), 4, axis=0)).max(axis=0)
+    return np.nan_to_num(fourth, nan=0.0, posinf=0.0) / 4
 
 
 def _best(rungs, shape):
