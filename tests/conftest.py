@@ -3,6 +3,7 @@
 import copy
 import functools
 import os
+import sys
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy: small matrices, many workers
 
@@ -11,6 +12,14 @@ import pytest
 
 from npattn import checking
 from npattn.trees import tree_leaves, tree_map
+
+
+@pytest.fixture(autouse=True)
+def no_figure_is_left_open():
+    """A test that counts figures sees its own alone."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.fixture
