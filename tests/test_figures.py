@@ -33,11 +33,11 @@ def test_the_folder_holds_every_figure_twice_the_pages_and_nothing_else():
     assert {path.name for path in FOLDER.iterdir()} == figures | PAGES
 
 
-def test_the_readme_shows_what_is_drawn_for_it():
+def test_the_readme_and_the_docs_show_what_is_drawn_for_them():
     shown = {
         name
-        for readme in FOLDER.parent.glob("README*.md")
-        for name in re.findall(r"\(figures/(.+?)\.png\)", readme.read_text(encoding="utf-8"))
+        for page in (*FOLDER.parent.glob("README*.md"), *FOLDER.parent.glob("docs/*.md"))
+        for name in re.findall(r"figures/([^)]+)\.png\)", page.read_text(encoding="utf-8"))
     }
     assert {*FIGURES} <= shown <= {*NAMES, "explore"}
 

@@ -1,4 +1,6 @@
-"""Every figure of the README, drawn from what the package computes. `npattn figures` writes them.
+"""Every figure of the README and of docs, drawn from what the package computes.
+
+`npattn figures` writes them.
 
 FIGURES maps the name of a file in figures/ to a function that returns the matplotlib Figure.
 Experiments are imported when their figure is drawn. The figures of the notebooks are drawn by
