@@ -1,9 +1,9 @@
 """Text that can be drawn: Chinese in a Chinese font, and a dollar as a dollar.
 
 The default font keeps all it can draw; a CJK font is only its fallback, character by
-character. The last one is cjk.otf beside this module (see OFL.txt): the characters of the dates
-and a few more, so that the first figures are right everywhere. What no font has is drawn as □,
-and one warning names it.
+character. Where cjk.otf beside this module (see OFL.txt: the characters of the dates and a few
+more) has all that is asked for, it is taken, so that the first figures look the same everywhere;
+otherwise an installed font comes first. What no font has is drawn as □, and one warning names it.
 """
 
 import functools
@@ -39,7 +39,8 @@ def drawable(texts):
     """
     characters = {c for text in texts for c in text if c != "\n"}
     missing = _missing(characters, rcParams["font.family"])
-    for family in (cjk_family, own_family):
+    own_is_enough = missing and not _missing(missing, [own_family()])
+    for family in (own_family, cjk_family) if own_is_enough else (cjk_family, own_family):
         if missing and (name := family()) and (left := _missing(missing, [name])) != missing:
             rcParams["font.family"] = [*rcParams["font.family"], name]
             missing = left
