@@ -83,7 +83,10 @@ def _draw(params, reading, path):
     if len(source) > WIDE:  # one head below the other, so that every character has room
         weights, titles = weights.swapaxes(0, 1), dict(row_titles=heads, column_titles=[""])
     title = f"{reading.text}  →  {reading.answer}"
-    figure = head_grid(weights, answer, source, title=title, **titles)[0, 0].figure
+    figure = head_grid(
+        weights, answer, source, title=title, xlabel="character read",
+        ylabel="character being written", **titles,
+    )[0, 0].figure
     save_figure(figure, path)
     pyplot.close(figure)
 

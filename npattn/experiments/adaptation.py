@@ -184,6 +184,6 @@ def adaptation(results=None):
     axes = head_grid(
         np.stack([*heads.values()]), list(ANSWER), list(TEXT),
         row_titles=["before", *(f"moved: {moves}".replace(", ", ",\n") for moves in after)],
-        title=f"{TEXT}  →  {ANSWER}",
+        title=f"{TEXT}  →  {ANSWER}", xlabel="character read", ylabel="character being written",
     )
     return axes[0, 0].figure

@@ -21,7 +21,10 @@ def dates():
     params = load()
     reading = read_dates(params, ["2021年3月5日"])[0]
     weights, source, answer = cross_attention(params, reading)
-    axes = head_grid(weights, answer, source, title=f"{reading.text}  →  {reading.answer}")
+    axes = head_grid(
+        weights, answer, source, title=f"{reading.text}  →  {reading.answer}",
+        xlabel="character read", ylabel="character being written",
+    )
     return axes[0, 0].figure
 
 

@@ -278,7 +278,7 @@ def alignment_figure(models, english):
     axes = head_grid(
         np.stack([weights.mean(axis=(0, 1)) for weights, _, _ in found]), *found[0][1:],
         column_titles=[recipe_of(params).name for params in models],
-        title=f"{english}  →  {french}",
+        title=f"{english}  →  {french}", xlabel="word read", ylabel="word being written",
     )
     return axes[0, 0].figure
 
