@@ -192,6 +192,17 @@ def test_what_ends_a_command_is_told_in_one_line(error, code, message, monkeypat
     assert capfd.readouterr().err == (message and f"npattn check: {message}\n")
 
 
+def test_one_pair_is_checked_by_its_name(capsys):
+    assert main(["check", "attention"]) == 0
+    out = capsys.readouterr().out
+    assert "attention" in out and "tiled_attention" not in out
+
+
+def test_a_pair_that_is_not_there_is_told_with_its_neighbours(capsys):
+    assert main(["check", "atention"]) == 2
+    assert "no pair is called 'atention'; near it are attention" in capsys.readouterr().err
+
+
 def test_check_of_an_unknown_pair_is_refused(capsys):
     assert main(["check", "--only", "no such pair"]) == 2
     assert "no pair has 'no such pair' in its name" in capsys.readouterr().err

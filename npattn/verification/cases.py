@@ -17,10 +17,17 @@ CASES = {
 }
 
 
-def check_pairs(seed=0, only=None):
-    """A gradcheck report for every pair, or for those with `only` in their name."""
-    names = dict.fromkeys([*find_pairs(), *CASES])
-    return [check_pair(name, seed) for name in names if not only or only in name]
+def pair_names():
+    """The names of all pairs, each once."""
+    return list(dict.fromkeys(name.split()[0] for name in (*find_pairs(), *CASES)))
+
+
+def check_pairs(seed=0, only=None, name=None):
+    """A gradcheck report for every case, or for those of one pair, or with `only` in their name."""
+    cases = dict.fromkeys([*find_pairs(), *CASES])
+    if name is not None:
+        cases = [case for case in cases if case.split()[0] == name]
+    return [check_pair(case, seed) for case in cases if not only or only in case]
 
 
 def check_pair(name, seed=0):
