@@ -198,7 +198,7 @@ def sample(theta, rng, length):
         seen = ids[-T:]
         Z, _ = gpt(unpack(theta), np.array([seen + [0] * (T - len(seen))]))
         ids.append((softmax(Z[len(seen) - 1]).cumsum() > rng.random()).argmax())
-    return "".join(LETTERS[i] for i in ids)
+    return "".join(LETTERS[i] for i in ids).split(".")[1:-1]    # whole names
 
 # ---- The proof: an imaginary step is not rounded away, so Im(loss) / 1e-20 is the derivative ----
 def check(theta, text):
@@ -227,7 +227,7 @@ def main(seed=0, steps=1500, rate=0.01):
         theta, m, v = adam(theta, grad, m, v, step, rate * (1 - step / (steps + 1)))
         if step == 1 or step % 150 == 0:
             print(f"step {step:4}   loss {value:.3f}", flush=True)
-    print("invented:", *[name for name in sample(theta, rng, 200).split(".") if name not in NAMES])
+    print("invented:", *[name for name in sample(theta, rng, 200) if name not in NAMES])
     check(start(rng), draw(rng, 1))                     # at any point: training has no part in it
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ TEXT = REFERENCE.read_text(encoding="utf-8")
 SIZES = "B, T, D, H, L = 16, 16, 24, 4, 2"
 SMALL = "B, T, D, H, L = 4, 6, 8, 2, 2"
 ROOT = REFERENCE.parents[1]
+README = [ROOT / "README.md", ROOT / "README.zh.md"]
 long = pytest.mark.long  # NPATTN_LONG=1 pytest tests/test_gpt.py
 
 
@@ -107,6 +108,9 @@ def test_the_file_as_it_stands_takes_less_than_a_minute(tmp_path):
     assert time.perf_counter() - start < 60.0
     assert lines[-1].startswith("all 15,336 gradients agree with the complex step")
     assert run_alone(tmp_path, TEXT) == lines
+    shown = next(b for b in README[0].read_text(encoding="utf-8").split("```") if "invented" in b)
+    for line in shown.replace("…", "").splitlines()[1:]:
+        assert any(printed.startswith(line.strip()) for printed in lines), line
 
 
 def test_the_same_seed_prints_the_same_text():
@@ -138,7 +142,6 @@ def test_no_place_sees_a_later_character():
     assert same[:9].all() and not same[9:].any()
 
 
-README = [ROOT / "README.md", ROOT / "README.zh.md"]
 WIDE = re.compile(r"^(\S.*?) {2,}(d\w.* = .+)$", re.MULTILINE)  # forward, backward
 
 
@@ -151,6 +154,14 @@ def test_the_readme_shows_attention_as_it_stands_in_the_file(path):
     forward, backward = zip(*pairs, strict=True)
     places = [code.index(line) for line in (*forward, *reversed(backward))]
     assert places == sorted(places)
+
+
+@pytest.mark.parametrize("path", README, ids=lambda path: path.name)
+def test_the_readme_shows_what_is_said_of_the_broken_line(path):
+    said = " ".join(str(judge_source(broken("row-sum-missing"))).split())
+    readme = path.read_text(encoding="utf-8")
+    assert "`- (dP * P).sum(-1, keepdims=True)`" in readme and "row-sum-missing" in readme
+    assert said in " ".join(readme.split())
 
 
 # ---- beside others ----

@@ -9,14 +9,14 @@ of gpt.py in which a fault has just this effect.
 import ast
 import itertools
 import types
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from npattn.breaking import probes
-from npattn.breaking.catalogue import CATALOGUE, EDITS
+from npattn.breaking.catalogue import CATALOGUE, EDITS, broken
 from npattn.breaking.child import LIMIT, Trouble, measure_all, run_file
 from npattn.breaking.parts import SIZE_LINE, edited_copy, patched, sized_copy, sizes_of, source
 from npattn.edits import EditError, wrote
@@ -94,7 +94,8 @@ def _judge(sizes, found, text, seed):
         fits = right
     names = ALSO + ("softmax",) if fits and same else tuple(probes.PARTS)
     findings = [_finding(name, found[name], sizes, seed) for name in names]
-    findings = [finding for finding in findings if finding]
+    written = _statements(text)
+    findings = [_as_written(finding, written, sizes, seed) for finding in findings if finding]
     if fits and same:  # what was written anew may have other arguments
         findings = [f for f in findings if not f.error]
     elif any(not finding.error.startswith("missing") for finding in findings):
@@ -142,6 +143,51 @@ def _causes(name, found, sizes, seed):
     return tuple(pairs)
 
 
+def _as_written(finding, written, sizes, seed):
+    """The finding with those of its causes that stand in the file, if any of them does.
+
+    Numbers do not show an edit of what is then not used, because of another edit: it is named, too,
+    if it stands in the file.
+    """
+    causes, name = [], finding.function
+    stands = [names for names in finding.causes if _made(names) and _made(names) <= written]
+    for names in stands:
+        rest = written - _statements(source()) - _made(names)
+        more = [(*names, edit) for edit in CATALOGUE[name] if rest and edit not in names]
+        more = [one for one in more if _made(one) - _made(names) and _made(one) <= written
+                and _same(_with(one, name, seed, **sizes), _with(names, name, seed, **sizes))]
+        causes += more or [names]
+    return replace(finding, causes=tuple(causes)) if causes else finding
+
+
+def _same(one, two):
+    """Whether both raise, or both give the same numbers."""
+    if one is None or two is None:
+        return False
+    if isinstance(one, str) or isinstance(two, str):
+        return isinstance(one, str) and isinstance(two, str) and _kind(one) == _kind(two)
+    return not _different(one, two)
+
+
+@lru_cache(maxsize=4096)
+def _made(names):
+    """The statements that these edits make, none of them in gpt.py; empty if they overlap."""
+    try:
+        return _statements(broken(*names)) - _statements(source())
+    except EditError:
+        return frozenset()
+
+
+@lru_cache(maxsize=64)
+def _statements(text):
+    """The statements of a file without their formatting; of those with a body, the head."""
+    try:
+        nodes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.stmt)]
+    except (SyntaxError, ValueError):
+        return frozenset()
+    return frozenset(ast.unparse(node).split("\n")[0] for node in nodes)
+
+
 def _effect(names, name, expected, sizes, seed):
     """The labels of what these edits change; None if they make it raise."""
     result = _with(names, name, seed, **sizes)
@@ -149,12 +195,7 @@ def _effect(names, name, expected, sizes, seed):
 
 
 def _gives(names, name, found, sizes, seed):
-    result = _with(names, name, seed, **sizes)
-    if result is None:
-        return False
-    if isinstance(result, str) or isinstance(found, str):
-        return isinstance(result, str) and isinstance(found, str) and _kind(result) == _kind(found)
-    return not _different(found, result)
+    return _same(found, _with(names, name, seed, **sizes))
 
 
 def _kind(error):
