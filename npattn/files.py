@@ -1,29 +1,79 @@
 """Files that are whole or absent."""
 
 import os
+import socket
+import stat
 import uuid
 from contextlib import suppress
 from pathlib import Path
 
+UNFINISHED = ".unfinished"  # how the name of a file ends while it is written
+HOST = socket.gethostname()
+
 
 def replace_file(path, content):
-    """Write bytes to a file in one step, so that nobody ever reads half. Returns the Path.
+    """Write bytes to a file in one step, so that no reader ever sees half of it. Returns the Path.
 
     The content is written beside the file, flushed to the disk, then put in its place in one
-    move: a crash at any moment leaves what was there, or all of the new.
+    move: a crash at any moment leaves what was there, or all of the new. A symbolic link stays
+    a link, and what it points to is replaced. The permissions of a file stay. A device or a pipe
+    is written to.
     Raises OSError, naming `path`, where that cannot be. Then the file is as it was.
     """
     path = Path(path)
-    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    target = Path(os.path.realpath(path))
+    own = f".{target.name}.{HOST}.{os.getpid()}.{uuid.uuid4().hex}{UNFINISHED}"
+    unfinished = target.with_name(own)
     try:
-        with unfinished.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
+        mode = _mode(target)
+        if mode is None or stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+            _write(unfinished, content, mode)
+            os.replace(unfinished, target)
+            _remove_left_over(target)
+        else:
+            target.write_bytes(content)
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
         with suppress(OSError):  # it has been moved, or was never made
             unfinished.unlink()
     return path
+
+
+def _write(path, content, mode):
+    with path.open("wb") as file:
+        if mode is not None:
+            os.chmod(path, stat.S_IMODE(mode))
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _mode(path):
+    """What kind of file it is, with its permissions; None if there is none."""
+    try:
+        return path.stat().st_mode
+    except FileNotFoundError:
+        return None
+
+
+def _remove_left_over(target):
+    """Remove what killed processes of this computer left of this file."""
+    if os.name != "posix":  # elsewhere no harmless question tells whether a process lives
+        return
+    start = f".{target.name}.{HOST}."
+    for path in target.parent.iterdir():
+        if path.name.startswith(start) and path.name.endswith(UNFINISHED):
+            pid = path.name.removeprefix(start).split(".")[0]
+            if pid.isdigit() and not _lives(int(pid)):
+                path.unlink(missing_ok=True)
+
+
+def _lives(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass
+    return True

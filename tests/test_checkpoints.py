@@ -244,7 +244,17 @@ def test_a_file_of_numpy_savez_has_no_metadata(saved):
         load_tree(saved, tree())
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"metadata": {}}', "null", '{"format": 1}'])
+def test_a_compressed_entry_is_not_unpacked(saved):
+    """A file of 12 kB would become 12 MB; another one more than there is memory."""
+    with zipfile.ZipFile(saved, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("W.npy", bytes(12_000_000))
+    with pytest.raises(CheckpointError, match="W.npy is compressed; save_tree does not compress"):
+        load_tree(saved, tree())
+
+
+@pytest.mark.parametrize("text", [
+    "{", "[]", '{"metadata": {}}', "null", '{"format": 1}', "[" * 100_000,
+])
 def test_unreadable_metadata_is_refused(saved, text):
     rewrite(saved, __metadata__=np.array(text))
     with pytest.raises(CheckpointError, match="metadata that cannot be read"):

@@ -103,6 +103,20 @@ def test_the_same_seed_trains_the_same_file_also_when_resumed(tmp_path, monkeypa
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one.npz", "other.npz", "two.npz"]
 
 
+def test_train_does_not_write_over_a_run_that_has_not_ended(tmp_path, capsys):
+    checkpoint = tmp_path / "dates.npz.checkpoint"
+    checkpoint.write_bytes(b"hours of work")
+    assert main(["train", "dates", "--out", str(tmp_path / "dates.npz")]) == 2
+    assert "go on with --resume, or remove the file" in capsys.readouterr().err
+    assert checkpoint.read_bytes() == b"hours of work"
+
+
+def test_train_sees_a_folder_in_the_place_of_its_checkpoint_before_it_starts(tmp_path, capsys):
+    (tmp_path / "dates.npz.checkpoint").mkdir()
+    assert main(["train", "dates", "--out", str(tmp_path / "dates.npz")]) == 2
+    assert "dates.npz.checkpoint is a folder" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -1,10 +1,12 @@
 """A file is whole or as it was, and who cannot write is told which file."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 
-from npattn.files import replace_file
+from npattn.files import HOST, replace_file
 
 
 def test_a_file_is_written_flushed_and_replaced(tmp_path, monkeypatch):
@@ -42,3 +44,50 @@ def test_the_error_names_the_file_that_was_asked_for(tmp_path, place, error):
         replace_file(tmp_path / place, b"new")
     assert caught.value.filename == str(tmp_path / place)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def test_a_link_stays_a_link_and_its_file_is_replaced(tmp_path):
+    (tmp_path / "disk").mkdir()
+    file, link = tmp_path / "disk" / "file", tmp_path / "link"
+    file.write_bytes(b"old")
+    link.symlink_to(file)
+    replace_file(link, b"new")
+    assert link.is_symlink() and file.read_bytes() == b"new"
+    assert [*file.parent.iterdir()] == [file]
+
+
+def test_a_link_to_a_file_that_is_not_there_yet_makes_it(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    replace_file(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "file").read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o755])
+def test_permissions_stay(tmp_path, mode):
+    path = replace_file(tmp_path / "file", b"old")
+    path.chmod(mode)
+    replace_file(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert path.stat().st_mode & 0o777 == mode
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full on this system")
+def test_a_device_is_written_to_and_stays_a_device():
+    replace_file("/dev/null", b"new")
+    assert os.path.exists("/dev/null") and not os.path.isfile("/dev/null")
+    with pytest.raises(OSError, match="No space left on device.*/dev/full"):
+        replace_file("/dev/full", b"new")
+    assert not os.path.isfile("/dev/full")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no harmless question whether a process lives")
+def test_what_a_killed_process_left_is_removed_and_what_a_living_one_writes_stays(tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    left = tmp_path / f".file.{HOST}.{ended.pid}.0123.unfinished"
+    alive = tmp_path / f".file.{HOST}.{os.getpid()}.4567.unfinished"
+    other = tmp_path / f".another.{HOST}.{ended.pid}.0123.unfinished"
+    for path in (left, alive, other):
+        path.write_bytes(b"half")
+    path = replace_file(tmp_path / "file", b"whole")
+    assert sorted(tmp_path.iterdir()) == sorted([alive, other, path])

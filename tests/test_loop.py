@@ -1,5 +1,6 @@
 """The training loop: it learns, it resumes bit for bit, it stops where numbers go wrong."""
 
+import json
 import sys
 from functools import partial
 from typing import NamedTuple
@@ -311,6 +312,32 @@ def test_resume_refuses_what_does_not_fit(tmp_path):
         train(9, checkpoint=path, resume=True)
     with pytest.raises(FileNotFoundError):
         train(9, checkpoint=tmp_path / "other.npz", resume=True)
+
+
+@pytest.mark.parametrize("change", [
+    {"step": "3"}, {"step": -1}, {"step": None}, {"step": True}, {"rng": None}, {"rng": {}},
+    {"rng": {"bit_generator": "PCG64"}},
+    {"rng": {"bit_generator": "PCG64", "state": {"state": "x"}}},
+    {"columns": None}, {"columns": [["loss"]]}, {"columns": [[1], []]}, {"columns": 7},
+    {"shapes": None}, {"shapes": [[6], [0]]}, {"shapes": [[6, -1], [0]]}, {"shapes": [["6"], [0]]},
+    {"shapes": [[10**15, 4], [0]]},
+], ids=str)
+def test_a_damaged_checkpoint_that_is_well_formed_is_refused(tmp_path, change):
+    path = tmp_path / "run.npz"
+    train(6, checkpoint=path)
+    metadata = load_metadata(path)
+    with np.load(path) as file:
+        arrays = {key: file[key] for key in file.files if key != "__metadata__"}
+    text = json.dumps({"format": 1, "metadata": {**metadata, **change}})
+    np.savez(path, __metadata__=np.array(text), **arrays)
+    with pytest.raises(CheckpointError, match="run.npz (is damaged|does not fit)"):
+        train(9, checkpoint=path, resume=True)
+
+
+def test_a_folder_in_the_place_of_the_checkpoint_is_seen_before_the_first_step(tmp_path):
+    (tmp_path / "run.npz").mkdir()
+    with pytest.raises(ValueError, match="run.npz is a folder; name a file"):
+        train(6, checkpoint=tmp_path / "run.npz")
 
 
 @pytest.mark.parametrize("options, error, message", [

@@ -5,6 +5,8 @@ what it needs inside `run`, so that `npattn --help` answers at once. What cannot
 before any work is done.
 """
 
+import os
+
 
 class InputError(Exception):
     """What the user asked for cannot be done: one line that says what to change. Exit code 2."""
@@ -35,3 +37,5 @@ def require_file(argument, path, *suffixes):
         raise InputError(f"{argument} {path} is a folder; name a file")
     if not path.parent.is_dir():
         raise InputError(f"{argument} {path}: there is no folder {path.parent}")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise InputError(f"{argument} {path} cannot be written to; choose another place")

@@ -152,5 +152,12 @@ def _require(options, steps, checkpoint, suffix):
     require_seed(options.seed)
     if steps < 20:
         raise InputError(f"--steps must be at least 20, got {steps}")
+    if checkpoint.is_dir():
+        raise InputError(f"--out: {checkpoint} is a folder; a run keeps its progress there")
     if options.resume and not checkpoint.is_file():
         raise InputError(f"--resume: there is no {checkpoint} to go on from")
+    if not options.resume and checkpoint.exists():
+        raise InputError(
+            f"--out: {checkpoint} holds a run that has not ended; go on with --resume, "
+            "or remove the file"
+        )

@@ -88,6 +88,7 @@ def _read(path):
     content = Path(path).read_bytes()
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            _require_stored(archive)
             arrays = {
                 name.removesuffix(".npy"): np.lib.format.read_array(
                     io.BytesIO(archive.read(name)), allow_pickle=False
@@ -101,11 +102,18 @@ def _read(path):
     try:
         envelope = json.loads(str(arrays.pop(METADATA)))
         version, metadata = envelope["format"], envelope["metadata"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise CheckpointError(f"{path} has metadata that cannot be read: {error!r}") from error
     if version != FORMAT:
         raise CheckpointError(f"{path} has format {version}, this version reads {FORMAT}")
     return arrays, metadata
+
+
+def _require_stored(archive):
+    """Raises ValueError for a compressed entry: a small one could unpack to more than memory."""
+    for entry in archive.infolist():
+        if entry.compress_type != zipfile.ZIP_STORED:
+            raise ValueError(f"{entry.filename} is compressed; save_tree does not compress")
 
 
 def _fault(key, expected, found):

@@ -11,6 +11,7 @@ Source: d2l 3.4 (the loop), 9.5 (clipping).
 """
 
 import math
+import os
 import warnings
 from contextlib import contextmanager
 from functools import partial
@@ -102,7 +103,7 @@ def fit(
     run, history, evaluations = _start(params, init, moves, rng), [], []
     if resume:
         run, history, evaluations = _load(checkpoint, run, steps, label)
-        rng.bit_generator.state = run.rng
+        _restore(rng, run.rng, checkpoint)
     try:
         with _reporter(progress, run.step, steps) as report:
             for step in range(run.step + 1, steps + 1):
@@ -183,6 +184,10 @@ def _require_options(rng, steps, evaluate_every, checkpoint, checkpoint_every, r
         raise ValueError("resume=True needs checkpoint=..., the file to go on from")
     if checkpoint and not Path(checkpoint).parent.is_dir():
         raise ValueError(f"checkpoint {checkpoint}: the folder does not exist; make it first")
+    if checkpoint and Path(checkpoint).is_dir():
+        raise ValueError(f"checkpoint {checkpoint} is a folder; name a file")
+    if checkpoint and not os.access(Path(checkpoint).parent, os.W_OK):
+        raise ValueError(f"checkpoint {checkpoint}: the folder cannot be written to")
 
 
 def _save(path, run, history, evaluations, label):
@@ -203,20 +208,55 @@ def _load(path, start, steps, label):
         raise CheckpointError(f"{path} holds no training run; load_tree reads it")
     if metadata["label"] != label:
         raise ValueError(f"{path} is of another run: {metadata['label']} there, {label} here")
-    step, rng = metadata["step"], metadata["rng"]
+    step, rng, columns, shapes = (metadata[key] for key in ("step", "rng", "columns", "shapes"))
+    if not _is_progress(step, rng, columns, shapes):
+        raise CheckpointError(f"{path} is damaged: its metadata describe no training run")
     if step > steps:
         raise ValueError(f"{path} is at step {step}, beyond steps={steps}")
     if rng["bit_generator"] != start.rng["bit_generator"]:
         raise ValueError(
             f"rng is a {start.rng['bit_generator']}, the run in {path} used {rng['bit_generator']}"
         )
-    like = Saved(start.params, start.state, *map(np.empty, metadata["shapes"]))
+    # of the expected tables only the shapes count, so they take no memory
+    like = Saved(start.params, start.state, *(np.broadcast_to(0.0, shape) for shape in shapes))
     saved, _ = load_tree(path, like)
     records = [
         [dict(zip(names, row, strict=True)) for row in table.tolist()]
-        for names, table in zip(metadata["columns"], saved[2:], strict=True)
+        for names, table in zip(columns, saved[2:], strict=True)
     ]
     return Run(step, saved.params, saved.state, rng), *records
+
+
+def _is_progress(step, rng, columns, shapes):
+    """Whether these are the metadata of a run: a step, a generator, and two tables."""
+    return (
+        type(step) is int and step >= 0
+        and isinstance(rng, dict) and isinstance(rng.get("bit_generator"), str)
+        and _is_pair_of_lists(columns, str) and _is_pair_of_lists(shapes, int)
+        and all(
+            shape == [0] and not names
+            or len(shape) == 2 and shape[0] >= 0 and shape[1] == len(names)
+            for names, shape in zip(columns, shapes, strict=True)
+        )
+    )
+
+
+def _is_pair_of_lists(value, kind):
+    return (
+        isinstance(value, list) and len(value) == 2
+        and all(isinstance(part, list) for part in value)
+        and all(type(item) is kind for part in value for item in part)
+    )
+
+
+def _restore(rng, state, path):
+    """Set the generator back to where the checkpoint was written."""
+    try:
+        rng.bit_generator.state = state
+    except Exception as error:  # NumPy has several, by the field that is wrong
+        raise CheckpointError(
+            f"{path} is damaged: its generator state cannot be read: {error!r}"
+        ) from error
 
 
 def _columns(rows):
