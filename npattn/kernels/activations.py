@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.arrays import require_floats
+from npattn.kernels.floats import quiet
 
 _CUBIC = 0.044715
 _STRETCH = math.sqrt(2.0 / math.pi)
@@ -41,6 +42,7 @@ def relu_backward(dY, Y):
     return dY * ~(Y.real <= 0)
 
 
+@quiet
 def gelu(X):
     """X times the probability that a standard normal variable is below X.
 
@@ -56,14 +58,15 @@ def gelu(X):
     return X * Phi, GeluCache(X, Phi)
 
 
+@quiet
 def gelu_backward(dY, cache):
     """dX from dY: dY/dX = Φ(X) + X φ(X), with the normal density φ = Φ′."""
     X, Phi = cache
-    with np.errstate(over="ignore"):  # exp of −inf is 0 as well
-        density = np.exp(X * X * -0.5) * math.sqrt(0.5 / math.pi)
+    density = np.exp(X * X * -0.5) * math.sqrt(0.5 / math.pi)
     return dY * (Phi + X * density)
 
 
+@quiet
 def gelu_tanh(X):
     """GELU with Φ replaced by a tanh of a cubic, as GPT-2 computes it.
 
@@ -72,13 +75,13 @@ def gelu_tanh(X):
     Returns Y, shaped like X, and the cache. Raises TypeError for other than float arrays.
     """
     require_floats(X=X)
-    with np.errstate(over="ignore"):  # tanh of inf is 1 as well
-        Phi = np.tanh(_STRETCH * (X + _CUBIC * (X * X * X)))
+    Phi = np.tanh(_STRETCH * (X + _CUBIC * (X * X * X)))
     Phi += 1.0
     Phi *= 0.5
     return X * Phi, GeluCache(X, Phi)
 
 
+@quiet
 def gelu_tanh_backward(dY, cache):
     """dX from dY: dY/dX = Φ + X Φ′, where (tanh u)′ = 1 − tanh² u makes Φ′ = 2 Φ (1 − Φ) u′."""
     X, Phi = cache

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.activations import relu, relu_backward
+from npattn.kernels.floats import quiet
 from npattn.kernels.linear import (
     LinearCache, LinearParams, init_linear, linear, linear_backward,
 )
@@ -96,7 +97,7 @@ def channel_attention_backward(dY, cache) -> tuple:
     return dX, ChannelParams(dsqueeze, dexcite)
 
 
+@quiet
 def sigmoid(X):
     """1 / (1 + e^−X), without a warning where e^−X overflows."""
-    with np.errstate(over="ignore"):
-        return 1.0 / (1.0 + np.exp(-X))
+    return 1.0 / (1.0 + np.exp(-X))

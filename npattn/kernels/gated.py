@@ -23,6 +23,7 @@ from npattn.kernels.activations import (
     GeluCache, gelu, gelu_backward, gelu_tanh, gelu_tanh_backward,
 )
 from npattn.kernels.arrays import require_floats
+from npattn.kernels.floats import quiet
 
 
 class SiluCache(NamedTuple):
@@ -40,6 +41,7 @@ class GateCache(NamedTuple):
     activation: SiluCache | GeluCache
 
 
+@quiet
 def silu(A) -> tuple[np.ndarray, SiluCache]:
     """A times its own logistic sigmoid.
 
@@ -51,11 +53,11 @@ def silu(A) -> tuple[np.ndarray, SiluCache]:
     [-0.2747, 0.0, 0.824]
     """
     require_floats(A=A)
-    with np.errstate(over="ignore"):  # 1 / (1 + inf) is 0 as well
-        sigma = 1.0 / (1.0 + np.exp(-A))
+    sigma = 1.0 / (1.0 + np.exp(-A))
     return A * sigma, SiluCache(A, sigma)
 
 
+@quiet
 def silu_backward(dY, cache) -> np.ndarray:
     """dA from dY: ∂Y/∂A = σ + A σ (1 − σ)."""
     A, sigma = cache

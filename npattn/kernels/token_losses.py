@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.arrays import require_floats, require_integers
+from npattn.kernels.floats import quiet
 from npattn.kernels.softmax import log_softmax
 
 
@@ -28,6 +29,7 @@ class TokenLossesCache(NamedTuple):
     weights: np.ndarray | None  # (C,)
 
 
+@quiet
 def token_losses(
     logits, targets, *, ignore=None, label_smoothing=0.0, weights=None
 ) -> tuple[np.ndarray, TokenLossesCache]:
@@ -64,6 +66,7 @@ def token_losses(
     )
 
 
+@quiet
 def token_losses_backward(dY, cache) -> np.ndarray:
     """dlogits from dY (...): the softmax, times what the target weighs, minus the target."""
     L, targets, counts, eps, weights = cache
