@@ -531,7 +531,8 @@ def test_the_list_goes_by_section_and_from_easy_to_hard():
     for heading in headings().values():
         levels.setdefault(".".join(heading.section.split(".")[:2]), []).append(heading.level)
     assert all(found == sorted(found) for found in levels.values())
-    assert sorted(levels, key=lambda section: section.startswith("beyond")) == list(levels)
+    main = [section for section in levels if section.startswith(("d2l 11", "d2l 12"))]
+    assert sorted(main) == list(levels)[: len(main)]
 
 
 def test_every_section_has_a_title():

@@ -19,7 +19,6 @@ import json
 import os
 import re
 import sys
-import textwrap
 import time
 import zipfile
 from pathlib import Path
@@ -29,25 +28,28 @@ from npattn.files import replace_file
 
 HELP = "learn by exercises that name the mistake"
 
-POLL = 0.5   # seconds between two looks at a folder
-WIDTH = 100  # characters
+POLL = 0.5  # seconds between two looks at a folder
 
 
 def configure(parser):
-    parser.set_defaults(act=_list, folder=Path(), seed=0, section="")
+    parser.set_defaults(act=_list, folder=Path(), seed=0, section="", lang=None, all=False)
     actions = parser.add_subparsers(metavar="ACTION")
 
     def action(act, text, argument, **options):
         command = actions.add_parser(act.__name__[1:].removesuffix("_class"), help=text)
         command.add_argument(argument.lower(), metavar=argument, **options)
         command.set_defaults(act=act)
+        command.add_argument("--lang", choices=("en", "zh"), help="by the locale unless given")
         return command
 
-    action(_list, "the exercises, of one section for instance", "SECTION", nargs="?", default="")
+    words = "the path, or the exercises of a section"
+    listed = action(_list, words, "SECTION", nargs="?", default="")
+    listed.add_argument("--all", action="store_true", help="all exercises")
     action(_show, "what an exercise asks for", "NAME")
     action(_notebook, "write a blank notebook: 05, or a section", "SECTION")
     following = actions.add_parser("next", help="the next exercise of the path")
     following.set_defaults(act=_next)
+    following.add_argument("--lang", choices=("en", "zh"), help="by the locale unless given")
     action(_start, "write the file to fill in", "NAME")
     for act, text, argument in (
         (_check, "grade a file", "FILE"),
@@ -70,7 +72,9 @@ def configure(parser):
 def run(options):
     from npattn.exercises.progress import ProgressError
     from npattn.exercises.registry import UnknownExercise
+    from npattn.exercises.texts import spoken
 
+    options.lang = options.lang or spoken()
     require_seed(options.seed)
     try:
         return options.act(options)
@@ -80,34 +84,55 @@ def run(options):
 
 def _list(options):
     from npattn.exercises.progress import of, read_progress
-    from npattn.exercises.registry import PATH, headings, section_title
+    from npattn.exercises.registry import PATH, headings, load, section_title
+    from npattn.exercises.texts import texts, translated
 
-    progress, shown = read_progress(options.folder), None
+    progress, groups = read_progress(options.folder), {}
     for name, heading in headings().items():
         section = heading.section.removeprefix("d2l ")
-        if not f"{section}.".startswith(f"{options.section.rstrip('.')}." * bool(options.section)):
-            continue
-        if section_title(heading) != shown:
-            shown = section_title(heading)
-            print(f"\n{shown}")
-        record = of(progress, name)
+        if f"{section}.".startswith(f"{options.section.rstrip('.')}." * bool(options.section)):
+            groups.setdefault(section_title(heading), []).append(name)
+    if not groups:
+        raise InputError(f"no exercise belongs to section {options.section!r}; such as 11.3")
+    records = {name: of(progress, name) for name in headings()}
+
+    def line(name):
+        record, heading = records[name], headings()[name]
         mark = "x" if record["solved"] else "." if record["checks"] else " "
         step = f"{PATH.index(name) + 1:2}" if name in PATH else "  "
-        print(f"  [{mark}] {name:28} {step} {'*' * heading.level:5} {heading.title}")
-    if shown is None:
-        raise InputError(f"no exercise belongs to section {options.section!r}; such as 11.3")
-    solved = sum(of(progress, name)["solved"] for name in headings())
-    print(f"\n{solved} of {len(headings())} solved (x; tried: .). More stars are harder.")
-    print("Numbers: a path to multi-head attention in an evening; `npattn exercise next`.")
-    print("`npattn exercise start NAME` begins one.")
+        title = heading.title if options.lang == "en" else texts(load(name), options.lang).title
+        print(f"  [{mark}] {name:28} {step} {'*' * heading.level:5} {title}")
+
+    def say(text):
+        print(translated(text, options.lang))
+
+    if not (options.section or options.all):
+        say("A path to multi-head attention in an evening; `npattn exercise next`:")
+        for name in PATH:
+            line(name)
+        print()
+        say("And more, by section; `npattn exercise list 11.3` shows one, `list --all` all:")
+        for title, names in groups.items():
+            solved = sum(records[name]["solved"] for name in names)
+            print(f"  {solved:2} / {len(names):2}  {translated(title, options.lang)}")
+    else:
+        for title, names in groups.items():
+            print(f"\n{translated(title, options.lang)}")
+            for name in names:
+                line(name)
+    solved = sum(record["solved"] for record in records.values())
+    print()
+    say(f"{solved} of {len(headings())} solved (x; tried: .). More stars are harder.")
+    say("`npattn exercise start NAME` begins one.")
     return 0
 
 
 def _show(options):
     from npattn.exercises.files import statement_text
+    from npattn.exercises.plain import plain_page
     from npattn.exercises.registry import load
 
-    print(statement_text(load(options.name)))
+    print(plain_page(statement_text(load(options.name), options.lang)))
     return 0
 
 
@@ -119,7 +144,7 @@ def _notebook(options):
     path = Path(f"{options.section}-blank.ipynb")
     try:
         with path.open("x", encoding="utf-8") as file:
-            file.write(notebook_text(options.section))
+            file.write(notebook_text(options.section, options.lang))
     except FileExistsError:
         raise InputError(f"{path} is there already; move it away to begin again") from None
     print(f"wrote {path}")
@@ -128,12 +153,14 @@ def _notebook(options):
 
 def _next(options):
     from npattn.exercises.progress import read_progress
+    from npattn.exercises.texts import translated
 
     name = _following(read_progress(options.folder))
     if name is None:
-        print("The path is done. `npattn exercise list` has more.")
+        print(translated("The path is done. `npattn exercise list` has more.", options.lang))
         return 0
-    print(f"The next of the path: {name}\nnpattn exercise start {name}")
+    print(translated(f"The next of the path: {name}", options.lang))
+    print(f"npattn exercise start {name}")
     return 0
 
 
@@ -209,45 +236,51 @@ def _remembered(memory):
 def _start(options):
     from npattn.exercises.files import file_name, start_text
     from npattn.exercises.registry import load
+    from npattn.exercises.texts import translated
 
     exercise = load(options.name)
     path = options.folder / file_name(exercise.name)
     try:
         with path.open("x", encoding="utf-8") as file:
-            file.write(start_text(exercise))
+            file.write(start_text(exercise, options.lang))
     except FileExistsError:
         raise InputError(f"{path} is there already; move it away to begin again") from None
-    print(f"wrote {path}; when it is filled in: npattn exercise check {path}")
+    text = f"wrote {path}; when it is filled in: npattn exercise check {path}"
+    print(translated(text, options.lang))
     return 0
 
 
 def _check(options):
     if not options.file.is_file():
         raise InputError(f"there is no file {options.file}; `start NAME` writes one to check")
-    return 0 if _grade(options.file, options.seed) else 1
+    return 0 if _grade(options.file, options.seed, options.lang) else 1
 
 
-def _grade(path, seed):
+def _grade(path, seed, lang):
     """Grade a file, print the verdict and keep the progress. Returns whether it is right."""
+    from npattn.exercises.progress import keep
     from npattn.exercises.registry import load
     from npattn.exercises.sandbox import grade_file
     from npattn.exercises.submissions import Unreadable, exercise_of
+    from npattn.exercises.texts import translated
 
     try:
         name = exercise_of(path) or load(path.stem.replace("_", "-")).name
     except Unreadable as error:
-        print(f"{path.name}: {error}.", flush=True)
+        print(f"{path.name}: {translated(str(error), lang)}.", flush=True)
         return False
     printed = []
-    verdict = grade_file(path, name, seed, echo=printed.append)
-    kept = _keep(path.parent, name, verdict.ok)
+    verdict = grade_file(path, name, seed, echo=printed.append, lang=lang)
+    kept = keep(path.parent, name, verdict.ok)
     try:
         print("".join(printed), end="")
         print(verdict)
         if verdict.ok:
-            print(f"\nThe derivation: npattn exercise solution {name}")
-            print(_onward(path.parent))
-        print(kept, end="", flush=True)
+            print("\n" + translated(f"The derivation: npattn exercise solution {name}", lang))
+            print(translated(_onward(path.parent), lang))
+        if kept:
+            print("\n" + translated(kept, lang))
+        sys.stdout.flush()
     except BrokenPipeError:  # whoever reads has seen enough; the verdict stays what it is
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return verdict.ok
@@ -264,18 +297,6 @@ def _onward(folder):
     return f"The next of the path: npattn exercise start {name}" if name else ""
 
 
-def _keep(folder, name, ok):
-    """Note a check. Returns "", or a line that says why it could not be noted."""
-    from npattn.exercises.progress import ProgressError, note, of, read_progress
-
-    try:
-        record = of(read_progress(folder), name)
-        note(folder, name, checks=record["checks"] + 1, solved=record["solved"] or ok)
-    except (ProgressError, OSError) as error:
-        return f"\nThe progress is not kept: {error}\n"
-    return ""
-
-
 def _watch(options):
     if not options.folder.is_dir():
         raise InputError(f"there is no folder {options.folder}")
@@ -287,7 +308,7 @@ def _watch(options):
             now = _saved(options.folder)
             for path in sorted(path for path in now if now[path] != seen.get(path)):
                 print(f"\n── {path.name} ──", flush=True)
-                _grade(path, options.seed)
+                _grade(path, options.seed, options.lang)
             seen = now
     except KeyboardInterrupt:
         print("\nno longer watching")
@@ -304,27 +325,32 @@ def _saved(folder):
 
 
 def _hint(options):
+    from npattn.exercises.plain import fill
     from npattn.exercises.progress import note, of, read_progress
     from npattn.exercises.registry import load
+    from npattn.exercises.texts import texts, translated
 
     exercise = load(options.name)
     seen = of(read_progress(options.folder), exercise.name)["hints"]
-    count = min(seen + 1, len(exercise.hints))
-    for number, hint in enumerate(exercise.hints[:count], 1):
-        print(textwrap.fill(f"{number}. {hint}", WIDTH, subsequent_indent="   "))
-    if seen == len(exercise.hints):
-        print(f"That is all: npattn exercise solution {exercise.name} --reveal")
+    hints = texts(exercise, options.lang).hints
+    count = min(seen + 1, len(hints))
+    for number, hint in enumerate(hints[:count], 1):
+        print(fill(f"{number}. {hint}", "   "))
+    if seen == len(hints):
+        text = f"That is all: npattn exercise solution {exercise.name} --reveal"
+        print(translated(text, options.lang))
     note(options.folder, exercise.name, hints=count)
     return 0
 
 
 def _solution(options):
     from npattn.exercises.files import solution_text
+    from npattn.exercises.plain import plain_page
     from npattn.exercises.progress import of, read_progress
     from npattn.exercises.registry import load
 
     exercise = load(options.name)
     if not (options.reveal or of(read_progress(options.folder), exercise.name)["solved"]):
         raise InputError(f"{exercise.name} is not solved yet; --reveal shows it all the same")
-    print(solution_text(exercise))
+    print(plain_page(solution_text(exercise, options.lang)))
     return 0

@@ -48,57 +48,75 @@ mistaken        (made, *arguments), for mistakes that are no edits and have no o
                 reference's steps, with the mistakes whose ids are in the set `made`.
 UNSETTLED       {id: the words of a case}, in which it depends on the writing what comes out.
 
-What is one slip in the reference (slips.py: a factor, a sign, a transpose, an axis, another array),
-an overall sign, a constant factor, or arrays exchanged need no entry: where nothing in the
-catalogue fits, slips and symptoms are stated.
+Add its texts in other languages (texts/__init__.py). What is one slip in the reference (slips.py: a
+factor, a sign, a transpose, an axis, another array), an overall sign, a constant factor, or arrays
+exchanged need no entry: where nothing in the catalogue fits, slips and symptoms are stated.
 """
 
 
-def check(name, function=None, seed=0):
+def check(name, function=None, seed=0, lang=None):
     """The `Verdict` on `function` as a solution of the exercise `name`.
 
     name      such as "softmax-backward" or "softmax_backward"; or the function alone, whose name
               is then that of the exercise
     function  as the statement asks for; it is called with read-only arrays
     seed      of the cases; the same seed gives the same verdict
+    lang      "en" or "zh"; by the locale unless given
 
-    Raises UnknownExercise, a LookupError, if there is none of that name; TypeError if `function`
-    cannot be called.
+    Where somebody types, in a notebook or at a prompt, the check is noted in the current folder,
+    as `npattn exercise check` does. Raises UnknownExercise, a LookupError, if there is none of
+    that name; TypeError if `function` cannot be called.
     """
+    import sys
+
     from npattn.exercises.grading import grade
+    from npattn.exercises.progress import keep
     from npattn.exercises.registry import load
+    from npattn.exercises.texts import spoken
 
     if function is None and callable(name):
         name, function = getattr(name, "__name__", ""), name
     if not callable(function):
         raise TypeError(f"function must be a function, got {type(function).__name__}")
-    return grade(load(name.replace("_", "-")), function, seed)
+    exercise = load(name.replace("_", "-"))
+    verdict = grade(exercise, function, seed, lang or spoken())
+    if hasattr(sys, "ps1"):
+        keep(".", exercise.name, verdict.ok)
+    return verdict
 
 
-def statement(name):
+def statement(name, lang=None):
     """What the exercise asks for, in Markdown, with the forward and the stub."""
     from npattn.exercises.files import statement_text
-    from npattn.exercises.registry import load
 
-    return Markdown(statement_text(load(name)))
+    return Markdown(statement_text(*_loaded(name, lang)))
 
 
-def hint(name, number=1):
+def hint(name, number=1, lang=None):
     """One of the three hints of an exercise, in Markdown. Raises ValueError for another number."""
-    from npattn.exercises.registry import load
+    from npattn.exercises.texts import texts
 
-    hints = load(name).hints
+    hints = texts(*_loaded(name, lang)).hints
     if number not in range(1, len(hints) + 1):
         raise ValueError(f"number must be in 1 … {len(hints)}, got {number!r}")
     return Markdown(hints[number - 1])
 
 
-def solution(name):
+def solution(name, lang=None):
     """The derivation and a solution, in Markdown."""
     from npattn.exercises.files import solution_text
-    from npattn.exercises.registry import load
 
-    return Markdown(solution_text(load(name)))
+    return Markdown(solution_text(*_loaded(name, lang)))
+
+
+def _loaded(name, lang):
+    """The exercise of that name, and the language."""
+    from npattn.exercises.registry import load
+    from npattn.exercises.texts import LANGUAGES, spoken
+
+    if lang not in (None, *LANGUAGES):
+        raise ValueError(f"lang must be one of {', '.join(LANGUAGES)}, got {lang!r}")
+    return load(name.replace("_", "-")), lang or spoken()
 
 
 class Markdown(str):

@@ -4,6 +4,7 @@ import json
 
 from npattn.exercises.files import start_code
 from npattn.exercises.registry import PATH, headings, load
+from npattn.exercises.texts import texts
 
 PATHS = {"05": PATH}
 
@@ -15,13 +16,14 @@ def names_of(section):
         if f"{heading.section.removeprefix('d2l ')}.".startswith(f"{section}."))
 
 
-def notebook_text(section):
+def notebook_text(section, lang="en"):
     """The notebook of a section, which runs from top to bottom before anything is written."""
     cells = [_cell("code", "from npattn.exercises import check, hint, solution, statement")]
     for name in names_of(section):
         exercise = load(name)
+        words = texts(exercise, lang)
         cells += [
-            _cell("markdown", f"## {exercise.title}\n\n{exercise.statement}"),
+            _cell("markdown", f"## {words.title}\n\n{words.statement}"),
             _cell("code", start_code(exercise).rstrip()),
             _cell("code", f'check("{name}", {exercise.reference.__name__})'),
         ]

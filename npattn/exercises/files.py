@@ -5,7 +5,9 @@ import inspect
 import sys
 import textwrap
 
+from npattn.exercises.plain import step_formulas
 from npattn.exercises.registry import function_name
+from npattn.exercises.texts import texts, translated
 
 
 def file_name(name):
@@ -13,27 +15,37 @@ def file_name(name):
     return f"{function_name(name)}.py"
 
 
-def start_text(exercise):
+def start_text(exercise, lang="en"):
     """The text of the file that `npattn exercise start` writes."""
+    words = texts(exercise, lang)
+    command = f"npattn exercise check {file_name(exercise.name)}"
+    last = translated(f"To grade this file:  {command}", lang)
     head = (
-        f'r"""{exercise.name}: {exercise.title} ({exercise.section})\n\n{exercise.statement}\n\n'
-        f'To grade this file:  npattn exercise check {file_name(exercise.name)}\n"""'
+        f'r"""{exercise.name}: {words.title} ({exercise.section})\n\n{words.statement}\n\n'
+        f'{last}\n"""'
     )
     return f"{head}\n\n{start_code(exercise)}"
 
 
-def statement_text(exercise):
+def statement_text(exercise, lang="en"):
     """The statement, the forward and the stub, in Markdown."""
-    heading = f"### {exercise.title}\n\n{exercise.name}, {exercise.section}"
-    return f"{heading}\n\n{exercise.statement}\n\n{_fenced(start_code(exercise))}"
+    words = texts(exercise, lang)
+    heading = f"### {words.title}\n\n{exercise.name}, {exercise.section}"
+    return f"{heading}\n\n{words.statement}\n\n{_fenced(start_code(exercise))}"
 
 
-def solution_text(exercise):
-    """The derivation, a solution and, where there is one, the definition in loops; Markdown."""
-    parts = [exercise.derivation, _fenced(solution(exercise))]
+def solution_text(exercise, lang="en"):
+    """The derivation, a solution and, where there is one, the definition in loops; Markdown.
+
+    In another language than English the derivation is its formulas, step by step.
+    """
+    steps = step_formulas(exercise.derivation).items()
+    derivation = exercise.derivation if lang == "en" else "\n\n".join(
+        f"{number}. {text}" for number, text in steps)
+    parts = [derivation, _fenced(solution(exercise))]
     if exercise.specification:
         source = inspect.getsource(exercise.specification)
-        parts += ["By its definition, in loops:", _fenced(source)]
+        parts += [translated("By its definition, in loops:", lang), _fenced(source)]
     return "\n\n".join(parts)
 
 

@@ -1,6 +1,7 @@
 """From a function to a verdict: every trial, the first failure, and what probably caused it."""
 
 import re
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -10,7 +11,8 @@ from npattn.checking.report import Entry
 from npattn.edits import source_of, wrote
 from npattn.exercises.answers import Trouble, call
 from npattn.exercises.diagnosis import diagnose
-from npattn.exercises.plain import plain
+from npattn.exercises.plain import plain, step_formulas, steps_in
+from npattn.exercises.texts import texts
 from npattn.exercises.trials import PLAIN, SINGLE, STRIDED, quiet, trials
 from npattn.exercises.verdict import Answer, Failure, Verdict
 
@@ -18,10 +20,14 @@ RTOL = 1e-11  # relative to what is added up to make an entry; adding in another
 ROUNDINGS = 16.0  # of the answer's largest size; what cancels on the way to an entry leaves no more
 
 
-def grade(exercise, function, seed=0):
+def grade(exercise, function, seed=0, lang="en"):
     """The `Verdict` on `function` as a solution of `exercise`. The same seed, the same verdict."""
     with quiet():
-        return _grade(exercise, function, seed)
+        verdict = _grade(exercise, function, seed)
+    if lang == "en":
+        return verdict
+    steps = dict(step_formulas(exercise.derivation))
+    return replace(verdict, lang=lang, words=texts(exercise, lang).mistakes, steps=steps)
 
 
 def _grade(exercise, function, seed):
@@ -74,9 +80,8 @@ def _written(exercise, diagnosis):
 @lru_cache
 def steps_of(exercise):
     """{1: "the first sentence of step 1 of the derivation", ...}."""
-    parts = re.split(r"^\*\*(\d+)\.\*\*", exercise.derivation, flags=re.M)
-    sentences = (re.split(r"(?<=[.?])\s", plain(text))[0] for text in parts[2::2])
-    return dict(zip(map(int, parts[1::2]), sentences, strict=True))
+    return {number: re.split(r"(?<=[.?])\s", plain(text))[0]
+            for number, text in steps_in(exercise.derivation).items()}
 
 
 def _judge(exercise, trial, outcome):
@@ -112,7 +117,10 @@ def _compare(name, words, got, truth, eps, scale):
         return Answer(name, want, got, wrong, "", fault)
     flat = int(np.argmax(np.where(wrong, np.nan_to_num(error, nan=np.inf), -1.0)))
     index = tuple(int(i) for i in np.unravel_index(flat, want.shape))
-    worst = Entry(entry_name(name, index, words), index, float(got[index]), float(want[index]), 0.0)
+    place = entry_name(name, index, words)
+    worst = Entry(place, index, float(got[index]), float(want[index]), 0.0)
+    if want.dtype == bool:
+        worst = f"{place} is {got[index]}, should be {want[index]}"
     more = f"; {wrong.sum()} of {wrong.size} entries are wrong" if wrong.size > 1 else ""
     return Answer(name, want, got, wrong, str(worst) + more, fault)
 

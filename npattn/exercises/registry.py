@@ -181,6 +181,7 @@ def _heading(path):
 
 
 def _place(heading):
-    """What a list is sorted by: section, level, subsection; what is beyond d2l comes last."""
+    """What a list is sorted by: section, level, subsection; what is beyond d2l, or in the
+    Chinese edition alone, comes last."""
     numbers = [int(number) for number in re.findall(r"\b\d+", heading.section)]
-    return (numbers[:2] or [99]), heading.level, numbers
+    return numbers[:1] == [10], (numbers[:2] or [99]), heading.level, numbers

@@ -56,10 +56,11 @@ class _Function(Elsewhere):
         return words, arrays
 
 
-def grade_file(path, name, seed=0, limit=LIMIT, echo=None):
+def grade_file(path, name, seed=0, limit=LIMIT, echo=None, lang="en"):
     """The `Verdict` on the function of the exercise `name` in the file at `path`.
 
     limit  seconds that loading the file and calling its function may take
+    lang   of the verdict
     echo   a function that takes what the file printed; None throws it away
     """
     path, exercise, printed = Path(path).resolve(), load(name), ""
@@ -70,13 +71,13 @@ def grade_file(path, name, seed=0, limit=LIMIT, echo=None):
             try:
                 function = _Function(stranger)
                 function.load(source, name)
-                verdict = grade(exercise, function, seed)
+                verdict = grade(exercise, function, seed, lang)
             finally:
                 printed = stranger.output()
     except (Refused, Unreadable, strangers.Trouble) as trouble:
-        verdict = Verdict(name, False, trouble=str(trouble))
+        verdict = Verdict(name, False, trouble=str(trouble), lang=lang)
     if verdict.ok and not (verdict.cases and verdict.numbers):
-        verdict = Verdict(name, False, trouble="no number was compared")
+        verdict = Verdict(name, False, trouble="no number was compared", lang=lang)
     if echo and printed:
         echo(printed)
     return verdict

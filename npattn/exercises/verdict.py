@@ -1,7 +1,6 @@
 """What the grader says: as text, and as HTML with a map of where the error sits."""
 
 import html
-import textwrap
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -9,10 +8,11 @@ import numpy as np
 
 from npattn.exercises.answers import Trouble
 from npattn.exercises.diagnosis import Diagnosis
+from npattn.exercises.plain import fill
+from npattn.exercises.texts import translated
 
 MOST = 30    # entries of an array that are printed in full
 SHOWN = 8    # inputs that are printed; of more, those that are no arrays of many entries
-WIDTH = 100  # characters
 
 
 class Answer(NamedTuple):
@@ -54,6 +54,8 @@ class Verdict:
     steps: dict | None = None     # of the derivation: {1: its first sentence}
     written: dict | None = None   # {id of a named mistake: what was probably written}
     notes: tuple = ()
+    lang: str = "en"              # of what is printed
+    words: dict | None = None     # {id of a mistake: its words}, in that language
 
     @property
     def likely(self):
@@ -71,7 +73,7 @@ class Verdict:
     def __str__(self):
         blocks = [wrap(self.headline()), *map(wrap, self.paragraphs())]
         if self.failure:
-            blocks.append("\n".join(_failure_lines(self.failure)))
+            blocks.append("\n".join(_failure_lines(self.failure, self.say)))
         return "\n\n".join([*blocks, *map(wrap, self.help())])
 
     __repr__ = __str__
@@ -81,31 +83,37 @@ class Verdict:
         parts = [f'<p><b style="color:{colour}">{html.escape(self.headline())}</b></p>']
         parts += map(_paragraph, self.paragraphs())
         if self.failure:
-            parts += _failure_html(self.failure)
+            parts += _failure_html(self.failure, self.say)
         parts += map(_paragraph, self.help())
         return '<div style="max-width:60em">' + "".join(parts) + "</div>"
 
     def headline(self):
         """One line: right and how surely, or not and since when."""
         if self.ok:
-            return (
+            return self.say(
                 f"{self.name}: right. {self.numbers} numbers in {self.cases} cases agree with "
                 f"{self.truth}; an error of {self.fault:.0e} in any one would have shown."
             )
         if self.failure is None:
-            return f"{self.name}: {self.trouble}."
-        return f"{self.name}: not yet. {self.failure.failed} of {self.failure.total} cases fail."
+            return self.say(f"{self.name}: {self.trouble}.")
+        failed = f"{self.failure.failed} of {self.failure.total}"
+        return self.say(f"{self.name}: not yet. {failed} cases fail.")
+
+    def say(self, text):
+        """A sentence in the language of the verdict."""
+        return translated(text, self.lang)
 
     def paragraphs(self):
         """What the numbers tell, most telling first."""
         found = []
         if self.diagnosis:
             found = [_explained(part, self) for part in self.diagnosis.explanations]
-            found += _slipped(self.diagnosis)
+            found += _slipped(self.diagnosis, self.say)
             if self.diagnosis.facts:
-                unsure = "No known mistake gives these numbers. What they show: "
-                found.append(unsure * (not found) + " ".join(self.diagnosis.facts))
-        return [*found, *self.notes]
+                facts = " ".join(map(self.say, self.diagnosis.facts))
+                unsure = f"No known mistake gives these numbers. What they show: {facts}"
+                found.append(facts if found else self.say(unsure))
+        return [*found, *map(self.say, self.notes)]
 
     def help(self):
         """Where to go on after a wrong answer: the step of the derivation, and the hints."""
@@ -114,44 +122,41 @@ class Verdict:
         steps = self.steps or {}
         keys = [key for sets in self.explanations.values() if len(sets) == 1 for key in sets[0]]
         numbers = sorted({self.mistakes[key].step for key in keys})
-        found = [f"Step {number} of the derivation: {steps[number]}" for number in numbers]
-        return [*found, f"A hint: npattn exercise hint {self.name}"]
+        found = [self.say(f"Step {number} of the derivation: {steps[number]}")
+                 for number in numbers if number in steps]
+        return [*found, self.say(f"A hint: npattn exercise hint {self.name}")]
 
 
 def _paragraph(text):
     return "<p>" + html.escape(text).replace("\n", "<br>") + "</p>"
 
 
-def _slipped(diagnosis):
+def _slipped(diagnosis, say):
     """Paragraphs about slips, each of which gives the numbers."""
     if len(diagnosis.slips) == 1 or diagnosis.slips and diagnosis.slips[0].startswith("In "):
-        return [
-            f"Exactly these numbers come out where one thing in the solution is changed: {text}"
-            for text in diagnosis.slips
-        ]
+        head = "Exactly these numbers come out where one thing in the solution is changed:"
+        return [say(f"{head} {text}") for text in diagnosis.slips]
     head = "Exactly these numbers come out where one of these things in the solution is changed:"
-    return ["\n".join([head, *(f"  - {text}" for text in diagnosis.slips)])] * bool(diagnosis.slips)
+    lines = [say(head), *(f"  - {say(text)}" for text in diagnosis.slips)]
+    return ["\n".join(lines)] * bool(diagnosis.slips)
 
 
 def wrap(text, indent=""):
     """The text in lines of bearable length; its own line breaks remain."""
-    def fill(line):
-        deeper = indent + "    " * line.startswith("  ")
-        return textwrap.fill(
-            line, WIDTH, initial_indent=indent, subsequent_indent=deeper,
-            break_long_words=False, break_on_hyphens=False,
-        )
-
-    return "\n".join(map(fill, text.splitlines()))
+    found = []
+    for line in text.splitlines():
+        first = indent + "  " * line.startswith("  ")
+        found.append(fill(line.strip(), first + "  " * line.startswith("  "), first))
+    return "\n".join(found)
 
 
 def _explained(explanation, verdict):
     """One explanation in words, with how surely it is the right one."""
     scope, sets = explanation
     start = f"In {scope}, most likely" if scope else "Most likely"
-    texts = [" And: ".join(_words(verdict, key) for key in made) for made in sets]
+    texts = [verdict.say(" And: ").join(_words(verdict, key) for key in made) for made in sets]
     if len(texts) > 1:
-        head = f"{start} one of these, which give the same numbers:"
+        head = verdict.say(f"{start} one of these, which give the same numbers:")
         return "\n".join([head, *(f"  - {text}" for text in texts)])
     these, others = (
         ("these two mistakes together give", "no single known mistake gives them, and no other two")
@@ -161,29 +166,30 @@ def _explained(explanation, verdict):
     compared, total = verdict.diagnosis.compared, verdict.failure.total
     some = f"the {compared} of {total} cases that can be compared"
     cases = f"all {total} cases" if compared == total else some
-    found = f"Your numbers are exactly those that {these}, in {cases}; {others}."
-    return f"{start}: {texts[0]}\n{found}"
+    found = verdict.say(f"Your numbers are exactly those that {these}, in {cases}; {others}.")
+    return verdict.say(f"{start}: {texts[0]}") + f"\n{found}"
 
 
 def _words(verdict, key):
     mistake, text = verdict.mistakes[key], (verdict.written or {}).get(key)
     written = f" You probably wrote something like `{text}`." if text else ""
-    return f"{mistake.words} (Step {mistake.step} of the derivation.){written}"
+    words = (verdict.words or {}).get(key, mistake.words)
+    return verdict.say(f"{words} (Step {mistake.step} of the derivation.){written}")
 
 
 # ---- the first case that fails ----
 
 
-def _failure_lines(failure):
-    lines = [f"Case {failure.number} of {failure.total}, {failure.words}:"]
-    lines += [_labelled(*item) for item in _folded(failure.inputs)]
+def _failure_lines(failure, say):
+    lines = [say(f"Case {failure.number} of {failure.total}, {failure.words}:")]
+    lines += [_labelled(say(name), value) for name, value in _folded(failure.inputs)]
     if isinstance(failure.outcome, Trouble):
-        return [*lines, wrap(failure.outcome.words, "  ")]
+        return [*lines, wrap(say(failure.outcome.words), "  ")]
     for answer in failure.outcome:
         if answer.complaint:
-            lines.append(_labelled(f"{answer.name} should be", answer.want))
-            lines.append(_labelled(f"{answer.name} is", answer.got))
-            lines.append(f"  {answer.complaint}")
+            lines.append(_labelled(say(f"{answer.name} should be"), answer.want))
+            lines.append(_labelled(say(f"{answer.name} is"), answer.got))
+            lines.append(f"  {say(answer.complaint)}")
     return lines
 
 
@@ -214,22 +220,19 @@ def _array_text(value):
     return text if value.size <= MOST else f"{value.shape} {value.dtype}\n{text}"
 
 
-def _failure_html(failure):
-    inputs = "\n".join(_labelled(*item)[2:] for item in _folded(failure.inputs))
-    parts = [
-        f"<p>Case {failure.number} of {failure.total}, {html.escape(failure.words)}:</p>",
-        f"<pre>{html.escape(inputs)}</pre>",
-    ]
+def _failure_html(failure, say):
+    inputs = "\n".join(_labelled(say(name), value)[2:] for name, value in _folded(failure.inputs))
+    head = say(f"Case {failure.number} of {failure.total}, {failure.words}:")
+    parts = [_paragraph(head), f"<pre>{html.escape(inputs)}</pre>"]
     if isinstance(failure.outcome, Trouble):
-        return [*parts, f"<p>{html.escape(failure.outcome.words)}</p>"]
+        return [*parts, _paragraph(say(failure.outcome.words))]
     for answer in failure.outcome:
         if answer.complaint:
-            parts.append(f"<p>{html.escape(answer.complaint)}</p>")
-            parts.append(_map(answer))
+            parts += [_paragraph(say(answer.complaint)), _map(answer, say)]
     return parts
 
 
-def _map(answer):
+def _map(answer, say):
     """The worst matrix of an array as a table: what came, darker where it is further off."""
     if answer.wrong is None:
         return f"<pre>{html.escape(_array_text(answer.got))}</pre>"
@@ -245,7 +248,8 @@ def _map(answer):
         for row in zip(got, want, share, strict=True)
     )
     where = f"[{', '.join(map(str, page))}]" if page else ""
-    caption = f"{answer.name}{where} as it came, what it should be below; darker is further off"
+    caption = say(
+        f"{answer.name}{where} as it came, what it should be below; darker is further off")
     return f"<table><caption>{html.escape(caption)}</caption>{rows}</table>"
 
 
