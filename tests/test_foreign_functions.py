@@ -33,13 +33,64 @@ def test_a_forgotten_penalty_is_found_for_every_draw_of_the_weights(seed):
     assert verdicts == ("right", "wrong")
 
 
-@pytest.mark.parametrize("size", [1e-3, 1e-5, 1e-7, 1e-8])
+@pytest.mark.parametrize("size", [1e-3, 1e-5, 1e-7, 1e-8, 1e-9, 1e-10])
 def test_a_part_far_smaller_than_the_whole_is_looked_at(size):
     verdicts = both(
         lambda w: ((w**2).sum() + size * np.abs(w).sum(), w),
         lambda d, w: d * (2 * w + size * np.sign(w)), lambda d, w: 2 * d * w, W4,
     )
     assert verdicts == ("right", "wrong")
+
+
+@pytest.mark.parametrize("f, right", [
+    (lambda X: (np.sin(X), X), lambda d, X: d * np.cos(X)),
+    (lambda X: (np.sin(X).sum() + np.abs(X).sum(), X), lambda d, X: d * (np.cos(X) + np.sign(X))),
+], ids=["analytic", "not analytic"])
+def test_a_fault_of_a_billionth_in_one_entry_is_found(f, right):
+    def wrong(d, X):
+        dX = right(d, X)
+        dX[1, 2] *= 1 + 1e-9
+        return dX
+
+    X = np.array([[0.3, -1.2, 0.8], [2.0, -0.4, 0.5]])
+    assert both(f, right, wrong, X) == ("right", "wrong")
+    report = gradcheck(f, right, X)
+    assert report.smallest_fault < 1e-9
+
+
+def test_a_gradient_of_rounding_size_is_right_where_outputs_are_computed_from_an_entry():
+    """The softmax over one allowed key is 1, wherever the query is."""
+    def f(x):
+        return np.exp(x - x) * np.array([1.0, 2.0]), x
+
+    assert both(f, lambda d, x: x * 0 + 1e-17, lambda d, x: x * 0 + 1e-3, np.array([0.7])) == (
+        "right", "wrong")
+
+
+def writes_at(X):
+    np.add.at(X, 0, 1.0)
+    return X * 2
+
+
+def writes_through_a_buffer(X):
+    import ctypes
+    ctypes.c_double.from_address(X.ctypes.data).value += 1.0
+    return X * 2
+
+
+@pytest.mark.parametrize("writes", [writes_at, writes_through_a_buffer])
+def test_what_writes_to_read_only_arrays_is_found_by_comparing(writes):
+    X = np.array([1.0, 2.0])
+    report = gradcheck(lambda X: (writes(X), X), lambda d, X: 2 * d, X)
+    assert "f writes to one of its arguments" in report.failures[0]
+
+    def to_dY(d, X):
+        writes(d)
+        return 2 * d
+
+    report = gradcheck(lambda X: (2 * X, X), to_dY, X)
+    assert "the backward writes to dY" in report.failures[0]
+    assert X.tolist() == [1.0, 2.0]
 
 
 def test_one_output_among_many_that_drops_the_imaginary_part_is_seen():

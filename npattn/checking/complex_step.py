@@ -11,7 +11,15 @@ step; nothing is subtracted here. With h = 2⁻⁶⁶ the remainder is of order 
 rounding, and what is left is the rounding of F's own arithmetic.
 
 F must be analytic code: np.abs, conjugation and casts to real drop or spoil the imaginary part.
-That is found out (`refusal`), not assumed.
+That is found out (`refusal`), not assumed, and in two ways. Differences of real numbers must give
+the same slopes. And in whatever else F does with z, its conjugate takes no part: to first order
+F(X + z v) = F(X) + A z + B z̄, the true slope is A + B, the complex step sees A − B, and
+
+    B  =  (1/N) Σ_k F(X + z_k v) z_k / r²          z_k = r exp(2πi k/N),  N = 16
+
+averages everything analytic away but the power z^15. It is exact to rounding at a radius r that is
+no small number, so that a forgotten 1e-10 |w| is seen. F(z̄) is the conjugate of F(z), so that half
+of the circle is enough.
 Source: Squire and Trapp 1998, "Using complex variables to estimate derivatives of real functions".
 """
 
@@ -24,7 +32,11 @@ from npattn.checking.ladder import AGREED, DOUBLE
 
 STEP = 2.0**-66
 OTHER_STEPS = (0.7 * STEP, 1.3 * STEP)  # no powers of two: the same derivative, rounded otherwise
-LONG_MOVES = (0.37, -1.9e5, 5.3e10)  # what cancels in exact arithmetic leaves rounding here
+HALF_CIRCLE = np.exp(1j * np.pi * np.arange(9) / 8)
+SHARES = np.array([1, *[2] * 7, 1]) / 16  # of each of its points in the average over the whole
+RADII = 2.0 ** -np.arange(4.0, 34.0, 3.0)  # in parts of each entry
+ROUNDINGS = 16.0  # of an output: so much does an average over the circle show at most
+LONG_MOVES = (np.nan, 0.37, -1.9e5, 5.3e10)  # what cancels in exact arithmetic leaves rounding here
 RESAMPLED = 16
 CONFIRMED = 1e-4  # relative to slope and output: a less certain difference is no witness
 TINY = 1e-280
@@ -33,13 +45,16 @@ TINY = 1e-280
 class ComplexStep:
     """Derivatives of Σ dY·F(leaves), where F returns one vector (m,) and dY (m,) weighs it.
 
-    Y  (m,)  F at the leaves themselves, in real arithmetic
+    Y    (m,)  F at the leaves themselves, in real arithmetic
+    eps  for each leaf, the machine epsilon of the arithmetic that F really uses; None: double
     """
 
     name = "complex step"
 
-    def __init__(self, F, leaves, dY, Y):
+    def __init__(self, F, leaves, dY, Y, eps=None):
         self.F, self.Y, self.dY = F, Y, np.asarray(dY, np.float64)
+        self.eps = eps or [DOUBLE] * len(leaves)
+        self.unseen = [0.0] * len(leaves)
         self.real = [leaf.astype(np.float64) for leaf in leaves]
         self.leaves = [leaf.astype(np.complex128) for leaf in leaves]
 
@@ -51,8 +66,10 @@ class ComplexStep:
             slopes = self._slopes(k, v)
             terms = self.dY * slopes
             value[i], size[i] = terms.sum(), np.abs(terms).sum()
-            moved |= slopes != 0.0
-            moves[i] = slopes.any() or self._shows(k, v)
+            changed = slopes != 0.0
+            changed = changed if changed.any() else self._shows(k, v)
+            moved |= changed
+            moves[i] = changed.any()
         # Rounding, measured: other steps at the largest values and at a spread of the rest.
         picks = np.argsort(-np.abs(value))[:: max(1, len(value) // RESAMPLED)]
         drift = np.zeros(len(value))
@@ -61,7 +78,9 @@ class ComplexStep:
             drift[i] = np.abs(np.subtract(others, value[i])).max()
         absorbed = DOUBLE * np.abs(self.dY * self.Y)[moved].mean() if moved.any() else 0.0
         rounding = np.maximum(absorbed, np.maximum(DOUBLE * size, envelope(drift, size)))
-        return Derivatives(value, size, np.zeros_like(value), moves > 0, rounding)
+        return Derivatives(
+            value, size, np.zeros_like(value), moves > 0, rounding, unseen=self.unseen[k]
+        )
 
     def refusal(self, witness, directions):
         """Why F cannot be differentiated this way, or None if it can.
@@ -95,26 +114,69 @@ class ComplexStep:
             i = np.argmax(gap / (error + TINY))
             words = f"slope {slopes[i]:.6g}, by differences {witness.value[i]:.6g}"
             return f"f is not analytic code or has a kink here ({words})"
+        # Along v and along v with every other sign turned: parts that cancel in one do not in both.
+        noise, turned = witness.noise + DOUBLE * np.abs(self.Y), map(_every_other, directions)
+        looks = [self._conjugate(way, noise) for way in (directions, list(turned))]
+        part, doubt = np.max(looks, axis=0)
+        if (part > 8 * doubt + TINY).any():
+            i = np.argmax(part / (doubt + TINY))
+            return f"f is not analytic code ({part[i]:.2g} of slope {slopes[i]:.2g} of conjugates)"
+        hidden = np.abs(self.dY) * np.fmin(2 * (part + doubt), 30 * error)
+        self.unseen = [2 * hidden.max(initial=0.0) / (_size(v) or 1.0) for v in directions]
         return None
+
+    def _conjugate(self, directions, noise):
+        """|B| of each output (m,), and how large it may be by rounding, at the radius that tells
+        most: at a larger one F bends too much or is not defined, at a smaller one digits are lost.
+        """
+        part, doubt = np.full((2, *self.Y.shape), np.inf)
+        for r in RADII:
+            turned = np.zeros(self.Y.shape)
+            try:
+                with np.errstate(all="ignore"):
+                    for z, share in zip(HALF_CIRCLE, SHARES, strict=True):
+                        pairs = zip(self.leaves, directions, strict=True)
+                        turned += share * (z * self.F([leaf + r * z * v for leaf, v in pairs])).real
+            except Exception:  # outside F's domain
+                continue
+            here, unsure = np.abs(turned) / r, ROUNDINGS * noise / r
+            better = here + unsure < part + doubt
+            part, doubt = np.where(better, here, part), np.where(better, unsure, doubt)
+            if (part <= doubt).all():
+                break
+        return part, doubt
 
     def _slopes(self, k, direction, h=STEP):
         """The derivative of each output (m,) as leaf k moves along `direction`."""
         return self._moved(self.leaves, k, 1j * h * direction).imag / h
 
     def _shows(self, k, direction):
-        """Whether long real moves change any bit of any output.
+        """(m,) whether long real moves, or NaN in this entry, change any bit of each output.
 
         Slopes alone do not tell: they can cancel to exactly 0 by luck, or be 0 only at this place.
+        Nor do moves: softmax over one key is 1 wherever the query is, and yet it is computed.
         """
         for length in LONG_MOVES:
+            by = np.where(direction != 0.0, length * direction, 0.0)
             try:
-                Y = self._moved(self.real, k, length * direction)
+                Y = self._moved(self.real, k, by)
             except Exception:  # f looks at this entry, and does not like what it finds
-                return True
-            if not np.array_equal(self.Y, Y, equal_nan=True):
-                return True
-        return False
+                return np.full(self.Y.shape, True)
+            changed = np.isnan(Y) if np.isnan(length) else Y != self.Y
+            if changed.any():
+                return changed
+        return np.full(self.Y.shape, False)
 
     def _moved(self, leaves, k, by):
         """The outputs at `leaves`, of which leaf k has moved."""
         return self.F([leaf + by if i == k else leaf for i, leaf in enumerate(leaves)])
+
+
+def _every_other(X):
+    """X with every other sign turned."""
+    return X * (-1.0) ** np.arange(X.size).reshape(X.shape)
+
+
+def _size(X):
+    """The root of the mean square of the entries."""
+    return float(np.sqrt(np.mean(X * X))) if X.size else 0.0

@@ -2,11 +2,12 @@
 
 An entry g passes if it lies no further from the true d than a correct one may:
 
-    e = |g − d|  ≤  t        t = max(rtol · size,  MARGIN · rounding,  UNSURE · error)   (1)
+    e = |g − d|  ≤  t      t = max(rtol · size,  MARGIN · rounding,  UNSURE · error,  u)   (1)
 
 size      the sum of the absolute contributions to d; a sum loses digits in proportion to it
 rounding  how far apart two correct results may lie: what another step changes in the truth
 error     what the method of the truth is unsure of
+u         what it may overlook where f is no analytic code (complex_step.py)
 
 All are measured in the computation at hand. A correct backward rounds differently from the truth,
 but not MARGIN = 100 times more.
@@ -14,10 +15,10 @@ but not MARGIN = 100 times more.
 The promise. Were an entry that passes off by δ more, its error would be |δ| − e at least, which
 exceeds t and is reported as soon as
 
-    |δ|  >  t + e                                                                      (2)
+    |δ|  >  t + e + u                                                                  (2)
 
-The largest t + e of an array, at most 2 t, is its smallest fault. An entry that no output depends
-on, such as a masked key, must be exactly 0, whatever t is.
+The largest t + e + u of an array, at most 3 t, is its smallest fault. An entry that no output
+depends on, such as a masked key, must be exactly 0, whatever t is.
 """
 
 import numpy as np
@@ -34,11 +35,12 @@ DOUBLE = np.finfo(np.float64).eps
 def tolerances(found, rtol, eps):
     """t of (1) for each of the `Derivatives` found, in arithmetic of machine epsilon `eps`."""
     noise = np.maximum(UNSURE * found.error, MARGIN * found.rounding)
+    noise = np.maximum(noise, found.unseen)
     return np.maximum(max(rtol, MARGIN * eps) * found.size, noise)
 
 
 def smallest_fault(error, tolerance):
-    """The largest t + e of (2). An error above its tolerance is reported, and counts as that."""
+    """The largest t + e in (2). An error above its tolerance is reported, and counts as that."""
     return float(np.max(tolerance + np.fmin(error, tolerance), initial=0.0))
 
 
@@ -59,7 +61,7 @@ def compare(found, got, chosen, name, tolerance, eps=DOUBLE):
     want[chosen] = found.value
     row = Row(
         path=name(()), checked=chosen.size, total=got.size, worst=None,
-        smallest_fault=smallest_fault(error, tolerance), passed=not wrong.any(),
+        smallest_fault=smallest_fault(error, tolerance) + found.unseen, passed=not wrong.any(),
         got=got, want=want.reshape(got.shape),
     )
     if not chosen.size:

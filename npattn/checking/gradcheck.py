@@ -29,6 +29,7 @@ from npattn.checking.report import Report, Row
 from npattn.trees import tree_map
 
 NUDGES = 4
+UNNOTICED = ", which NumPy did not notice (np.add.at, a buffer and other libraries can do so)"
 DOUBLE = np.finfo(np.float64).eps
 
 
@@ -65,7 +66,7 @@ def gradcheck(f, f_backward, *args, axes=None, seed=0, rtol=1e-12, method="auto"
     except Misbehaviour as fault:
         return Report(title, "calling it", failures=(str(fault),))
     truth, notes = choose_method(method, pair, flat(dY), rng)
-    inner = truth.eps if isinstance(truth, CentralDifference) else truth.inner
+    inner = truth.eps
     rows, kinks, reasons = [], [], []
     scatter = backward_scatter(pair, dY, gradients, inner, rng)
     for k, (path, got) in enumerate(zip(pair.paths, gradients, strict=True)):
@@ -128,9 +129,12 @@ def run_backward(pair, rng):
     """dY, cache, gradients, complaints. Each half is called twice and must agree with itself."""
     with _catching_writes("f writes to one of its arguments"):
         (Y, cache), (again, _) = pair.forward(), pair.forward()
+    if pair.written_to():
+        raise Misbehaviour(f"f writes to one of its arguments{UNNOTICED}")
     if Y is None:
         raise Misbehaviour("f returned None; is the return missing?")
     dY = random_upstream(Y, rng)
+    upstream = flat(dY).copy()
     if not np.isfinite(flat(Y)).all():
         raise Misbehaviour("f returns NaN or inf, so there are no gradients to compare")
     if not _same(flat(Y), flat(again)):
@@ -138,6 +142,8 @@ def run_backward(pair, rng):
     with _catching_writes("the backward writes to dY or to an argument of f"):
         gradients, complaints = pair.gradients(dY, cache)
         again = gradients if pair.owner is not None else pair.gradients(dY, cache)[0]
+    if pair.written_to() or not _same(flat(dY), upstream):
+        raise Misbehaviour(f"the backward writes to dY or to an argument of f{UNNOTICED}")
     pairs = [(a, b) for a, b in zip(gradients, again, strict=True) if a is not None]
     if not all(b is not None and _same(a, b) for a, b in pairs):
         complaints.append("the backward writes to the cache: called twice, it gives two results")
@@ -178,14 +184,14 @@ def choose_method(method, pair, dY, rng):
     not, and in which precision f computes, if it is not double.
     """
     F, leaves = pair.outputs, pair.leaves
-    central = CentralDifference(F, leaves, dY)
-    central.eps = inner_epsilons(F, central.Y, central.leaves, rng)
-    coarse = max(central.eps, default=DOUBLE)
+    doubles = [leaf.astype(np.float64) for leaf in leaves]
+    Y = F(doubles)
+    eps = inner_epsilons(F, Y, doubles, rng)
+    central, coarse = CentralDifference(F, leaves, dY, eps), max(eps, default=DOUBLE)
     notes = [f"f computes in about {_precision(coarse)} inside"] if coarse > DOUBLE else []
     if method == "central":
         return central, notes
-    step = ComplexStep(F, leaves, dY, central.Y)
-    step.inner = central.eps
+    step = ComplexStep(F, leaves, dY, Y, eps)
     why = step.refusal(*central.each(rng))
     if why is None:
         return step, notes

@@ -22,9 +22,8 @@ import numpy as np
 RATIO, LEVELS = 4.0, 18
 FIRST_STEP = 2.0**-6            # in units of what moves
 FAR, NEAR = 2.0**-10, 2.0**-20  # in the same units: from one to the other a kink stays
-NO_STEP = 2.0**-46              # in the same units: what this changes is rounding
 SPACING = 2.0**-36              # in the same units: of the values whose rounding is compared
-AGREED = 1e-11                  # relative: no rung need do better
+AGREED = 1e-12                  # relative: no rung need do better
 DOUBLE = np.finfo(np.float64).eps
 
 
@@ -45,9 +44,7 @@ def ladder(change, unit, rounding):
     rounding  (m,) rounding that is known already
     """
     with np.errstate(all="ignore"):
-        still = np.fmax(*(np.abs(_guarded(change, t * unit)) for t in (NO_STEP, -NO_STEP)))
-        noise = np.fmax(rounding, np.nan_to_num(still, nan=0.0, posinf=0.0))
-        noise = np.fmax(noise, _jitter(change, unit, noise.shape))
+        noise = np.fmax(rounding, _jitter(change, unit, np.shape(rounding)))
         rungs, D, R, step = [], None, None, None
         for level in range(LEVELS):
             t = unit * FIRST_STEP / RATIO**level

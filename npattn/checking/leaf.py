@@ -143,7 +143,7 @@ def _judge_all_at_once(leaf, chosen, signs):
                 f"the entries of {leaf.name(())}, added with random signs, give {total:.9g}, "
                 f"should be {want:.9g}"
             ]
-    unseen = np.inf if kinks else 2 * smallest_fault(error, tolerance)
+    unseen = np.inf if kinks else 2 * smallest_fault(error, tolerance) + whole.unseen
     row = row._replace(smallest_fault=max(row.smallest_fault, unseen), passed=not wrong)
     return Outcome(row, wrong, kinks)
 

@@ -57,6 +57,11 @@ class Pair:
             )
         items = [item for i in self.places for item in tree_items(self.args[i], self.names[i])]
         self.paths, self.leaves = [path for path, _ in items], [leaf for _, leaf in items]
+        self._given = [array.copy() for array in _arrays(self.args)]
+
+    def written_to(self):
+        """Whether an argument has changed although it is read-only, as np.add.at can do it."""
+        return not all(map(_equal, _arrays(self.args), self._given))
 
     def forward(self, leaves=None, widen=True):
         """Y, cache at the given arguments, or at other `leaves`, in double precision if `widen`."""
@@ -268,6 +273,17 @@ def _fixed(value):
         value = value.copy()
         value.setflags(write=False)
     return value
+
+
+def _arrays(value):
+    """All arrays in tuples, however nested."""
+    if isinstance(value, (tuple, list)):
+        return [array for item in value for array in _arrays(item)]
+    return [value] if isinstance(value, np.ndarray) else []
+
+
+def _equal(a, b):
+    return np.array_equal(a, b, equal_nan=a.dtype.kind in "fc")
 
 
 def _double(value):
