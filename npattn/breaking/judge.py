@@ -18,7 +18,9 @@ import numpy as np
 from npattn.breaking import probes
 from npattn.breaking.catalogue import CATALOGUE, EDITS, broken
 from npattn.breaking.child import LIMIT, Trouble, measure_all, run_file
-from npattn.breaking.parts import SIZE_LINE, edited_copy, patched, sized_copy, sizes_of, source
+from npattn.breaking.parts import (
+    HEADER, SIZE_LINE, edited_copy, patched, sized_copy, sizes_of, source,
+)
 from npattn.edits import EditError, wrote
 
 CLOSE = 1e-8
@@ -100,8 +102,11 @@ def _judge(sizes, found, text, seed):
         findings = [f for f in findings if not f.error]
     elif any(not finding.error.startswith("missing") for finding in findings):
         findings = [f for f in findings if not f.error.startswith("missing")]
-    known = all(finding.causes for finding in findings) and findings
-    changed = () if known or fits and same else tuple(_changed(text))
+    unknown = {finding.function for finding in findings if not finding.causes}
+    if fits and same:  # the rest is only written in another way
+        changed = tuple(_changed(text, unknown)) if unknown else ()
+    else:
+        changed = tuple(_changed(text)) if unknown or not findings else ()
     error = Finding("the whole", (), False, False, error=whole) if isinstance(whole, str) else None
     if error and not findings:
         findings = [error]
@@ -173,19 +178,33 @@ def _same(one, two):
 def _made(names):
     """The statements that these edits make, none of them in gpt.py; empty if they overlap."""
     try:
-        return _statements(broken(*names)) - _statements(source())
+        new = {*_sections(broken(*names))} - {*_sections(source())}
     except EditError:
         return frozenset()
+    return frozenset().union(*map(_of_section, new)) - _statements(source())
 
 
-@lru_cache(maxsize=64)
 def _statements(text):
     """The statements of a file without their formatting; of those with a body, the head."""
+    found = [_of_section(section) for section in _sections(text)]
+    return frozenset().union(*found) if None not in found else _of_section(text) or frozenset()
+
+
+def _sections(text):
+    first, *others = HEADER.split(text)
+    return [first, *(f"# {section}" for section in others)]
+
+
+@lru_cache(maxsize=256)
+def _of_section(text):
+    """The same for a section; None if it is no Python by itself."""
     try:
-        nodes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.stmt)]
+        nodes = [node for node in ast.walk(ast.parse(text))
+                 if isinstance(node, ast.stmt) and not isinstance(node, ast.FunctionDef)]
     except (SyntaxError, ValueError):
-        return frozenset()
-    return frozenset(ast.unparse(node).split("\n")[0] for node in nodes)
+        return None
+    heads = (ast.unparse(node).split("\n")[0] for node in nodes)
+    return frozenset(head for head in heads if not SIZE_LINE.match(head))
 
 
 def _effect(names, name, expected, sizes, seed):
@@ -208,7 +227,7 @@ def _reference(name, seed, **sizes):
     module = sized_copy(**sizes)
     with probes.quiet():
         measured = (probes.whole(module, seed) if name == "whole"
-                    else probes.measure(module, name, seed))
+                    else probes.measure(module, name, seed, fits=False))
     return {label: np.array(X, dtype=np.float64) for label, X in measured.items()}
 
 
@@ -225,7 +244,7 @@ def _with(names, name, seed, **sizes):
 def _measured(module, name, seed, sizes):
     try:
         with probes.quiet():
-            measured = probes.measure(module, name, seed, sized_copy(**sizes))
+            measured = probes.measure(module, name, seed, sized_copy(**sizes), fits=False)
         return {label: np.array(X, dtype=np.float64) for label, X in measured.items()}
     except Exception as error:
         return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
@@ -291,15 +310,16 @@ def _spoilt(function):
                     yield statement.lineno, text, "".join(body)
 
 
-def _changed(text):
-    """(line number, text) of statements in functions of the file that gpt.py does not have."""
+def _changed(text, functions=()):
+    """(line number, text) of statements of the file, or of these functions, not in gpt.py."""
     try:
         tree = ast.parse(text)
     except SyntaxError:
         return []
     known = {ast.unparse(node) for node in ast.walk(ast.parse(source()))
              if isinstance(node, (ast.Assign, ast.AugAssign, ast.Return))}
-    new = [node for node in ast.walk(tree)
+    inside = [n for n in tree.body if not functions or getattr(n, "name", "") in functions]
+    new = [node for top in inside for node in ast.walk(top)
            if isinstance(node, (ast.Assign, ast.AugAssign, ast.Return))
            and ast.unparse(node) not in known and not SIZE_LINE.match(ast.unparse(node))]
     lines = text.splitlines()

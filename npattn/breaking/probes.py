@@ -6,6 +6,7 @@ the file of the same sizes, so that a mistake shows in the function that has it 
 """
 
 import contextlib
+import functools
 import warnings
 
 import numpy as np
@@ -82,18 +83,19 @@ def whole(module, seed):
     return found | _own(rng, moved, [theta], [grad], [1.0])
 
 
-def measure(module, name, seed, parts=None):
-    """{label: array}: what the function, and its backward, return; and how they fit together.
+def measure(module, name, seed, parts=None, fits=True):
+    """{label: array}: what the function, and its backward, return; and whether they fit together.
 
     "own" holds derivatives of the module's own forward by complex step, "differences" by small
-    steps, "by hand" the same from its backward.
+    steps, "by hand" the same from its backward; fits=False leaves these three out.
     """
     rng = np.random.default_rng([seed, *name.encode()])
+    own = functools.partial(_own, rng) if fits else lambda *_: {}
     with isolated(module, parts, name):
-        return globals().get(f"_{name}", _pair)(module, name, rng)
+        return globals().get(f"_{name}", _pair)(module, name, rng, own)
 
 
-def _pair(module, name, rng):
+def _pair(module, name, rng, own):
     D, rows = module.D, 2 * module.T
     shapes = {
         "layer_norm": [(rows, D), (D,), (D,)],
@@ -108,10 +110,10 @@ def _pair(module, name, rng):
     gradients = f_backward(dY, cache)
     found = {"Y": Y} | dict(zip(OUTPUTS[name].split(), gradients, strict=True))
     moved = _mover(lambda *moved: f(*moved)[0], args)
-    return found | _own(rng, moved, args, gradients, [dY])
+    return found | own(moved, args, gradients, [dY])
 
 
-def _block(module, _, rng):
+def _block(module, _, rng, own):
     theta = _theta(module, rng)
     W, n, rows = module.unpack(theta), module.L - 1, 2 * module.T
     X, dY = rng.standard_normal((2, rows, module.D))
@@ -122,10 +124,10 @@ def _block(module, _, rng):
     named = _by_name(module, grad)
     found = {"Y": Y, "dX": dX} | {f"d{k}": named[f"d{k}"] for k in BLOCK}
     moved = _mover(lambda X, theta: module.block(X, module.unpack(theta), n)[0], [X, theta])
-    return found | _own(rng, moved, [X, theta], [dX, grad], [dY])
+    return found | own(moved, [X, theta], [dX, grad], [dY])
 
 
-def _gpt(module, _, rng):
+def _gpt(module, _, rng, own):
     theta, ids = _theta(module, rng), _text(module, rng, 2)[:, :-1]
     grad = np.zeros(theta.size)
     Z, cache = module.gpt(module.unpack(theta), ids)
@@ -133,10 +135,10 @@ def _gpt(module, _, rng):
     module.gpt_backward(dZ, cache, module.unpack(grad))
     found = {"Y": Z} | _by_name(module, grad)
     moved = _mover(lambda theta: module.gpt(module.unpack(theta), ids)[0], [theta])
-    return found | _own(rng, moved, [theta], [grad], [dZ])
+    return found | own(moved, [theta], [grad], [dZ])
 
 
-def _loss(module, _, rng):
+def _loss(module, _, rng, own):
     theta, text = _theta(module, rng), _text(module, rng, 2)
     table = {"Z": rng.standard_normal((2 * module.T, len(module.LETTERS)))}
     taken = {}
@@ -161,34 +163,34 @@ def _loss(module, _, rng):
             table["Z"] = Z + direction
             return module.loss(W, text)[0]
 
-        return found | _own(rng, moved, [Z], [found["dZ"]], [1.0])
+        return found | own(moved, [Z], [found["dZ"]], [1.0])
     finally:
         module.gpt, module.gpt_backward = kept
 
 
-def _softmax(module, _, rng):
+def _softmax(module, _, rng, own):
     S = rng.standard_normal((2, 3, 5))
     return {"Y": module.softmax(S), "Y of large scores": module.softmax(S + 1000.0)}
 
 
-def _heads(module, name, rng):
+def _heads(module, name, rng, own):
     return {"Y": vars(module)[name](rng.standard_normal((2 * module.T, module.D)))}
 
 
-def _merge(module, name, rng):
+def _merge(module, name, rng, own):
     shape = (2, module.H, module.T, module.D // module.H)
     return {"Y": module.merge(rng.standard_normal(shape))}
 
 
-def _t(module, _, rng):
+def _t(module, _, rng, own):
     return {"Y": module.t(rng.standard_normal((2, 3, 4, 5)))}
 
 
-def _one_hot(module, _, rng):
+def _one_hot(module, _, rng, own):
     return {"Y": module.one_hot(_text(module, rng, 2))}
 
 
-def _adam(module, _, rng):
+def _adam(module, _, rng, own):
     theta, grad, m = rng.standard_normal((3, 7))
     v = rng.random(7) * 1e-3
     m[0] = v[0] = grad[0] = 0.0
