@@ -15,7 +15,8 @@ def require_dask(use):
         import dask.array  # noqa: F401
         import distributed  # noqa: F401
     except ImportError as error:
-        raise ImportError(f'{use} needs {error.name.split(".")[0]}: pip install "npattn[dask]"') from error
+        name = error.name.split(".")[0]
+        raise ImportError(f'{use} needs {name}: pip install "npattn[dask]"') from error
 
 
 @contextmanager
@@ -32,7 +33,7 @@ def connect(scheduler=None, wait=WAIT, **local):
     from distributed import Client, LocalCluster
 
     if scheduler is None:
-        with LocalCluster(dashboard_address=None, **local) as cluster, Client(cluster) as client:
+        with LocalCluster(dashboard_address=":0", **local) as cluster, Client(cluster) as client:
             yield client
         return
     try:

@@ -1,5 +1,6 @@
 """Attention over Dask arrays is attention, whatever the chunks, and whoever dies on the way."""
 
+import json
 import os
 import runpy
 import signal
@@ -11,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from npattn import attention, attention_backward, tiled_attention
+from npattn import attention, attention_backward, cli, tiled_attention
+from npattn.exercises import classroom
 from npattn.kernels.masks import causal_mask, combine_masks, valid_lens_mask
 from npattn.kernels.positional_masks import window_mask
 
@@ -323,6 +325,29 @@ def test_the_example_runs_on_any_scheduler(client, capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", [str(script), "--scheduler", "tcp://127.0.0.1:9"])
     with pytest.raises(SystemExit, match="no Dask scheduler answers"):
         runpy.run_path(str(script), run_name="__main__")
+
+
+def test_a_class_is_graded_on_a_cluster(client, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    right = "def softmax_backward(dP, P):\n    return P * (dP - (dP * P).sum(-1, keepdims=True))\n"
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "ann_1.py").write_text(right)
+    (tmp_path / "in" / "bob_1.py").write_text("def softmax_backward(dP, P):\n    return P * dP\n")
+    grade = ["exercise", "grade", str(tmp_path / "in"), "--scheduler"]
+    table = tmp_path / "grades.json"
+    address = client.scheduler_info()["address"]
+    assert cli.main([*grade, address, "--json", str(table)]) == 0
+    rows = {row["student"]: row["verdict"] for row in json.loads(table.read_text())}
+    assert rows == {"ann": "right", "bob": "wrong"}
+    assert cli.main([*grade, "tcp://127.0.0.1:9"]) == 2
+    assert "start one with `dask scheduler`" in capsys.readouterr().err
+
+
+def test_a_file_is_graded_where_it_is_not(tmp_path):
+    path = tmp_path / "ann_1.py"
+    each = classroom.Submission("ann", "softmax-backward", path)
+    row = classroom.row_of(each, content=b"def softmax_backward(dP, P):\n    return P * dP\n")
+    assert row["verdict"] == "wrong" and row["file"] == str(path)
 
 
 @pytest.mark.long

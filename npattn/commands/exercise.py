@@ -65,6 +65,7 @@ def configure(parser):
     for kind in ("csv", "json", "html", "gradescope"):
         grade.add_argument(f"--{kind}", type=Path, metavar="F", help=f"write {kind} to F")
     grade.add_argument("--jobs", type=int, default=os.cpu_count(), help="files graded at a time")
+    grade.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster that grades")
     grade.add_argument("--student", metavar="REGEX", help="what of a path names the student")
     grade.add_argument("--fresh", action="store_true", help="grade again what has been graded")
 
@@ -186,7 +187,10 @@ def _grade_class(options):
             raise InputError(f"there is no file or folder {place}")
     memory = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "npattn", "grades")
     try:
-        rows, notes = _rows(options, memory, classroom)
+        with _pool(options.scheduler) as pool:
+            rows, notes = _rows(options, memory, classroom, pool)
+    except (ConnectionError, ImportError) as error:
+        raise InputError(error) from error
     except (zipfile.BadZipFile, re.error) as error:
         raise InputError(f"{error}: a ZIP file, or --student, cannot be read") from error
     for kind, text in texts.items():
@@ -195,7 +199,19 @@ def _grade_class(options):
     return 0
 
 
-def _rows(options, memory, classroom):
+@contextlib.contextmanager
+def _pool(scheduler):
+    """An executor whose workers are those of the Dask cluster; None if there is no address."""
+    if scheduler is None:
+        yield None
+        return
+    from npattn.cluster import connect
+
+    with connect(scheduler) as client:
+        yield client.get_executor()
+
+
+def _rows(options, memory, classroom, pool=None):
     """The rows of all that is handed in, each remembered as soon as it is graded."""
     known = {} if options.fresh else _remembered(memory)
     with classroom.unpacked(options.place) as (places, homes):
@@ -213,7 +229,8 @@ def _rows(options, memory, classroom):
                     with memory.open("a", encoding="utf-8") as file:
                         file.write(json.dumps([key, row]) + "\n")
 
-        rows = classroom.grade_all(found, options.jobs, options.seed, known=known, done=done)
+        rows = classroom.grade_all(
+            found, options.jobs, options.seed, known=known, done=done, pool=pool)
         if count and sys.stderr.isatty():
             print(file=sys.stderr)
         for folder, home in homes.items():

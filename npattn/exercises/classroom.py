@@ -113,11 +113,12 @@ def _student(below, pattern):
     return below.parts[0] if len(below.parts) > 1 else below.stem.split("_")[0]
 
 
-def grade_all(submissions, jobs=1, seed=0, limit=LIMIT, known=None, done=None):
+def grade_all(submissions, jobs=1, seed=0, limit=LIMIT, known=None, done=None, pool=None):
     """The rows of all submissions, in their order.
 
     known  {key_of(submission, seed): row} from before, which are not graded again
     done   is called with (key, row) as each is graded
+    pool   an executor, such as that of a Dask client; None means `jobs` processes
     """
     known, rows, tasks = known or {}, {}, []
     for i, each in enumerate(submissions):
@@ -127,8 +128,10 @@ def grade_all(submissions, jobs=1, seed=0, limit=LIMIT, known=None, done=None):
         else:
             tasks.append((i, key, each))
     tasks.sort(key=lambda task: task[2].exercise)  # what is known of an exercise is kept
-    with ProcessPoolExecutor(max(1, jobs)) as pool:
-        waiting = {pool.submit(row_of, each, seed, limit): (i, key) for i, key, each in tasks}
+    with pool or ProcessPoolExecutor(max(1, jobs)) as pool:
+        waiting = {
+            pool.submit(row_of, each, seed, limit, each.path.read_bytes()): (i, key)
+            for i, key, each in tasks}
         for future in as_completed(waiting):
             i, key = waiting[future]
             rows[i] = future.result()
@@ -143,8 +146,14 @@ def key_of(submission, seed):
     return hashlib.sha256(repr(words).encode() + b"\0" + submission.path.read_bytes()).hexdigest()
 
 
-def row_of(submission, seed=0, limit=LIMIT):
-    """{field: value} of one submission."""
+def row_of(submission, seed=0, limit=LIMIT, content=None):
+    """{field: value} of one submission; from the content, where the file is on another machine."""
+    if content is not None and not submission.path.exists():
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, submission.path.name)
+            path.write_bytes(content)
+            row = row_of(submission._replace(path=path), seed, limit)
+        return {**row, "file": str(submission.path)}
     began, words, mistakes, step = time.monotonic(), submission.trouble, (), ""
     verdict = "not run"
     if submission.exercise:
