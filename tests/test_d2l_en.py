@@ -208,10 +208,10 @@ def test_positional_encoding(pyplot):
     )
     assert len(axes.lines) == 4 and axes.get_xlabel() == "Row (position)"
     assert_array_equal(axes.lines[2].get_ydata(), P[0, :, 8])
-    figure = d2l.show_heatmaps(
+    d2l.show_heatmaps(
         P[0][None, None], xlabel="Column", ylabel="Row", figsize=(3.5, 4), cmap="Blues"
     )
-    assert tuple(figure.get_size_inches()) == (3.5, 4)
+    assert tuple(d2l.plt.gcf().get_size_inches()) == (3.5, 4)
 
 
 def test_positional_encoding_of_odd_widths_later_positions_and_too_many():
@@ -459,10 +459,11 @@ def test_training_learns_to_copy():
 def test_heatmaps_share_one_scale(pyplot):
     matrices = np.random.default_rng(0).random((2, 4, 3, 5))
     titles = [f"Head {h}" for h in range(1, 5)]
-    figure = d2l.show_heatmaps(
+    d2l.show_heatmaps(
         matrices, xlabel="Key positions", ylabel="Query positions", titles=titles,
         figsize=(7, 3.5),
     )
+    figure = d2l.plt.gcf()
     drawn = [c for ax in figure.axes[:8] for c in (*ax.collections, *ax.images)]
     assert len({c.get_clim() for c in drawn}) == 1
     assert len(drawn) >= 8 and len(figure.axes) == 9  # one colour bar
@@ -516,8 +517,13 @@ def test_arrays_of_another_precision():
     encoder = d2l.TransformerEncoder(5, 4, 3, 2, 1, 0.1, dtype=np.float32)
     assert encoder(np.ones((1, 2), int), None).dtype == np.float32
     attention = d2l.MultiHeadAttention(4, 2, 0.0)
+    X = np.random.default_rng(0).random((3, 1, 2, 4), np.float32)
+    attention.eval()
+    Y = attention(*X)
+    assert Y.dtype == np.float64
+    assert_array_equal(Y, attention(*X.astype(np.float64)))
     with pytest.raises(TypeError, match="float32"):
-        attention(*np.ones((3, 1, 2, 4), np.float32))
+        encoder.blks[0](np.ones((1, 2, 4)), None)
 
 
 def test_backward_without_a_forward():

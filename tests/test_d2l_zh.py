@@ -37,7 +37,9 @@ def averages_of_the_valid():
 
 def test_heatmap_of_the_identity(pyplot):
     attention_weights = np.eye(10).reshape((1, 1, 10, 10))
-    figure = d2l.show_heatmaps(attention_weights, xlabel="Keys", ylabel="Queries")
+    assert d2l.show_heatmaps(attention_weights, xlabel="Keys", ylabel="Queries") is None
+    figure = d2l.plt.gcf()
+    assert len(d2l.plt.get_fignums()) == 1
     assert figure.axes[0].get_xlabel() == "Keys" and figure.axes[0].get_ylabel() == "Queries"
 
 

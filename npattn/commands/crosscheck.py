@@ -68,6 +68,8 @@ def _run(options):
 
 def _print(head, rows, own):
     from npattn.verification import backends
+    from npattn.verification.snippets import format_snippets
+    from npattn.verification.systems import SYSTEMS
     from npattn.verification.tables import format_backends, format_rows
 
     print(
@@ -79,3 +81,6 @@ def _print(head, rows, own):
     if own:
         print(f"\ntorch's own {backends.NAME}, against NumPy in float64\n")
         print(format_backends(own))
+    systems = [row.name for row in rows if row.name in {system.name for system in SYSTEMS}]
+    if systems:
+        print("", *format_snippets(systems), sep="\n")

@@ -3,7 +3,17 @@
     from npattn.d2l import en as d2l     the English text, chapter 11
     from npattn.d2l import zh as d2l     the Chinese text, chapter 10
 
-A cell of the text runs once its imports are changed and torch's arrays are NumPy's.
+The text's cells run as they stand, with their import lines changed:
+
+    from npattn.d2l import en as d2l, torch, nn
+    from npattn.d2l.en import *         the classes by their bare names, as the cells use them
+
+`torch` and `nn` are stand-ins: they hold the names that the chapters use, and any other name
+raises an error that says what to write. Their tensors are NumPy arrays with torch's methods and no
+autograd. A cell that defines one of the classes keeps the one that is here, with a warning.
+`Trainer` and `train_seq2seq` train the text's translators with our Adam, on sentences of npattn,
+and draw their curves; the vision Transformer's images are not here. `python tests/d2l_cells.py`
+runs a copy of the text cell by cell.
 
     English  Chinese
     11.1     10.1     heatmaps
@@ -15,12 +25,35 @@ A cell of the text runs once its imports are changed and torch's arrays are NumP
     11.7     10.7     the Transformer: blocks, encoder, decoder
     11.8     –        the vision Transformer
 
-Each module lists its names. Not here is what the text brings from earlier chapters to get data and
-to train.
+Each module lists its names. What is spelled in another way in NumPy and npattn:
+
+    torch                          without the stand-in
+    torch.ones((2, 3)), tensor(x)  np.ones((2, 3)), np.array(x); zeros, eye, arange likewise
+    torch.rand(2, 3), randn(2, 3)  rng.random((2, 3)), rng.standard_normal((2, 3))
+    torch.bmm(A, B)                A @ B
+    torch.cat((A, B), dim=1)       np.concatenate((A, B), axis=1)
+    x.unsqueeze(1)                 x[:, None]
+    x.transpose(1, 2)              x.swapaxes(1, 2)
+    x.permute(0, 2, 1, 3)          x.transpose(0, 2, 1, 3)
+    x.repeat(2, 1, 1)              np.tile(x, (2, 1, 1))
+    x.repeat_interleave(2)         np.repeat(x, 2)
+    x.size(1), x.dim()             x.shape[1], x.ndim
+    softmax(x, dim=-1)             npattn.softmax(x)
+    loss.backward()                layer.backward(dY); layer.grads
+    optimizer.step()               params, state = adam(layer.params, layer.grads, state, lr=η)
+
+    parameter of the text          here
+    W_q, W_k, W_v, W_o             params.query, .key, .value, .output: each W (in, out) and b
+    W_q, W_k, w_v (additive)       params.Wq, .Wk, .w
+    dense1, dense2 (FFN)           params.hidden, .output
+    ln (AddNorm)                   params.gain, .bias
+    num_blks, num_layers           len(encoder.blks)
+    weight (out, in)               W (in, out), its transpose
 
 Each object is one of npattn.nn: it has `backward`, `params`, `grads`, `eval`, `state_dict`. It
 starts in training mode, as in the text, and takes two more arguments by name: rng, a seed or
-Generator, and, where it has parameters, dtype, float64 unless given.
+Generator, and, where it has parameters, dtype, float64 unless given. A float32 input beside float64
+parameters is raised to float64.
 
 Where this differs from the text, on purpose:
 

@@ -10,6 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from npattn import nn
+from npattn.d2l._layers import Composite, Layer
+from npattn.d2l._tensors import Tensor, takes_tensors
 from npattn.kernels import softmax
 from npattn.kernels.additive import additive_attention, additive_attention_backward
 from npattn.kernels.attention import attention, attention_backward
@@ -17,7 +20,6 @@ from npattn.kernels.heads import merge_heads, split_heads
 from npattn.kernels.masks import valid_lens_mask
 from npattn.kernels.positions import sinusoidal_positions
 from npattn.models.multihead import multihead_attention, multihead_attention_backward
-from npattn.nn import Layer, PositionalEncoding as AddedPositions
 
 
 def lens_mask(valid_lens, nk):
@@ -25,6 +27,7 @@ def lens_mask(valid_lens, nk):
     return None if valid_lens is None else valid_lens_mask(valid_lens, nk)
 
 
+@takes_tensors
 def masked_softmax(X, valid_lens=None):
     """Softmax over the last axis of X (B, nq, nk), restricted to the valid keys.
 
@@ -46,6 +49,7 @@ def prefix_mask(X, name, lens, lens_name):
     return valid_lens_mask(lens, X.shape[1])[:, 0]
 
 
+@takes_tensors
 def sequence_mask(X, valid_len, value=0):
     """A copy of X (B, T, ...) with `value` behind each sequence's valid length.
 
@@ -58,12 +62,14 @@ def sequence_mask(X, valid_len, value=0):
     return Y
 
 
+@takes_tensors
 def transpose_qkv(X, num_heads):
     """X (B, n, h·d) as (B·h, n, d), all heads of one sequence together."""
     heads = split_heads(X, num_heads)
     return heads.reshape(-1, *heads.shape[-2:])
 
 
+@takes_tensors
 def transpose_output(X, num_heads):
     """What `transpose_qkv` did, undone: (B·h, n, d) as (B, n, h·d)."""
     return merge_heads(X.reshape(-1, num_heads, *X.shape[-2:]))
@@ -134,7 +140,7 @@ class MultiHeadAttention(ValidLensAttention):
         return P.reshape(-1, *P.shape[-2:])
 
 
-class PositionalEncoding(AddedPositions):
+class PositionalEncoding(Composite, nn.PositionalEncoding):
     """X (B, n, num_hiddens) plus the rows of P (1, max_len, num_hiddens), then dropout.
 
     Sines are in the even columns of P, cosines in the odd ones; num_hiddens may be odd. Called
@@ -143,7 +149,7 @@ class PositionalEncoding(AddedPositions):
 
     def __init__(self, num_hiddens, dropout, max_len=1000, *, rng=None):
         super().__init__(dropout=dropout, rng=rng)
-        self.P = sinusoidal_positions(max_len, num_hiddens)[None]
+        self.P = sinusoidal_positions(max_len, num_hiddens)[None].view(Tensor)
 
     def _forward(self, X, offset=0):
         _, max_len, num_hiddens = self.P.shape
@@ -153,4 +159,4 @@ class PositionalEncoding(AddedPositions):
                 f"X {X.shape} must be num_hiddens={num_hiddens} wide and end within "
                 f"max_len={max_len} positions; it ends at position {end}"
             )
-        return self.dropout(X + self.P[:, offset:end].astype(X.real.dtype)), None
+        return self.dropout(X + np.asarray(self.P)[:, offset:end].astype(X.real.dtype)), None

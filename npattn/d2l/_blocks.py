@@ -9,12 +9,12 @@ import math
 
 import numpy as np
 
+from npattn.d2l._layers import Composite, Layer
 from npattn.kernels.layer_norm import init_layer_norm
 from npattn.kernels.linear import init_linear
 from npattn.models.block import DecoderBlockParams, EncoderBlockParams
 from npattn.models.feed_forward import FeedForwardParams, feed_forward, feed_forward_backward
 from npattn.models.residual import add_norm, add_norm_backward
-from npattn.nn import Composite, Layer
 
 
 def init_ffn(ffn_num_input, ffn_num_hiddens, ffn_num_outputs, rng, dtype):

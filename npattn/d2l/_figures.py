@@ -3,7 +3,11 @@
 Source: d2l 11.1.3, 2.4.2; in the Chinese edition 10.1.3, 2.4.1, 10.2.
 """
 
+import sys
+
 import numpy as np
+
+from npattn.d2l._tensors import plain
 
 
 def show_heatmaps(matrices, xlabel, ylabel, titles=None, figsize=(2.5, 2.5), cmap="Reds"):
@@ -13,7 +17,8 @@ def show_heatmaps(matrices, xlabel, ylabel, titles=None, figsize=(2.5, 2.5), cma
     titles          one for each column
     figsize         width and height in inches
 
-    Returns the figure. One colour scale serves all panels, from 0 or the least entry to the
+    Returns nothing, as in the text, so that a notebook draws once; `d2l.plt.gcf()` is the figure.
+    One colour scale serves all panels, from 0 or the least entry to the
     greatest; the text's colour bar is that of the last panel alone.
     """
     from matplotlib import pyplot
@@ -24,7 +29,7 @@ def show_heatmaps(matrices, xlabel, ylabel, titles=None, figsize=(2.5, 2.5), cma
     if matrices.ndim != 4:
         raise ValueError(f"matrices must be (rows, columns, queries, keys), got {matrices.shape}")
     rows, columns = matrices.shape[:2]
-    figure, axes = pyplot.subplots(
+    _, axes = pyplot.subplots(
         rows, columns, figsize=figsize, sharex=True, sharey=True, squeeze=False,
         layout="compressed",
     )
@@ -32,7 +37,6 @@ def show_heatmaps(matrices, xlabel, ylabel, titles=None, figsize=(2.5, 2.5), cma
         matrices, column_titles=titles or [""] * columns, axes=axes, cmap=cmap, annotate=False,
         vmin=min(0.0, matrices.min()), colorbar=" ", xlabel=xlabel, ylabel=ylabel,
     )
-    return figure
 
 
 def plot(
@@ -49,6 +53,7 @@ def plot(
 
     if axes is None:
         _, axes = pyplot.subplots(figsize=figsize, layout="constrained")
+    X, Y = plain(X), plain(Y)
     curves = _rows(X) if Y is None else _rows(Y)
     places = [range(len(curve)) for curve in curves] if Y is None else _rows(X)
     if len(places) == 1:
@@ -62,12 +67,20 @@ def plot(
     return axes
 
 
-def plot_kernel_reg(y_hat, *, x_test, y_truth, x_train, y_train):
+def plot_kernel_reg(y_hat, *, x_test=None, y_truth=None, x_train=None, y_train=None):
     """A regression (nq,) beside the curve behind it, and the points (nk,) that it was made from.
 
-    The text's takes y_hat alone and reads the others from the notebook; with functools.partial,
-    which fills them in once, its calls run as they are. Returns the axes.
+    What is not given is read where the call stands, as the text's reads it from the notebook.
+    Returns the axes. Raises NameError for a name that is neither given nor there.
     """
+    given = dict(x_test=x_test, y_truth=y_truth, x_train=x_train, y_train=y_train)
+    there = sys._getframe(1).f_globals
+    missing = [name for name, X in given.items() if X is None and name not in there]
+    if missing:
+        raise NameError(f"plot_kernel_reg needs {', '.join(missing)}: give {missing[0]}=…")
+    x_test, y_truth, x_train, y_train = (
+        there[name] if X is None else X for name, X in given.items()
+    )
     axes = plot(
         x_test, [y_truth, np.ravel(y_hat)], "x", "y", legend=["Truth", "Pred"],
         xlim=[0, 5], ylim=[-1, 5],
@@ -76,13 +89,12 @@ def plot_kernel_reg(y_hat, *, x_test, y_truth, x_train, y_train):
     return axes
 
 
-def pyplot_on_demand(name):
-    """The `__getattr__` of both editions: `d2l.plt` is pyplot, imported when it is asked for."""
-    if name != "plt":
-        raise AttributeError(f"npattn.d2l has no {name!r}")
-    from matplotlib import pyplot
+def use_svg_display():
+    """Sharp figures in a notebook; elsewhere nothing."""
+    if "IPython" in sys.modules and sys.modules["IPython"].get_ipython() is not None:
+        from matplotlib_inline.backend_inline import set_matplotlib_formats
 
-    return pyplot
+        set_matplotlib_formats("svg")
 
 
 def _rows(X):

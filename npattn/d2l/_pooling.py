@@ -8,10 +8,12 @@ Source: d2l 11.2; in the Chinese edition 10.2.
 
 import numpy as np
 
+from npattn.d2l._layers import Layer
+from npattn.d2l._tensors import takes_tensors
 from npattn.kernels import pooling
-from npattn.nn import Layer
 
 
+@takes_tensors
 def epanechikov(x):
     """1 − |x| within a distance of 1, else 0: what the text calls so is the triangular kernel.
 
@@ -22,9 +24,10 @@ def epanechikov(x):
 
 def gaussian_with_width(sigma):
     """The kernel exp(−x²/(2σ²)), a function of x."""
-    return lambda x: pooling.gaussian(x / sigma)
+    return takes_tensors(lambda x: pooling.gaussian(x / sigma))
 
 
+@takes_tensors
 def nadaraya_watson(x_train, y_train, x_val, kernel):
     """The average of the values near each query. Nothing is learned.
 

@@ -9,6 +9,7 @@ Source: d2l 10.7, 11.4; in the Chinese edition 9.7, 10.4.
 import numpy as np
 
 from npattn.d2l._attention import prefix_mask
+from npattn.d2l._layers import Layer, Module
 from npattn.kernels.gru_cell import GRUParams, gru_cell
 from npattn.models.recurrent_decoder import (
     init_recurrent_decoder, recurrent_decoder, recurrent_decoder_backward,
@@ -16,7 +17,6 @@ from npattn.models.recurrent_decoder import (
 from npattn.models.recurrent_encoder import (
     init_recurrent_encoder, recurrent_encoder, recurrent_encoder_backward,
 )
-from npattn.nn import Layer, Module
 
 
 class Seq2SeqEncoder(Layer):

@@ -7,11 +7,11 @@ Source: d2l 11.7; in the Chinese edition 10.7.
 
 import math
 
+from npattn.d2l._layers import Composite
 from npattn.d2l._seq2seq import AttentionDecoder
 from npattn.models.decoder import DecoderParams
 from npattn.models.encoder import EncoderParams
 from npattn.models.transformer import DecodeParams, EncodeParams
-from npattn.nn import Composite
 
 
 class _Stack(Composite):

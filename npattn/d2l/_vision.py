@@ -7,6 +7,8 @@ Source: d2l 11.8, which the Chinese edition lacks.
 
 import numpy as np
 
+from npattn.d2l._layers import Composite, Layer
+from npattn.d2l.nn import GELU, Dropout, Linear
 from npattn.kernels.sums import unbroadcast
 from npattn.kernels.positions import learned_positions, learned_positions_backward
 from npattn.kernels.linear import init_linear, linear, linear_backward
@@ -15,7 +17,6 @@ from npattn.models.encoder import EncoderParams
 from npattn.models.feed_forward import FeedForwardParams
 from npattn.models.patches import init_patch_embedding, patch_embedding, patch_embedding_backward
 from npattn.models.vision import VisionParams
-from npattn.nn import GELU, Composite, Dropout, Layer, Linear
 
 
 class PatchEmbedding(Layer):

@@ -16,51 +16,37 @@ What every object can do, and where it differs from the text on purpose, stands 
 
 import numpy as np
 
-from npattn.d2l import _attention, _blocks, _figures, _stacks, _vision
+from npattn.d2l import _attention, _blocks, _names, _stacks, _vision
 from npattn.d2l._attention import (
     DotProductAttention, PositionalEncoding, masked_softmax, sequence_mask,
 )
-from npattn.d2l._figures import plot, show_heatmaps
+from npattn.d2l._figures import plot, show_heatmaps, use_svg_display
 from npattn.d2l._pooling import epanechikov, gaussian_with_width, nadaraya_watson
 from npattn.d2l._seq2seq import AttentionDecoder, Seq2SeqAttentionDecoder, Seq2SeqEncoder
+from npattn.d2l._tensors import takes_tensors
+from npattn.d2l._training import (
+    EncoderDecoder, MTFraEng, Seq2Seq, Trainer, Vocab, bleu,
+)
 from npattn.d2l._vision import PatchEmbedding, ViTMLP
+from npattn.d2l.nn import Dropout, Embedding, LayerNorm, Linear
 from npattn.kernels.additive import init_additive
-from npattn.kernels.pooling import boxcar, constant, gaussian
+from npattn.kernels import pooling
 from npattn.models.multihead import init_multihead
-from npattn.nn import Dropout, Embedding, LayerNorm, Linear
 
 __all__ = [
-    "AddNorm",
-    "AdditiveAttention",
-    "AttentionDecoder",
-    "DotProductAttention",
-    "MultiHeadAttention",
-    "PatchEmbedding",
-    "PositionWiseFFN",
-    "PositionalEncoding",
-    "Seq2SeqAttentionDecoder",
-    "Seq2SeqEncoder",
-    "TransformerDecoder",
-    "TransformerDecoderBlock",
-    "TransformerEncoder",
-    "TransformerEncoderBlock",
-    "ViT",
-    "ViTBlock",
-    "ViTMLP",
-    "boxcar",
-    "check_shape",
-    "constant",
-    "epanechikov",
-    "gaussian",
-    "gaussian_with_width",
-    "masked_softmax",
-    "nadaraya_watson",
-    "plot",
-    "sequence_mask",
-    "show_heatmaps",
+    "AddNorm", "AdditiveAttention", "AttentionDecoder", "DotProductAttention", "EncoderDecoder",
+    "MTFraEng", "MultiHeadAttention", "PatchEmbedding", "PositionWiseFFN", "PositionalEncoding",
+    "Seq2Seq", "Seq2SeqAttentionDecoder", "Seq2SeqEncoder", "Trainer", "TransformerDecoder",
+    "TransformerDecoderBlock", "TransformerEncoder", "TransformerEncoderBlock", "ViT", "ViTBlock",
+    "ViTMLP", "Vocab", "bleu", "boxcar", "check_shape", "constant", "epanechikov", "gaussian",
+    "gaussian_with_width", "masked_softmax", "nadaraya_watson", "plot", "sequence_mask",
+    "show_heatmaps", "use_svg_display",
 ]
 
-__getattr__ = _figures.pyplot_on_demand
+boxcar, constant, gaussian = map(
+    takes_tensors, (pooling.boxcar, pooling.constant, pooling.gaussian)
+)
+__getattr__ = _names.names_on_demand
 
 
 def check_shape(a, shape):

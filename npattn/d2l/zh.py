@@ -18,43 +18,31 @@ the text's small examples give it the sequence as well, which works here too.
 
 import numpy as np
 
-from npattn.d2l import _attention, _blocks, _figures, _stacks
+from npattn.d2l import _attention, _blocks, _names, _stacks
 from npattn.d2l._attention import (
     DotProductAttention, PositionalEncoding, masked_softmax, sequence_mask, transpose_output,
     transpose_qkv,
 )
-from npattn.d2l._figures import plot, plot_kernel_reg, show_heatmaps
+from npattn.d2l._figures import plot, plot_kernel_reg, show_heatmaps, use_svg_display
 from npattn.d2l._pooling import NWKernelRegression
 from npattn.d2l._seq2seq import AttentionDecoder, Seq2SeqAttentionDecoder, Seq2SeqEncoder
+from npattn.d2l._training import (
+    EncoderDecoder, Vocab, bleu, load_data_nmt, predict_seq2seq, train_seq2seq,
+)
+from npattn.d2l.nn import Embedding, Linear
 from npattn.kernels.additive import init_additive
 from npattn.models.multihead import init_multihead
-from npattn.nn import Embedding, Linear
 
 __all__ = [
-    "AddNorm",
-    "AdditiveAttention",
-    "AttentionDecoder",
-    "DecoderBlock",
-    "DotProductAttention",
-    "EncoderBlock",
-    "MultiHeadAttention",
-    "NWKernelRegression",
-    "PositionWiseFFN",
-    "PositionalEncoding",
-    "Seq2SeqAttentionDecoder",
-    "Seq2SeqEncoder",
-    "TransformerDecoder",
-    "TransformerEncoder",
-    "masked_softmax",
-    "plot",
-    "plot_kernel_reg",
-    "sequence_mask",
-    "show_heatmaps",
-    "transpose_output",
-    "transpose_qkv",
+    "AddNorm", "AdditiveAttention", "AttentionDecoder", "DecoderBlock", "DotProductAttention",
+    "EncoderBlock", "EncoderDecoder", "MultiHeadAttention", "NWKernelRegression",
+    "PositionWiseFFN", "PositionalEncoding", "Seq2SeqAttentionDecoder", "Seq2SeqEncoder",
+    "TransformerDecoder", "TransformerEncoder", "Vocab", "bleu", "load_data_nmt", "masked_softmax",
+    "plot", "plot_kernel_reg", "predict_seq2seq", "sequence_mask", "show_heatmaps",
+    "train_seq2seq", "transpose_output", "transpose_qkv", "use_svg_display",
 ]
 
-__getattr__ = _figures.pyplot_on_demand
+__getattr__ = _names.names_on_demand
 
 
 class AdditiveAttention(_attention.AdditiveAttention):

@@ -83,6 +83,11 @@ def french_words(text):
     return re.findall(r"[^\W_]+'?|[^\w\s]|_", text.lower().replace("’", "'"))
 
 
+def write_english(words):
+    """The sentence that English words make: he 's calm . → he's calm."""
+    return re.sub(r" (?=['.])", "", " ".join(words))
+
+
 def write_french(words):
     """The sentence that French words make: l' ami n' est pas là . → l'ami n'est pas là."""
     return re.sub(r"(?<=') | (?=\.)", "", " ".join(words))

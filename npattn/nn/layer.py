@@ -84,6 +84,9 @@ class Layer(Module):
         """This layer: it is made of no others."""
         return [self]
 
+    def _options(self):
+        return self.options
+
     def _tree(self):
         return self._params
 

@@ -36,6 +36,7 @@ class Module:
     training = True
     attention_weights = None
     _grads = None
+    _waiting = {True: (), False: ()}
 
     def __init__(self):
         self._waiting = {True: (), False: ()}  # by mode: (form of Y, cache) of each call
@@ -48,6 +49,19 @@ class Module:
             calls = (*self._waiting[self.training], (_form(self._output(Y)), cache))
             self._waiting = {**self._waiting, self.training: calls[-limit:]}
         return Y
+
+    def __repr__(self):
+        options = ", ".join(f"{k}={v!r}" for k, v in self._options().items() if v is not None)
+        try:
+            leaves = [f"{path} {leaf.shape}" for path, leaf in self._named_leaves()]
+        except RuntimeError:
+            leaves = ["parameters whose sizes the first call infers"]
+        except Exception:  # half built, as in a constructor that raises
+            leaves = []
+        more = f" and {len(leaves) - 4} more" if len(leaves) > 4 else ""
+        holds = f" with {', '.join(leaves[:4])}{more}" if leaves else ""
+        mode = "" if self.training else ", in evaluation mode"
+        return f"{type(self).__name__}({options}){holds}{mode}"
 
     def backward(self, dY):
         """The gradients of the inputs of the latest call that waits, and more in `grads`.
@@ -119,6 +133,31 @@ class Module:
         if wrong:
             raise ValueError(f"state does not fit {type(self).__name__}: {'; '.join(wrong)}")
         self.params = tree_unflatten(self.params, [np.array(state[path]) for path in wanted])
+
+    def _forward(self, *inputs, **options):
+        raise TypeError(self._lacks())
+
+    def _backward(self, dY, cache):
+        raise TypeError(self._lacks())
+
+    def family(self):
+        """This module and all that it is made of; a subclass says what that is."""
+        raise TypeError(self._lacks())
+
+    def _lacks(self):
+        """What a class of somebody's own needs, in an error's words."""
+        needs = [name for name in ("_forward", "_backward", "family", "grads", "_tree", "_shares")
+                 if getattr(type(self), name, None) is getattr(Module, name, None)]
+        return (
+            f"{type(self).__name__} has no {', '.join(needs)}: there is no autograd, so a class "
+            "with forward alone cannot run here. Write Y, cache = forward(…) and its backward as "
+            "two functions and wrap them in npattn.nn.Layer(forward, backward, params), or "
+            "subclass npattn.nn.Composite with _forward and _backward, which call its parts"
+        )
+
+    def _options(self):
+        """The options of this layer by name, for its repr."""
+        return {}
 
     def _named_leaves(self):
         if not all(module._is_built() for module in self.family()):
