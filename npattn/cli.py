@@ -16,7 +16,7 @@ from npattn.commands import InputError
 
 COMMANDS = (
     "demo", "gpt", "train", "adapt", "check", "crosscheck", "exercise", "heatmap", "explore",
-    "llm", "embed", "bench", "figures",
+    "llm", "embed", "bench", "figures", "doctor",
 )
 PLAIN = {  # for terminals and files whose encoding lacks a character
     "→": "->", "←": "<-", "…": "...", "–": "-", "—": "-", "−": "-", "·": "*", "×": "x", "√": "sqrt",

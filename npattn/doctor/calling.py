@@ -1,0 +1,483 @@
+"""Find out how code is called: from its signature, its defaults, its weights, and by trying."""
+
+import itertools
+import re
+from types import SimpleNamespace
+from typing import NamedTuple
+
+import numpy as np
+
+from npattn.doctor import roles
+from npattn.doctor.patient import signature_roles
+from npattn.strangers import Trouble
+
+METHODS = (
+    "forward", "__call__", "call", "attend", "attention", "apply", "run", "encode", "compute")
+HEAD = 4   # heads, where the code does not say
+WIDTH = 6  # features of a head
+
+
+class Model(NamedTuple):
+    """The reference with conventions, weights and, maybe, mistakes."""
+
+    form: str
+    c: SimpleNamespace
+    W: dict = {}
+    mistakes: tuple = ()
+    causal: bool = False  # always, without being asked
+    notes: tuple = ()
+
+
+def conventions(**given):
+    return SimpleNamespace(**{
+        "heads": 1, "groups": 1, "scale": 1.0, "corner": "upper", "rotary": "", "base": 10000.0,
+        "heads_last": False, "pre": True, "eps": 1e-5, "rms": False, "activation": relu, **given})
+
+
+def relu(X):
+    return np.where(X > 0, X, 0.0)
+
+
+def gelu(X):
+    from scipy.special import erf
+
+    return 0.5 * X * (1.0 + erf(X / np.sqrt(2.0)))
+
+
+def gelu_tanh(X):
+    return 0.5 * X * (1.0 + np.tanh(np.sqrt(2.0 / np.pi) * (X + 0.044715 * X**3)))
+
+
+ACTIVATIONS = (relu, gelu, gelu_tanh)
+
+
+class Target(NamedTuple):
+    """What is called, before it is known how: its parameters and what it holds."""
+
+    object: str
+    name: str
+    parameters: list    # [(name, default, required, role), …]
+    weights: dict       # {role: [(name, array, facts), …]}
+    attributes: dict
+    sizes: SimpleNamespace
+    torch: bool
+    autograd: bool = False
+    positional: tuple = ()
+    others: tuple = ()  # weights that are arguments
+    scaled: bool = False
+    loose: tuple = ()   # weights whose names say nothing, in their order
+
+    def parameter(self, *wanted):
+        return next((name for name, _, _, role in self.parameters if role in wanted), "")
+
+
+def sizes_of(hints, attributes=(), parameters=()):
+    """Heads and widths to use: hints first, then what the object says, then defaults."""
+    known = {}
+    for name, value in dict(attributes).items():
+        if isinstance(value, int) and not isinstance(value, bool):
+            found = roles.role(name, roles.MAKE)
+            known.setdefault(found, value)
+    heads = hints.get("heads") or known.get("heads")
+    groups = hints.get("kv_heads") or known.get("kv_heads")
+    wants = {role for _, _, _, role in parameters}
+    if not heads:
+        heads = HEAD if wants & {"heads", "kv_heads"} else 1
+    if not groups:
+        groups = 2 if "kv_heads" in wants and heads % 2 == 0 else heads
+    width = hints.get("width") or known.get("width") or heads * WIDTH
+    return SimpleNamespace(heads=heads, groups=groups, width=width, hidden=width + 8,
+                           max_len=known.get("max_len"), layers=known.get("layers"))
+
+
+def target(patient, hints, seed=0, plain=False):
+    """The `Target`: a function as it is, a class built. Raises Trouble in one sentence."""
+    facts = patient.facts
+    if facts.kind == "function":
+        return _function(patient, hints, seed)
+    if facts.kind in ("class", "object"):
+        return _object(patient, hints, seed, plain)
+    raise Trouble(f"{patient.name} is of type {facts.kind}; name a function, a class or an object "
+                  "that can be called")
+
+
+def _function(patient, hints, seed):
+    facts = patient.facts
+    signature = facts.signature
+    autograd = getattr(facts, "autograd", False)
+    if autograd:
+        signature = [p for p in signature]
+    parameters = signature_roles(signature, roles.CALL)
+    parameters = _named_inputs(parameters)
+    sizes = sizes_of(hints, {n: d for n, d, *_ in parameters if d is not None}, parameters)
+    torch = patient.uses_torch and (autograd or _torch_code(patient))
+    weights, others = _weight_arguments(patient, parameters, sizes, seed, hints)
+    positional = tuple(parameters) if autograd or any(
+        kind == "POSITIONAL_ONLY" for *_, kind, _ in signature) else ()
+    return Target("", patient.name, parameters, weights, {}, sizes, torch, autograd, positional,
+                  tuple(others))
+
+
+def _torch_code(patient):
+    """Whether the code works on tensors: it names torch, or methods that only they have."""
+    import ast
+
+    text = ast.unparse(patient.node())
+    if re.search(r"\btorch\b|\bF\.|\bnn\.|masked_fill|unsqueeze|\.permute\(|\.size\(|Tensor",
+                 text):
+        return True
+    return not re.search(r"\bnp\.|\bnumpy\b", text)
+
+
+def _named_inputs(parameters):
+    """Parameters whose names say nothing, that must be given: queries, keys, values by order."""
+    found = [role for *_, role in parameters]
+    if {"q", "x"} & set(found):
+        return parameters
+    order, result = iter(("q", "k", "v")), []
+    if "k" in found:
+        order = iter(("q",))
+    for name, default, required, role in parameters:
+        if required and (role is None or role in ("memory", "heads", "head_dim")):
+            role = next(order, role)
+        result.append((name, default, required, role))
+    return result
+
+
+def _weight_arguments(patient, parameters, sizes, seed, hints):
+    """Weights that the function takes as arguments, drawn: ({role: …}, [(name, spec), …])."""
+    rng, found, others = np.random.default_rng([seed, 5]), {}, []
+    names = [role for *_, role in parameters if role and role.startswith("weight:")]
+    for name, default, required, role in parameters:
+        if role and role.startswith("weight:"):
+            key = role.split(":")[1]
+            if not required and key not in names:
+                continue
+            X = draw(rng, key, weight_shape(key, sizes))
+            found.setdefault(key, []).append((name, X, {}))
+            others.append((name, ("array", X)))
+        elif role == "params":
+            keys, attributes = patient.keys_of(name)
+            inner = {}
+            for key in keys or attributes:
+                kind = roles.weight_role(key, 0) or roles.weight_role(key, 2)
+                if kind is None:
+                    continue
+                X = draw(rng, kind, weight_shape(kind, sizes))
+                found.setdefault(kind, []).append((key, X, {}))
+                inner[key] = ("array", X)
+            others.append((name, ("dict" if keys else "bag", inner)))
+    return found, others
+
+
+def weight_shape(key, sizes):
+    D, d = sizes.width, sizes.width // sizes.heads
+    shared = d * sizes.groups
+    return {"Wq": (D, D), "Wk": (D, shared), "Wv": (D, shared), "Wo": (D, D), "bq": (D,),
+            "bk": (shared,), "bv": (shared,), "bo": (D,), "Wqkv": (D, D + 2 * shared),
+            "bqkv": (D + 2 * shared,), "Wkv": (D, 2 * shared), "bkv": (2 * shared,),
+            "W1": (D, sizes.hidden), "b1": (sizes.hidden,), "W2": (sizes.hidden, D), "b2": (D,),
+            "g1": (D,), "g2": (D,), "h1": (D,), "h2": (D,)}[key]
+
+
+def draw(rng, key, shape, scale=1.0):
+    """A weight of about the size that training gives; no bias is 0 and no gain is 1."""
+    X = rng.standard_normal(shape)
+    if key.startswith("g"):
+        return np.round(1.0 + 0.3 * X, 2)
+    if key.startswith(("b", "h")) or len(shape) < 2:
+        return np.round(0.4 * X, 2)
+    return np.round(1.2 * X / np.sqrt(shape[-1 if len(shape) == 2 else -2]), 3) * scale
+
+
+def _object(patient, hints, seed, plain):
+    facts = patient.facts
+    args, kwargs, parameters, given = [], {}, [], {}
+    if facts.kind == "class":
+        parameters = signature_roles(facts.signature, roles.MAKE)
+        sizes = sizes_of(hints, {}, parameters)
+        kwargs, given, sizes = _making(patient, parameters, hints, sizes, seed)
+    else:
+        sizes = sizes_of(hints)
+    method = _method(facts.methods)
+    if method is None:
+        raise Trouble(f"{patient.name} has no method that takes queries or inputs; it has "
+                      f"{', '.join(facts.methods) or 'none'}")
+    if kwargs.pop("*order", None):
+        args, kwargs = list(kwargs.values()), {}
+    built, = patient.ask(("build", "it", patient.name, args, kwargs, seed))
+    if "error" in built:
+        raise Trouble(f"{patient.name} cannot be built: {built['error']}{patient.place(built)}; "
+                      "hints such as width=64 heads=4 say how")
+    held = [(path, kind, patient.arrays[i], f) for path, kind, i, f in built["weights"]]
+    inner = signature_roles(facts.methods[method], roles.CALL)
+    inner = _named_inputs(inner)
+    found = sizes_of({**hints, **({"width": sizes.width} if facts.kind == "class" and any(
+        r == "width" for *_, r in parameters) else {})}, built["attributes"], inner)
+    if any(r == "heads" for *_, r in parameters):
+        found.heads, found.groups = sizes.heads, sizes.groups
+    found.hidden = sizes.hidden
+    weights, loose, scaled = ({}, (), False)
+    if given:
+        weights = {key: [(name, X, {})] for name, (key, X) in given.items()}
+    elif held:
+        weights, loose, scaled = _held(patient, held, seed, plain, found)
+    if not any(r == "width" for *_, r in parameters) and weights:
+        for key in ("Wq", "Wqkv"):
+            if key in weights and "width" not in hints:
+                name, X, f = weights[key][0]
+                found.width = X.shape[-1] if f.get("linear") else X.shape[-2]
+    if found.heads == 1 and "Wq" in weights and len(weights["Wq"]) > 1:
+        found.heads = found.groups = len(weights["Wq"])
+    if weights.get("Wq") and weights["Wq"][0][1].ndim == 3 and found.heads == 1:
+        found.heads = found.groups = len(weights["Wq"][0][1])
+    torch = bool(patient.uses_torch and (getattr(facts, "module", False) or _torch_code(patient)))
+    extra, others = _weight_arguments(patient, inner, found, seed, hints)
+    weights = extra or weights
+    return Target("it", method, inner, weights, built["attributes"], found, torch,
+                  others=tuple(others), scaled=scaled, loose=loose)
+
+
+def _method(methods):
+    def good(name):
+        found = {roles.role(p[0], roles.CALL) for p in methods[name]}
+        return found & {"q", "x"} or name in ("forward", "__call__")
+
+    for name in METHODS:
+        if name in methods and good(name):
+            return name
+    return next((name for name in methods if good(name) and "back" not in name
+                 and "grad" not in name and name not in ("step", "reset")), None) or next(
+        (name for name in methods if good(name)), None)
+
+
+def _making(patient, parameters, hints, sizes, seed):
+    """Arguments of a constructor; ({name: spec}, weights that are given, sizes)."""
+    wants = {role for _, _, _, role in parameters}
+    if "heads" in wants and "heads" not in hints:
+        own = next((d for _, d, _, r in parameters if r == "heads" and isinstance(d, int)), None)
+        sizes.heads = own if own and own > 1 else sizes.heads
+        if "kv_heads" not in wants:
+            sizes.groups = sizes.heads
+    if "kv_heads" in wants and "kv_heads" not in hints:
+        sizes.groups = sizes.heads // 2 if sizes.heads % 2 == 0 else 1
+    if "width" not in hints:
+        sizes.width = sizes.heads * WIDTH
+        if "head_dim" in wants and "width" not in wants:
+            sizes.width = sizes.heads * WIDTH
+    sizes.hidden = sizes.width + 8
+    rng = np.random.default_rng([seed, 5])
+    kwargs, given = {}, {}
+    for name, default, required, role in parameters:
+        value = {"width": sizes.width, "heads": sizes.heads, "kv_heads": sizes.groups,
+                 "head_dim": sizes.width // sizes.heads, "hidden": sizes.hidden, "max_len": 160,
+                 "layers": 1, "tile": 4, "seed": seed}.get(role)
+        if role == "config":
+            kwargs[name] = _config(patient, name, sizes)
+        elif role and role.startswith("weight:"):
+            key = role.split(":")[1]
+            if required or key.startswith("W"):
+                X = draw(rng, key, weight_shape(key, sizes))
+                kwargs[name], given[name] = ("array", X), (key, X)
+        elif role == "params":
+            keys, attributes = patient.keys_of(name)
+            inner = {}
+            for key in keys or attributes:
+                kind = roles.weight_role(key, 0) or roles.weight_role(key, 2)
+                if kind:
+                    X = draw(rng, kind, weight_shape(kind, sizes))
+                    inner[key], given[key] = ("array", X), (kind, X)
+            kwargs[name] = ("dict" if keys else "bag", inner)
+        elif role == "rng":
+            if required or default is None:
+                kwargs[name] = ("rng", seed)
+        elif role == "dropout":
+            if required or default is not None:
+                kwargs[name] = ("value", 0.5 if getattr(patient.facts, "module", False)
+                                or _has_mode(patient) else 0.0)
+        elif role == "causal" and (required or "causal" in hints):
+            kwargs[name] = ("value", hints.get("causal") == "yes")
+        elif role == "flag_bias":
+            if required or default is False:
+                kwargs[name] = ("value", True)
+        elif role in ("kv_heads", "hidden", "head_dim", "heads", "width", "max_len", "tile"):
+            if role == "head_dim" and not required and default is None:
+                continue
+            if role == "width" and not required and default is None:
+                continue
+            kwargs[name] = ("value", value)
+        elif required and value is not None:
+            kwargs[name] = ("value", value)
+        elif required and role == "train":
+            kwargs[name] = ("value", False)
+        elif required:
+            raise Trouble(f"{patient.name} is built with `{name}`, and nothing says what that is; "
+                          "give it a default, or a name such as d_model or num_heads")
+    return kwargs, given, sizes
+
+
+def _has_mode(patient):
+    """Whether evaluation can be told from training."""
+    text = patient.text
+    return bool(re.search(r"\btraining\b|\btrain\b|deterministic|\beval\b", text))
+
+
+def _config(patient, name, sizes):
+    values = {}
+    for node_name in set(re.findall(rf"\b{re.escape(name)}\.(\w+)", patient.text)):
+        role = roles.role(node_name, roles.MAKE)
+        values[node_name] = {
+            "width": sizes.width, "heads": sizes.heads, "kv_heads": sizes.groups, "max_len": 160,
+            "hidden": sizes.hidden, "dropout": 0.0, "flag_bias": True, "layers": 1,
+            "head_dim": sizes.width // sizes.heads, "causal": True}.get(role)
+    return "bag", {key: ("value", value) for key, value in values.items()}
+
+
+def _held(patient, held, seed, plain, sizes):
+    """Weights that the object holds, set to numbers of our own: {role: [(path, array, facts)]}."""
+    rng, found, loose, values = np.random.default_rng([seed, 7]), {}, [], []
+    first = {}
+    for path, kind, X, facts in held:
+        name = path if isinstance(path, str) else ".".join(map(str, path))
+        key = roles.weight_role(name, X.ndim)
+        if kind != "parameter" and not _drawn(X):
+            continue
+        if key is None and X.ndim == 1 and kind != "parameter" and not X.any():
+            continue
+        first.setdefault(key, X)
+        Y = X
+        if not plain:
+            Y = draw(rng, key or ("g" if X.ndim == 1 and (X == 1).all() else "W"), X.shape)
+            if key == "Wqkv" and X.ndim == 2 and max(X.shape) % 3 == 0:
+                axis = 0 if X.shape[0] > X.shape[1] else 1
+                a, b = np.split(X, 3, axis)[:2]
+                if 1e-9 < a.std() / max(b.std(), 1e-300) < 0.75:
+                    pass
+            values.append((path, Y))
+        if key:
+            found.setdefault(key, []).append((name, Y, facts))
+        else:
+            loose.append((name, Y, facts))
+    scaled = False
+    if "Wq" in first and "Wk" in first and first["Wk"].std() > 0:
+        d = sizes.width / sizes.heads
+        ratio = first["Wq"].std() / first["Wk"].std()
+        scaled = d > 1 and abs(ratio * np.sqrt(d) - 1) < 0.25
+    if values:
+        done, = patient.ask(("set", "it", values))
+        if "error" in done:
+            raise Trouble(f"the weights cannot be set: {done['error']}")
+    return found, tuple(loose), scaled
+
+
+def _drawn(X):
+    """Whether an array looks like a weight and not like a table or a mask."""
+    if X.ndim == 1:
+        return not X.any() or (X == 1).all() or len(np.unique(X)) == X.size
+    if X.ndim > 3:
+        return False
+    if len(np.unique(X)) < 0.9 * X.size:
+        return False
+    first = X.reshape(-1, X.shape[-1])[0]
+    return not ((first == 0) | (first == 1)).all()
+
+
+# ---- from what an object holds to the weights of the reference ----
+
+
+def readings(target):
+    """Weights of the reference, in each way in which those of the target may be meant.
+
+    Yields (W, notes).
+    """
+    held = target.weights
+    if target.loose and "Wq" not in held and "Wqkv" not in held:
+        square = [w for w in target.loose if w[1].ndim == 2]
+        names = ("Wq", "Wk", "Wv", "Wo")[: len(square)]
+        if len(square) in (3, 4):
+            held = held | {n: [w] for n, w in zip(names, square, strict=True)}
+        elif len(square) == 2:
+            held = held | {"Wqkv": [square[0]], "Wo": [square[1]]}
+        elif len(square) == 1:
+            held = held | {"Wqkv": [square[0]]}
+    turned = [False, True]
+    if all(f.get("linear") for k, ws in held.items() if k.startswith("W") for _, _, f in ws):
+        turned = [False]
+    for turn in turned:
+        W = {}
+        for key, ws in held.items():
+            W[key] = _joined(key, ws, turn, target.sizes)
+        if any(X is None for X in W.values()):
+            continue
+        yield from _split_fused(W, target, turn)
+
+
+def _joined(key, ws, turn, sizes):
+    """One array, whatever the heads are kept in."""
+    made = []
+    for _, X, facts in ws:
+        if key.startswith("W") and X.ndim == 2 and (facts.get("linear") or turn):
+            X = X.T
+        if key.startswith("W") and X.ndim == 3:
+            if key == "Wo":
+                X = X.reshape(-1, X.shape[-1])
+            else:
+                X = X.swapaxes(0, 1).reshape(X.shape[1], -1) if len(X) == sizes.heads or len(
+                    X) == sizes.groups else X.reshape(len(X), -1)
+        elif key.startswith("b") and X.ndim > 1:
+            X = X.reshape(-1)
+        made.append(X)
+    if len(made) == 1:
+        return made[0]
+    if key == "Wo" or not key.startswith(("W", "b")):
+        return np.concatenate(made, 0) if key == "Wo" else made[0]
+    return np.concatenate(made, -1)
+
+
+def _split_fused(W, target, turn):
+    sizes = target.sizes
+    notes = ("weights are used transposed (X Wᵀ)",) if turn else ()
+    kinds = [("Wqkv", "bqkv", "qkv"), ("Wkv", "bkv", "kv")]
+    for big, small, letters in kinds:
+        if big not in W:
+            continue
+        X, b = W[big], W.get(small)
+        rest = {k: v for k, v in W.items() if k not in (big, small)}
+        n = len(letters)
+        d = sizes.width // sizes.heads
+        total = X.shape[-1]
+        for order in itertools.permutations(letters):
+            said = () if "".join(order) == letters else (f"fused weights in the order {order}",)
+            widths = [d * (sizes.heads if x == "q" else sizes.groups) for x in order]
+            if sum(widths) == total:
+                cuts = np.cumsum(widths)[:-1]
+                parts = dict(zip(order, np.split(X, cuts, -1), strict=True))
+                biases = {} if b is None else dict(
+                    zip(order, np.split(b, cuts, -1), strict=True))
+                yield _named(rest, parts, biases), notes + said
+            if total % n == 0 and sizes.heads > 1 and total % (n * sizes.heads) == 0:
+                Y = X.reshape(len(X), sizes.heads, n, -1)
+                c = None if b is None else b.reshape(sizes.heads, n, -1)
+                parts = {x: Y[:, :, i].reshape(len(X), -1) for i, x in enumerate(order)}
+                biases = {} if c is None else {x: c[:, i].reshape(-1) for i, x in enumerate(order)}
+                yield (_named(rest, parts, biases),
+                       notes + said + ("fused weights are stored head by head",))
+                Y = X.reshape(len(X), -1, n)
+                c = None if b is None else b.reshape(-1, n)
+                parts = {x: Y[:, :, i] for i, x in enumerate(order)}
+                biases = {} if c is None else {x: c[:, i] for i, x in enumerate(order)}
+                yield (_named(rest, parts, biases),
+                       notes + said + ("fused weights alternate column by column",))
+        return
+    yield W, notes
+
+
+def _named(rest, parts, biases):
+    return rest | {f"W{x}": X for x, X in parts.items()} | {f"b{x}": X for x, X in biases.items()}
+
+
+def complete(W):
+    """With zeros for biases that are not there; None if a weight is missing."""
+    if "Wq" not in W or "Wk" not in W or "Wv" not in W:
+        return None
+    return {**{f"b{x}": 0.0 for x in "qkvo12"}, **{f"h{i}": 0.0 for i in "12"}, **W}

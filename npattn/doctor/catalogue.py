@@ -1,0 +1,656 @@
+"""Mistakes that attention code is published with, as edits of reference.py.
+
+    MISTAKES["no scale"].words     what was done, as a sentence
+    mistaken("no scale", "K and V exchanged")      {name: function} of the reference with both
+
+An entry is an Edit whose `old` stands once in the function that `where` names. `at` is a pattern
+for lines of the user's file in which such a thing is likely written.
+"""
+
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+from npattn.edits import Edit, apply
+
+SOURCE = Path(__file__).with_name("reference.py")
+SOFTMAX, SCORES = r"softmax|\.exp\(|exp\(", r"@|matmul|einsum|bmm|\.dot\("
+MASK = r"mask|where|masked_fill|tril|triu|keep|inf|-1e|-1\.?0?e"
+HEADS = r"reshape|view|transpose|permute|swapaxes|rearrange|einsum|split"
+NORM = r"mean|var|std|norm"
+
+
+class Mistake(NamedTuple):
+    """An edit of one function of the reference."""
+
+    where: str   # the function
+    edit: Edit
+    at: str      # pattern of likely lines
+    needs: str   # what a case must have for the edit to show: "", mask, causal, heads, …
+
+    @property
+    def words(self):
+        return self.edit.words
+
+
+def _m(where, old, new, words, at, needs=""):
+    return Mistake(where, Edit(old, new, words), at, needs)
+
+
+NO_MAX = "S - S.max(-1, keepdims=True)"
+PLAIN = "S = np.where(M, S, -np.inf)"
+RATIO = "A / A.sum(-1, keepdims=True)"
+CAUSAL = "np.arange(Tk) <= start + np.arange(Tq)[:, None]"
+SCALE = "c.scale / np.sqrt(Q.shape[-1])"
+TURN = "return X.reshape(B, T, H, D // H).swapaxes(1, 2)"
+MERGE = "return O.swapaxes(1, 2).reshape(B, T, H * d)"
+PAIR = "[E * cos - F * sin, E * sin + F * cos], -1).reshape"
+HALF = "return np.concatenate([E * cos - F * sin, E * sin + F * cos], -1)"
+VAR = "(Z**2).mean(-1, keepdims=True) + c.eps"
+DS = "P * (dP - (dP * P).sum(-1, keepdims=True))"
+GROUPS = "np.repeat(K, H // K.shape[1], axis=1)"
+
+MISTAKES = {
+    # scores
+    "no scale": _m("scale", SCALE, "1.0",
+                   "The scores are not scaled; they must be divided by the root of the width of one "
+                   "head, √d.", SCORES),
+    "scale by d": _m("scale", SCALE, "1.0 / Q.shape[-1]",
+                     "The scores are divided by d; they must be divided by its root, √d.",
+                     SCORES + r"|sqrt|scale"),
+    "scale by root of root": _m("scale", SCALE, "Q.shape[-1] ** -0.25",
+                                "The scores are divided by the fourth root of d; they must be "
+                                "divided by √d.", SCORES + r"|sqrt|scale|\*\*"),
+    "scale by the model": _m("scale", SCALE, "1.0 / np.sqrt(Q.shape[1] * Q.shape[-1])",
+                             "The scores are divided by the root of the width of the whole model; "
+                             "they must be divided by √d of one head.", r"sqrt|scale|\*\*"),
+    "scale by the keys": _m("scale", SCALE, "1.0 / np.sqrt(K.shape[-2])",
+                            "The scores are divided by the root of the number of keys; they must be "
+                            "divided by √d of one head.", r"sqrt|scale|\*\*"),
+    "scale by the queries": _m("scale", SCALE, "1.0 / np.sqrt(Q.shape[-2])",
+                               "The scores are divided by the root of the number of queries; they "
+                               "must be divided by √d of one head.", r"sqrt|scale|\*\*"),
+    "scale by the values": _m("scale", SCALE, "1.0 / np.sqrt(V.shape[-1])",
+                              "The scores are divided by the root of the width of the values; they "
+                              "must be divided by √d of queries and keys.", r"sqrt|scale|\*\*"),
+    "scale by the heads": _m("scale", SCALE, "1.0 / np.sqrt(Q.shape[1])",
+                             "The scores are divided by the root of the number of heads; they must "
+                             "be divided by √d of one head.", r"sqrt|scale|\*\*"),
+    "scale multiplies": _m("scale", SCALE, "np.sqrt(Q.shape[-1])",
+                           "The scores are multiplied by √d; they must be divided by it.",
+                           r"sqrt|scale|\*\*"),
+    "scale twice": _m("scale", "np.sqrt(Q.shape[-1])", "Q.shape[-1] / c.scale * c.scale",
+                      "The scores are scaled twice, so that they are divided by d; they must be "
+                      "divided by √d.", r"sqrt|scale|\*\*"),
+    "scale in 32 bits": _m("scale", "np.sqrt(Q.shape[-1])", "float(np.sqrt(np.float32(Q.shape[-1])))",
+                           "√d is computed in 32 bits (float32), so that all scores are off in the "
+                           "eighth digit.", r"float32|dtype|sqrt"),
+    "scale in 32 bits, reciprocal": _m(
+        "scale", SCALE, "float(np.float32(c.scale / np.sqrt(Q.shape[-1])))",
+        "1/√d is rounded to 32 bits (float32), so that all scores are off in the eighth digit.",
+        r"float32|dtype|sqrt"),
+    "scaled after the softmax": _m(
+        "core", ("S = scores(Q, K, V, c)", "P = softmax(S, M, c)"),
+        ("S = scores(Q, K, V, c) / scale(Q, K, V, c)", "P = softmax(S, M, c) * scale(Q, K, V, c)"),
+        "The weights are scaled after the softmax; the scores must be scaled before it.",
+        SOFTMAX + "|sqrt"),
+    "scores negated": _m("scores", "Q @ K", "-Q @ K",
+                         "The scores have the wrong sign: the least similar key gets most weight.",
+                         SCORES),
+    "queries with themselves": _m("scores", "Q @ K.swapaxes", "Q @ Q.swapaxes",
+                                  "The scores are products of queries with queries; they must be "
+                                  "products of queries with keys.", SCORES),
+    "keys with themselves": _m("scores", "Q @ K.swapaxes", "K @ K.swapaxes",
+                               "The scores are products of keys with keys; they must be products of "
+                               "queries with keys.", SCORES),
+    "keys with values": _m("scores", "Q @ K.swapaxes", "Q @ V.swapaxes",
+                           "The scores are products of queries with values; they must be products "
+                           "of queries with keys.", SCORES),
+    "scores transposed": _m("scores", "Q @ K.swapaxes(-1, -2) *", "K @ Q.swapaxes(-1, -2) *",
+                            "Queries and keys are exchanged: the scores are transposed.", SCORES),
+    "cosine": _m("scores", "Q @ K.swapaxes(-1, -2) *",
+                 "(Q / np.linalg.norm(Q, axis=-1, keepdims=True)) @ (K / np.linalg.norm(K, axis=-1, "
+                 "keepdims=True)).swapaxes(-1, -2) *",
+                 "Queries and keys are normalised to length 1 before the product.", r"norm"),
+    # softmax
+    "softmax over queries": _m("softmax", (NO_MAX, RATIO),
+                               ("S - S.max(-2, keepdims=True)", "A / A.sum(-2, keepdims=True)"),
+                               "The softmax runs over the queries; it must run over the keys, the "
+                               "last axis of the scores.", SOFTMAX),
+    "softmax over heads": _m("softmax", (NO_MAX, RATIO),
+                             ("S - S.max(1, keepdims=True)", "A / A.sum(1, keepdims=True)"),
+                             "The softmax runs over the heads; it must run over the keys, the last "
+                             "axis of the scores.", SOFTMAX, "heads"),
+    "softmax over the batch": _m("softmax", (NO_MAX, RATIO),
+                                 ("S - S.max(0, keepdims=True)", "A / A.sum(0, keepdims=True)"),
+                                 "The softmax runs over the batch; it must run over the keys, the "
+                                 "last axis of the scores.", SOFTMAX),
+    "softmax over everything": _m("softmax", (NO_MAX, RATIO), ("S - S.max()", "A / A.sum()"),
+                                  "The softmax normalises all scores together; each row must sum "
+                                  "to 1.", SOFTMAX),
+    "softmax over each matrix": _m(
+        "softmax", (NO_MAX, RATIO),
+        ("S - S.max((-1, -2), keepdims=True)", "A / A.sum((-1, -2), keepdims=True)"),
+        "The softmax normalises the scores of all queries together; each row must sum to 1.",
+        SOFTMAX),
+    "no softmax": _m("softmax", f"A = np.exp({NO_MAX})\n    return {RATIO}",
+                     "return np.where(M, S, 0.0)",
+                     "There is no softmax: the scores themselves are taken as weights.", SCORES),
+    "not normalised": _m("softmax", f"return {RATIO}", "return A",
+                         "The weights are not normalised: each row must be divided by its sum.",
+                         SOFTMAX),
+    "exponentials not normalised": _m(
+        "softmax", f"A = np.exp({NO_MAX})\n    return {RATIO}", "return np.exp(S)",
+        "The exponentials are not divided by their sum; each row of weights must sum to 1.",
+        SOFTMAX),
+    "softmax twice": _m("core", "P = softmax(S, M, c)",
+                        "P = softmax(softmax(S, M, c), np.ones_like(M), c)",
+                        "The softmax is taken twice.", SOFTMAX),
+    "sigmoid": _m("softmax", f"A = np.exp({NO_MAX})\n    return {RATIO}", "return 1 / (1 + np.exp(-S))",
+                  "The weights are sigmoids of the scores; they must be a softmax.", r"sigmoid|exp"),
+    "sum by absolute values": _m("softmax", f"A = np.exp({NO_MAX})\n    return {RATIO}",
+                                 "S = np.where(M, S, 0.0)\n    return S / S.sum(-1, keepdims=True)",
+                                 "The scores are divided by their sum; they must be exponentials "
+                                 "first, as in a softmax.", r"sum"),
+    "one maximum for all": _m("softmax", NO_MAX, "S - S.max()",
+                              "The maximum of all scores is subtracted, not that of each row: rows "
+                              "of much smaller scores underflow to 0/0.", r"max"),
+    "one maximum for a matrix": _m("softmax", NO_MAX, "S - S.max((-1, -2), keepdims=True)",
+                                   "The maximum over all queries is subtracted, not that of each "
+                                   "row: rows of much smaller scores underflow to 0/0.", r"max"),
+    "one maximum for the queries": _m(
+        "softmax", NO_MAX, "S - S.max(-2, keepdims=True)",
+        "The maximum over the queries is subtracted, not that over the keys, and so the weights of a "
+        "row change against each other.", r"max"),
+    "no maximum": _m("softmax", NO_MAX, "S",
+                     "No maximum is subtracted before the exponential: large scores overflow to "
+                     "inf/inf.", SOFTMAX),
+    "one more in the sum": _m("softmax", RATIO, "A / (1 + A.sum(-1, keepdims=True))",
+                              "1 is added to the sum of the exponentials: the weights sum to less "
+                              "than 1.", SOFTMAX + "|sum"),
+    **{f"1e-{n} in the sum": _m("softmax", RATIO, f"A / (A.sum(-1, keepdims=True) + 1e-{n})",
+                                f"1e-{n} is added to the sum of the exponentials: the weights do "
+                                "not sum to 1.", SOFTMAX + "|sum|1e-") for n in (3, 4, 5, 6, 7, 8, 9)},
+    # masks
+    "mask inverted": _m("allowed", "M = M & keep", "M = M & ~keep",
+                        "The mask is inverted: what should be masked is kept.", MASK, "mask"),
+    "mask ignored": _m("allowed", "M = M & keep", "M = M",
+                       "The mask has no effect.", MASK, "mask"),
+    "either mask": _m("allowed", "M = M & keep", "M = keep if not causal else M | keep",
+                      "The causal mask and the other mask are joined by or; a key must be allowed by "
+                      "both.", MASK, "mask+causal"),
+    "causal lost with a mask": _m("allowed", "M = M & keep", "M = keep",
+                                  "With a mask the causal mask is dropped; both must hold.", MASK,
+                                  "mask+causal"),
+    "mask lost with causal": _m("allowed", "M = M & keep", "M = M if causal else keep",
+                                "With the causal mask the other mask is dropped; both must hold.",
+                                MASK, "mask+causal"),
+    "mask of the first item": _m("allowed", "M = M & keep", "M = M & keep[:1]",
+                                 "The mask of the first item is used for the whole batch.", MASK,
+                                 "mask"),
+    "mask of the first query": _m("allowed", "M = M & keep", "M = M & keep[..., :1, :]",
+                                  "The mask of the first query is used for all queries.", MASK,
+                                  "mask"),
+    "mask of the first head": _m("allowed", "M = M & keep", "M = M & keep[:, :1]",
+                                 "The mask of the first head is used for all heads.", MASK,
+                                 "mask"),
+    "mask transposed": _m(
+        "allowed", "M = M & keep", "M = M & keep.swapaxes(-1, -2)",
+        "The mask is transposed: it masks queries where it must mask keys.", MASK, "mask"),
+    "keys before the length": _m(
+        "allowed", "M = M & keep", "M = M & keep[..., ::-1]",
+        "The mask stands at the wrong end of the keys: the first keys are masked in place of the "
+        "last ones.", MASK + "|len", "mask"),
+    "one key too many": _m(
+        "allowed", "M = M & keep",
+        "M = M & (keep | np.roll(keep, 1, -1) & (np.arange(Tk) > 0))",
+        "The mask lets one key too many through: the first key behind the valid ones.",
+        MASK + "|len|<", "mask"),
+    "one key too few": _m(
+        "allowed", "M = M & keep",
+        "M = M & (keep & (np.roll(keep, -1, -1) & (np.arange(Tk) < Tk - 1)))",
+        "The mask drops one key too many: the last valid key is masked.",
+        MASK + "|len|<", "mask"),
+    "last key never masked": _m("allowed", "M = M & keep", "M = M & (keep | (np.arange(Tk) == Tk - 1))",
+                                "The last key is never masked.", MASK, "mask"),
+    "first key never masked": _m("allowed", "M = M & keep", "M = M & (keep | (np.arange(Tk) == 0))",
+                                 "The first key is never masked.", MASK, "mask"),
+    "mask for the first head alone": _m(
+        "core", "S = scores(Q, K, V, c)",
+        "S = scores(Q, K, V, c)\n    M = M | (np.arange(Q.shape[1]) > 0)[:, None, None]",
+        "The mask reaches the first head alone; it must reach all heads.", MASK, "mask"),
+    "mask for the first item alone": _m(
+        "core", "S = scores(Q, K, V, c)",
+        "S = scores(Q, K, V, c)\n    M = M | (np.arange(len(Q)) > 0)[:, None, None, None]",
+        "The mask reaches the first item of the batch alone; it must reach all.", MASK, "mask"),
+    "masks tiled": _m(
+        "core", "S = scores(Q, K, V, c)",
+        "S = scores(Q, K, V, c)\n    B, H = Q.shape[:2]\n    M = np.broadcast_to(M, (B, H) + "
+        "M.shape[2:]) if M.shape[1] == H else np.tile(np.broadcast_to(M, (B, 1) + M.shape[2:])[:, "
+        "0], (H, 1, 1)).reshape(B, H, *M.shape[2:])",
+        "The masks of the items are tiled over the heads; each must be repeated for all heads of its "
+        "own item (repeat, not tile).", r"tile|repeat|" + MASK, "mask"),
+    "batch mask on heads": _m(
+        "core", "S = scores(Q, K, V, c)",
+        "S = scores(Q, K, V, c)\n    M = M.swapaxes(0, 1)",
+        "The mask of the batch is broadcast over the heads: head h gets the mask of item h.", MASK,
+        "mask"),
+    "masked scores 0": _m("softmax", PLAIN, "S = np.where(M, S, 0.0)",
+                          "Masked scores are set to 0, which is an ordinary score; they must be set "
+                          "to −inf.", MASK, "mask"),
+    "scores multiplied by the mask": _m("softmax", PLAIN, "S = S * M",
+                                        "The scores are multiplied by the mask, so that masked ones "
+                                        "are 0, an ordinary score; they must be −inf.", MASK, "mask"),
+    "mask added as 0 and 1": _m("softmax", PLAIN, "S = S + M",
+                                "The mask of 0 and 1 is added to the scores; masked scores must be "
+                                "−inf.", MASK, "mask"),
+    "masked weights 0": _m("softmax", (PLAIN, f"return {RATIO}"),
+                           ("S = S", "return A / A.sum(-1, keepdims=True) * M"),
+                           "The mask is applied after the softmax and the weights are not normalised "
+                           "again: they no longer sum to 1.", MASK + "|softmax", "mask"),
+    "masked values 0": _m("core", ("P = softmax(S, M, c)", "O = P @ V"),
+                          ("P = softmax(S, np.ones_like(M), c)", "O = (P * M) @ V"),
+                          "The mask is applied after the softmax and the weights are not normalised "
+                          "again.", MASK + "|softmax", "mask"),
+    "smallest positive": _m("softmax", PLAIN, "S = np.where(M, S, np.finfo(float).tiny)",
+                            "Masked scores are set to the smallest positive number, which is 0; "
+                            "they must be −inf.", MASK, "mask"),
+    **{f"masked scores −{n}": _m(
+        "softmax", PLAIN, f"S = np.where(M, S, -{float(n)})",
+        f"Masked scores are set to −{n}, which is an ordinary score where scores are large; they "
+        "must be −inf.", MASK, "mask")
+       for n in ("1", "5", "10", "20", "50", "100", "1e3", "1e4", "1e-9", "1e-6")},
+    **{f"penalty {n}": _m(
+        "softmax", PLAIN, f"S = np.where(M, S, S - {float(n)})",
+        f"{n} is subtracted from masked scores, which is too little where scores differ by more; "
+        "they must be −inf.", MASK, "mask") for n in ("1", "2", "5", "10", "20", "50", "100", "1e3")},
+    "mask after the scale": _m(
+        "softmax", PLAIN, "S = np.where(M, S, 1e9)",
+        "Masked scores are set to +1e9: the masked keys get all the weight.", MASK, "mask"),
+    # causal
+    "causal ignored": _m("allowed", f"M = {CAUSAL}", "M = np.ones((Tq, Tk), bool)",
+                         "The causal mask has no effect: a query sees the future.",
+                         MASK + "|causal", "causal"),
+    "causal sees one more": _m("allowed", CAUSAL, CAUSAL.replace("<=", "<= 1 +"),
+                               "The causal mask is off by one: a query sees the next token, too.",
+                               MASK + "|causal|diagonal", "causal"),
+    "causal without itself": _m("allowed", CAUSAL, CAUSAL.replace("<=", "<"),
+                                "The causal mask is off by one: a query does not see its own token.",
+                                MASK + "|causal|diagonal", "causal"),
+    "causal inverted": _m("allowed", CAUSAL, CAUSAL.replace("<=", ">"),
+                          "The causal mask is inverted: a query sees the future only.",
+                          MASK + "|causal|diagonal", "causal"),
+    "causal upwards": _m("allowed", CAUSAL, CAUSAL.replace("<=", ">="),
+                         "The causal mask is the upper triangle: a query sees itself and the "
+                         "future.", MASK + "|causal|diagonal", "causal"),
+    "causal corner": _m(
+        "allowed", 'Tk - Tq if c.corner == "lower" else 0', '0 if c.corner == "lower" else Tk - Tq',
+        "The causal mask starts at the wrong corner where there are more keys than queries: the last "
+        "query must see all keys if the queries are the last ones (with a cache).",
+        MASK + "|causal|diagonal", "causal"),
+    # values, heads, batch
+    "K and V exchanged": _m("core", ("S = scores(Q, K, V, c)", "O = P @ V"),
+                            ("S = scores(Q, V, K, c)", "O = P @ K"),
+                            "Keys and values are exchanged.", SCORES),
+    "keys averaged": _m("core", "O = P @ V", "O = P @ K",
+                        "The weights average the keys; they must average the values.", SCORES),
+    "queries averaged": _m("core", "O = P @ V", "O = P @ Q",
+                           "The weights average the queries; they must average the values.", SCORES),
+    "weights transposed": _m("core", "O = P @ V", "O = P.swapaxes(-1, -2) @ V",
+                             "The weights are transposed before they meet the values.", SCORES),
+    "heads averaged": _m("core", "O = P @ V", "O = P.mean(1, keepdims=True) @ V",
+                         "The weights are averaged over the heads before they meet the values: each "
+                         "head must use its own.", r"mean|sum", "heads"),
+    "first head for all": _m("core", "O = P @ V", "O = P[:, :1] @ V",
+                             "All heads use the weights of the first head.", SCORES, "heads"),
+    "first keys for all heads": _m("core", "S = scores(Q, K, V, c)", "S = scores(Q, K[:, :1], V, c)",
+                                   "All heads use the keys of the first head.", SCORES, "heads"),
+    "over the heads": _m(
+        "multihead", "O, P = core(Q, K, V, M, c)",
+        "O, P = core(*(X.swapaxes(1, 2) for X in (Q, K, V)), np.ones((1, 1, 1, 1), bool), c)\n    "
+        "O = O.swapaxes(1, 2)",
+        "Attention runs over the heads of each token; it must run over the tokens.", HEADS, "heads"),
+    "over the heads of a core": _m(
+        "core", "S = scores(Q, K, V, c)\n    P = softmax(S, M, c)\n    O = P @ V",
+        "Q, K, V = (X.swapaxes(1, 2) for X in (Q, K, V))\n    P = softmax(scores(Q, K, V, c), "
+        "np.ones((1, 1, 1, 1), bool), c)\n    O = (P @ V).swapaxes(1, 2)",
+        "Attention runs over the heads of each token; it must run over the tokens.", HEADS, "heads"),
+    "over the batch": _m(
+        "core", "S = scores(Q, K, V, c)\n    P = softmax(S, M, c)\n    O = P @ V",
+        "Q, K, V = (X.transpose(2, 1, 0, 3) for X in (Q, K, V))\n    P = softmax(scores(Q, K, V, c), "
+        "np.ones((1, 1, 1, 1), bool), c)\n    O = (P @ V).transpose(2, 1, 0, 3)",
+        "Attention runs over the batch: items of the batch read each other; it must run over the "
+        "tokens of one item.", HEADS + r"|batch"),
+    "values of the first item": _m("core", "O = P @ V", "O = P @ V[:1]",
+                                   "All items of the batch use the values of the first.", SCORES),
+    "residual of the query": _m("core", "O = P @ V", "O = P @ V + Q",
+                                "The queries are added to the output.", r"\+"),
+    "groups tiled": _m("repeated", GROUPS, "np.tile(K, (1, H // K.shape[1], 1, 1))",
+                       "Key heads are tiled over the query heads (0 1 0 1); neighbours must share "
+                       "one (0 0 1 1).", r"tile|repeat|expand|%|//|reshape", "groups"),
+    "groups: first only": _m("repeated", GROUPS, "np.repeat(K[:, :1], H, axis=1)",
+                             "All query heads use the first key head.", r"repeat|expand|\[", "groups"),
+    "split without transpose": _m("split", TURN, "return X.reshape(B, H, T, D // H)",
+                                  "The heads are split by a plain reshape, without a transpose: "
+                                  "features of different tokens are mixed.", HEADS, "heads"),
+    "merge without transpose": _m("merge", MERGE, "return O.reshape(B, T, H * d)",
+                                  "The heads are merged by a plain reshape, without a transpose: "
+                                  "features of different tokens are mixed.", HEADS, "heads"),
+    "merge transposed twice": _m(
+        "merge", MERGE, "return O.transpose(0, 2, 3, 1).reshape(B, T, H * d)",
+        "The heads are merged with features before heads, but were split with heads before "
+        "features.", HEADS, "heads"),
+    "merge reversed": _m(
+        "merge", MERGE, "return O[:, ::-1].swapaxes(1, 2).reshape(B, T, H * d)",
+        "The heads are merged in the wrong order.", HEADS, "heads"),
+    "split features first": _m(
+        "split", TURN, "return X.reshape(B, T, D // H, H).transpose(0, 3, 1, 2)",
+        "The heads are split with features before heads, but merged with heads before features.",
+        HEADS, "heads"),
+    # projections
+    "queries not projected": _m("multihead", 'dense(Xq, W["Wq"], W["bq"])', "Xq",
+                                "The queries are not projected.", r"[Qq]"),
+    "keys not projected": _m("multihead", 'dense(Xk, W["Wk"], W["bk"])', "Xk",
+                             "The keys are not projected.", r"[Kk]"),
+    "values not projected": _m("multihead", 'dense(Xv, W["Wv"], W["bv"])', "Xv",
+                               "The values are not projected.", r"[Vv]"),
+    "queries through the key's weights": _m(
+        "multihead", 'dense(Xq, W["Wq"], W["bq"])', 'dense(Xq, W["Wk"], W["bk"])',
+        "The queries are projected with the weights of the keys.", r"[Qq]"),
+    "keys through the query's weights": _m(
+        "multihead", 'dense(Xk, W["Wk"], W["bk"])', 'dense(Xk, W["Wq"], W["bq"])',
+        "The keys are projected with the weights of the queries.", r"[Kk]"),
+    "keys through the value's weights": _m(
+        "multihead", 'dense(Xk, W["Wk"], W["bk"])', 'dense(Xk, W["Wv"], W["bv"])',
+        "The keys are projected with the weights of the values.", r"[Kk]"),
+    "values through the key's weights": _m(
+        "multihead", 'dense(Xv, W["Wv"], W["bv"])', 'dense(Xv, W["Wk"], W["bk"])',
+        "The values are projected with the weights of the keys.", r"[Vv]"),
+    "keys and values exchanged in the projection": _m(
+        "multihead", ('dense(Xk, W["Wk"], W["bk"])', 'dense(Xv, W["Wv"], W["bv"])'),
+        ('dense(Xk, W["Wv"], W["bv"])', 'dense(Xv, W["Wk"], W["bk"])'),
+        "The weights of keys and values are exchanged.", r"[KkVv]"),
+    "queries and keys exchanged in the projection": _m(
+        "multihead", ('dense(Xq, W["Wq"], W["bq"])', 'dense(Xk, W["Wk"], W["bk"])'),
+        ('dense(Xq, W["Wk"], W["bk"])', 'dense(Xk, W["Wq"], W["bq"])'),
+        "The weights of queries and keys are exchanged.", r"[QqKk]"),
+    "values from the queries": _m("multihead", "dense(Xv,", "dense(Xq,",
+                                  "The values are computed from the input of the queries; they must "
+                                  "come from that of the keys.", r"[Vv]", "cross"),
+    "keys from the queries": _m("multihead", "dense(Xk,", "dense(Xq,",
+                                "The keys are computed from the input of the queries; they must come "
+                                "from the other input.", r"[Kk]", "cross"),
+    "keys from the values": _m("multihead", "dense(Xk,", "dense(Xv,",
+                               "The keys are computed from the input of the values.", r"[Kk]",
+                               "cross"),
+    "values from the keys": _m("multihead", "dense(Xv,", "dense(Xk,",
+                               "The values are computed from the input of the keys.", r"[Vv]",
+                               "cross"),
+    **{f"W{x} transposed": _m(
+        "multihead", f'W["W{x}"]', f'W["W{x}"].T',
+        f"The weights of the {words} are transposed.", rf"[{x}{x.upper()}]")
+       for x, words in (("q", "queries"), ("k", "keys"), ("v", "values"))},
+    "Wo transposed": _m("multihead", 'dense(O, W["Wo"]', 'dense(O, W["Wo"].T',
+                        "The weights of the output projection are transposed.",
+                        r"[Ww]_?[Oo]|out|proj"),
+    "no output projection": _m(
+        "multihead", '(dense(O, W["Wo"], W["bo"]) if "Wo" in W else O)', "O",
+        "The output projection is missing.", r"return|out|proj"),
+    "no bias": _m("dense", "Y + b", "Y", "The biases have no effect.", r"@|bias|\bb"),
+    **{f"no bias of {x}": _m("multihead", f'W["b{x}"]', "0.0",
+                             f"The bias of the {words} has no effect.", rf"b_?{x}|bias|[{x.upper()}]")
+       for x, words in (("q", "queries"), ("k", "keys"), ("v", "values"), ("o", "output"))},
+    "output bias of the values": _m("multihead", 'W["bo"]', 'W["bo"] + W["bv"]',
+                                    "The bias of the values is added to the output, too.", r"bias"),
+    "output bias for each head": _m("multihead", 'W["bo"]', 'W["bo"] * c.heads',
+                                    "The output's bias is added once for each head.", r"bias"),
+    # rotary
+    "rotary pairs mixed": _m(
+        "rotary", (PAIR, HALF),
+        ("[E * cos - F * sin, F * cos + E * sin], -2).swapaxes(-1, -2).swapaxes(-1, -2).reshape",
+         "return np.stack([E * cos - F * sin, E * sin + F * cos], -1).reshape(X.shape)"),
+        "The rotary features are split one way and put together another way.",
+        r"sin|cos|rot|stack|concat|cat"),
+    "rotary sign": _m("rotary", (PAIR, HALF),
+                      (PAIR.replace("- F", "+ F"), HALF.replace("- F", "+ F")),
+                      "Rotary: a sign is wrong, so that the pairs are not turned but reflected.",
+                      r"sin|cos|rot"),
+    "rotary sin": _m("rotary", (PAIR, HALF),
+                     (PAIR.replace("E * sin +", "-E * sin +"), HALF.replace("E * sin +",
+                                                                              "-E * sin +")),
+                     "Rotary: a sign is wrong, so that the pairs are not turned.", r"sin|cos|rot"),
+    "rotary tables mixed": _m(
+        "rotary", ("[E * cos - F * sin, E * sin + F * cos], -1).reshape", HALF),
+        ("[E * cos[:, _r(d)[0]] - F * sin[:, _r(d)[0]], F * cos[:, _r(d)[1]] + E * sin[:, _r(d)[1]]], "
+         "-1).reshape",
+         "return np.concatenate([E * cos[:, _r(d)[0]] - F * sin[:, _r(d)[0]], F * cos[:, _r(d)[1]] "
+         "+ E * sin[:, _r(d)[1]]], -1)"),
+        "Rotary: the two features of a pair have different angles: table and pairing belong to "
+        "different kinds (halves and neighbours).", r"sin|cos|rot|repeat|cat|stack"),
+    "rotary of the queries only": _m("multihead", "rotary(Q, 0, c), rotary(K, 0, c)",
+                                     "rotary(Q, 0, c), K", "Rotary turns the queries only; keys must "
+                                     "be turned, too.", r"rot|[Kk]"),
+    "rotary of the keys only": _m("multihead", "rotary(Q, 0, c), rotary(K, 0, c)",
+                                  "Q, rotary(K, 0, c)", "Rotary turns the keys only; queries must be "
+                                  "turned, too.", r"rot|[Qq]"),
+    "rotary of the values": _m("multihead", "Q, K = rotary(Q, 0, c), rotary(K, 0, c)",
+                               "Q, K, V = rotary(Q, 0, c), rotary(K, 0, c), rotary(V, 0, c)",
+                               "Rotary turns the values, too; it must turn queries and keys alone.",
+                               r"rot|[Vv]"),
+    "rotary against each other": _m(
+        "rotary", "a = angles(start + np.arange(X.shape[-2]), d, c)",
+        "a = angles(start + np.arange(X.shape[-2]), d, c) * 2",
+        "Rotary: the angles are twice as large as they should be.", r"rot|arange"),
+    "rotary exponent": _m("angles", "(-np.arange(0, d, 2) / d)", "(-np.arange(0, d // 2) / d)",
+                          "Rotary: the exponents of the frequencies are half of what they should "
+                          "be.", r"10000|base|theta|freq"),
+    "rotary over heads": _m(
+        "rotary", "a = angles(start + np.arange(X.shape[-2]), d, c)",
+        "a = angles(start + np.arange(X.shape[1]), d, c)[:, None]",
+        "Rotary: the positions count the heads and not the tokens.", r"rot|arange|shape"),
+    # block
+    "norm over the tokens": _m(
+        "norm", ("X.mean(-1, keepdims=True)", "(Z**2).mean(-1, keepdims=True) + c.eps",
+                 "(X**2).mean(-1, keepdims=True)"),
+        ("X.mean(-2, keepdims=True)", "(Z**2).mean(-2, keepdims=True) + c.eps",
+         "(X**2).mean(-2, keepdims=True)"),
+        "The norm runs over the tokens; it must run over the features of one token.", NORM),
+    "norm over tokens and features": _m(
+        "norm", ("X.mean(-1, keepdims=True)", "(Z**2).mean(-1, keepdims=True) + c.eps",
+                 "(X**2).mean(-1, keepdims=True)"),
+        ("X.mean((-1, -2), keepdims=True)", "(Z**2).mean((-1, -2), keepdims=True) + c.eps",
+         "(X**2).mean((-1, -2), keepdims=True)"),
+        "The norm runs over tokens and features together; it must run over the features of one "
+        "token.", NORM),
+    "norm over the batch": _m(
+        "norm", ("X.mean(-1, keepdims=True)", "(Z**2).mean(-1, keepdims=True) + c.eps",
+                 "(X**2).mean(-1, keepdims=True)"),
+        ("X.mean(0, keepdims=True)", "(Z**2).mean(0, keepdims=True) + c.eps",
+         "(X**2).mean(0, keepdims=True)"),
+        "The norm runs over the batch; it must run over the features of one token.", NORM),
+    "unbiased variance": _m("norm", VAR, "(Z**2).sum(-1, keepdims=True) / (X.shape[-1] - 1) + c.eps",
+                            "The norm divides by the unbiased variance (D − 1); layer norm takes the "
+                            "plain mean of squares (D).", NORM),
+    "eps outside": _m("norm", f"np.sqrt({VAR})", "(np.sqrt((Z**2).mean(-1, keepdims=True)) + c.eps)",
+                      "The norm adds eps outside of the root; it belongs inside.", NORM + "|eps"),
+    "unbiased, eps outside": _m(
+        "norm", f"np.sqrt({VAR})",
+        "(np.sqrt((Z**2).sum(-1, keepdims=True) / (X.shape[-1] - 1)) + c.eps)",
+        "The norm takes the unbiased deviation and adds eps outside of the root; layer norm takes "
+        "the plain mean of squares and adds eps inside.", NORM + "|eps"),
+    "no root": _m("norm", f"np.sqrt({VAR})", f"({VAR})",
+                  "The norm divides by the variance; it must divide by its root.", NORM),
+    "norm's gain left out": _m("norm", "keepdims=True) + c.eps) * g + b", "keepdims=True) + c.eps) + b",
+                               "The norm's gain has no effect.", NORM),
+    "norm's shift left out": _m("norm", "* g + b", "* g", "The norm's shift has no effect.", NORM),
+    "no residual around attention": _m(
+        "block", ("X = X + A\n", "norm(X + A,"), ("X = A\n", "norm(A,"),
+        "There is no residual around attention.", r"\+|norm"),
+    "no residual around the feed forward": _m(
+        "block", ("return X + feed_forward(N, W, c), P", "norm(X + F,"),
+        ("return feed_forward(N, W, c), P", "norm(F,"),
+        "There is no residual around the feed-forward net.", r"\+|norm"),
+    "residual of the norm": _m("block", "X = X + A\n", "X = N + A\n",
+                               "The residual adds the normalised input; it must add the input "
+                               "itself.", r"\+"),
+    "second residual of the norm": _m(
+        "block", "return X + feed_forward(N, W, c), P", "return N + feed_forward(N, W, c), P",
+        "The residual around the feed-forward net adds the normalised input; it must add the input "
+        "itself.", r"\+"),
+    "both residuals of the norm": _m(
+        "block", ("X = X + A\n", "return X + feed_forward(N, W, c), P"),
+        ("X = N + A\n", "return N + feed_forward(N, W, c), P"),
+        "The residuals add the normalised input; they must add the input itself.", r"\+"),
+    "one norm for both": _m("block", ('W["g2"], W["h2"], c), P', 'N = norm(X, W["g2"], W["h2"], c)'),
+                            ('W["g1"], W["h1"], c), P', 'N = norm(X, W["g1"], W["h1"], c)'),
+                            "The first norm is used twice; the second one has no effect.", NORM),
+    "norms exchanged": _m(
+        "block", ('N = norm(X, W["g1"], W["h1"], c)', 'N = norm(X, W["g2"], W["h2"], c)',
+                  'norm(X + A, W["g1"], W["h1"], c)', 'norm(X + F, W["g2"], W["h2"], c)'),
+        ('N = norm(X, W["g2"], W["h2"], c)', 'N = norm(X, W["g1"], W["h1"], c)',
+         'norm(X + A, W["g2"], W["h2"], c)', 'norm(X + F, W["g1"], W["h1"], c)'),
+        "The two norms are exchanged.", NORM),
+    "residual of the input twice": _m(
+        "block", ("N = norm(X, W[\"g1\"], W[\"h1\"], c)", "return X + feed_forward",
+                  "A, P = multihead(X, X, X, keep, causal, W, c)", "norm(X + F,"),
+        ("R = X\n        N = norm(X, W[\"g1\"], W[\"h1\"], c)", "return R + feed_forward",
+         "R = X\n    A, P = multihead(X, X, X, keep, causal, W, c)", "norm(R + F,"),
+        "The second residual adds the input of the layer; it must add what comes out of the first "
+        "residual.", r"\+"),
+    "second norm left out": _m(
+        "block", ('return norm(X + F, W["g2"], W["h2"], c), P', 'N = norm(X, W["g2"], W["h2"], c)'),
+        ("return X + F, P", "N = X"), "The second norm is missing.", NORM + r"|\+"),
+    "first norm left out": _m(
+        "block", ('X = norm(X + A, W["g1"], W["h1"], c)', 'N = norm(X, W["g1"], W["h1"], c)'),
+        ("X = X + A", "N = X"), "The first norm is missing.", NORM + r"|\+"),
+    "norm for the queries only": _m(
+        "block", "multihead(N, N, N,", "multihead(N, X, X,",
+        "Only the queries are normalised; keys and values must come from the normalised input, too.",
+        NORM),
+    "no activation": _m("feed_forward", 'c.activation(dense(X, W["W1"], W["b1"]))',
+                        'dense(X, W["W1"], W["b1"])',
+                        "The feed-forward net has no activation.", r"relu|gelu|maximum|@"),
+    "activation at the end": _m(
+        "feed_forward", 'dense(c.activation(dense(X, W["W1"], W["b1"])), W["W2"], W["b2"])',
+        'c.activation(dense(c.activation(dense(X, W["W1"], W["b1"])), W["W2"], W["b2"]))',
+        "The feed-forward net has an activation behind its second layer, too.", r"relu|gelu|maximum"),
+}
+
+# of `backward`, for the hand-written gradients of a right forward
+BACKWARD = {
+    "no row sum": _m("backward", DS, "P * dP",
+                     "The row sum is missing in the softmax's backward: dS = P ⊙ (dP − Σ dP ⊙ P).",
+                     r"dP|dA|dW|sum"),
+    "row sum added": _m("backward", "(dP - (dP", "(dP + (dP",
+                        "The row sum is added in the softmax's backward; it must be subtracted.",
+                        r"sum"),
+    "row sum over queries": _m("backward", "(dP * P).sum(-1, keepdims=True)",
+                               "(dP * P).sum(-2, keepdims=True)",
+                               "The row sum of the softmax's backward runs over the queries; it must "
+                               "run over the keys.", r"sum"),
+    "row sum of dP": _m("backward", "(dP * P).sum(-1", "dP.sum(-1",
+                        "The row sum of the softmax's backward lacks the factor P: it is Σ dP ⊙ P.",
+                        r"sum"),
+    "mean for sum": _m("backward", "(dP * P).sum(-1", "(dP * P).mean(-1",
+                       "The softmax's backward takes the mean; it must take the sum of dP ⊙ P.",
+                       r"mean"),
+    "row sum of everything": _m("backward", "(dP * P).sum(-1, keepdims=True)", "(dP * P).sum()",
+                                "The softmax's backward sums over everything; each row has its own "
+                                "sum.", r"sum"),
+    "diagonal only": _m("backward", DS, "P * (1 - P) * dP",
+                        "The softmax's backward is that of a sigmoid, P (1 − P) dP: only the diagonal "
+                        "of its Jacobian.", r"1 ?- ?"),
+    "no softmax backward": _m("backward", DS, "dP", "The softmax is left out of the backward.",
+                              r"dP|dA|dS"),
+    "without P": _m("backward", DS, "dP - (dP * P).sum(-1, keepdims=True)",
+                    "The factor P is missing in the softmax's backward.", r"sum"),
+    "P squared": _m("backward", DS, "P * P * (dP - (dP * P).sum(-1, keepdims=True))",
+                    "The factor P stands twice in the softmax's backward.", r"P"),
+    "row sum of P squared": _m("backward", "(dP * P).sum(-1", "(dP * P**2).sum(-1",
+                               "The row sum of the softmax's backward has P squared: it is "
+                               "Σ dP ⊙ P.", r"sum"),
+    "P twice in the sum": _m("backward", DS, "P * (dP - P * dP.sum(-1, keepdims=True))",
+                             "The row sum of the softmax's backward has P outside of the sum: it is "
+                             "Σ dP ⊙ P.", r"sum"),
+    "no scale in dQ and dK": _m("backward", ("dQ = dS @ K * s", "@ Q * s"), ("dQ = dS @ K", "@ Q"),
+                                "The scale 1/√d is missing in dQ and dK.", r"d[QKS]"),
+    "no scale in dQ": _m("backward", "dQ = dS @ K * s", "dQ = dS @ K",
+                         "The scale 1/√d is missing in dQ.", r"dQ|d_q|grad_q"),
+    "no scale in dK": _m("backward", "@ Q * s", "@ Q", "The scale 1/√d is missing in dK.",
+                         r"dK|d_k|grad_k"),
+    "scale twice in dQ": _m("backward", "dQ = dS @ K * s", "dQ = dS @ K * s * s",
+                            "dQ is scaled twice.", r"dQ|d_q|grad_q"),
+    "scale twice in dK": _m("backward", "@ Q * s", "@ Q * s * s", "dK is scaled twice.",
+                            r"dK|d_k|grad_k"),
+    "scale twice in both": _m("backward", ("dQ = dS @ K * s", "@ Q * s"),
+                              ("dQ = dS @ K * s * s", "@ Q * s * s"),
+                              "dQ and dK are scaled twice.", r"d[QKS]|scale|sqrt"),
+    "scale in dV": _m("backward", "P.swapaxes(-1, -2) @ dO", "P.swapaxes(-1, -2) @ dO * s",
+                      "dV is scaled; the scale belongs to the scores alone.", r"dV|d_v|grad_v"),
+    "dK without transpose": _m("backward", "dS.swapaxes(-1, -2) @ Q", "dS @ Q",
+                               "dK takes dS without a transpose; it is dSᵀ Q.", r"dK|d_k|grad_k"),
+    "dQ with transpose": _m("backward", "dS @ K", "dS.swapaxes(-1, -2) @ K",
+                            "dQ takes dS transposed; it is dS K.", r"dQ|d_q|grad_q"),
+    "dV without transpose": _m("backward", "P.swapaxes(-1, -2) @ dO", "P @ dO",
+                               "dV takes the weights without a transpose; it is Pᵀ dO.",
+                               r"dV|d_v|grad_v"),
+    "dQ of Q": _m("backward", "dS @ K", "dS @ Q", "dQ is multiplied with Q; it is dS K.", r"dQ|d_q"),
+    "dK of K": _m("backward", "swapaxes(-1, -2) @ Q", "swapaxes(-1, -2) @ K",
+                  "dK is multiplied with K; it is dSᵀ Q.", r"dK|d_k"),
+    "dQ and dK exchanged": _m("backward", "return dQ, shared(dK, Hk)", "return shared(dK, Hk), dQ",
+                              "dQ and dK are returned in the wrong order.", r"return"),
+    "dK and dV exchanged": _m("backward", "shared(dK, Hk), shared(dV, Hk)",
+                              "shared(dV, Hk), shared(dK, Hk)",
+                              "dK and dV are returned in the wrong order.", r"return"),
+    "dQ negated": _m("backward", "dQ = dS", "dQ = -dS", "dQ has the wrong sign.", r"dQ"),
+    "dV of scores": _m("backward", "P.swapaxes(-1, -2) @ dO",
+                       "scores(Q, K, V, c).swapaxes(-1, -2) @ dO",
+                       "dV takes the scores; it must take the weights, Pᵀ dO.", r"dV|d_v|grad_v"),
+    "dV of dP": _m("backward", "P.swapaxes(-1, -2) @ dO", "dO.swapaxes(-1, -2) @ P",
+                   "dV is transposed; it is Pᵀ dO.", r"dV"),
+    "mask forgotten": _m("backward", "softmax(scores(Q, K, V, c), M, c)",
+                         "softmax(scores(Q, K, V, c), np.ones_like(M), c)",
+                         "The backward computes the weights again without the mask.", r"softmax|mask"),
+    "groups not summed": _m("shared", "sum(2)", "mean(2)",
+                            "The gradient of a shared key head is the mean over its query heads; it "
+                            "must be the sum.", r"mean"),
+    "groups: first only": _m("shared", ".sum(2)", "[:, :, 0]",
+                             "The gradient of a shared key head counts its first query head only; it "
+                             "must be the sum over all of them.", r"\["),
+}
+ALL = MISTAKES | {f"backward: {name}": mistake for name, mistake in BACKWARD.items()}
+
+
+def _pairing(d):
+    """Columns of the angles as the other pairing would read a table of the wrong kind."""
+    half = [*range(d // 2)]
+    wide = [i for i in half for _ in range(2)]
+    return wide[: d // 2], wide[d // 2 :]
+
+
+@lru_cache(maxsize=1)
+def _functions():
+    text = SOURCE.read_text(encoding="utf-8")
+    parts = re.split(r"^(?=def )", text, flags=re.MULTILINE)
+    return {re.match(r"def (\w+)", part)[1]: part for part in parts[1:]}
+
+
+@lru_cache(maxsize=4096)
+def _code(where, names):
+    text = apply(_functions()[where], *[ALL[name].edit for name in names])
+    return compile(text, str(SOURCE), "exec")
+
+
+@lru_cache(maxsize=4096)
+def mistaken(*names):
+    """{name: function} of the reference with these mistakes; EditError if they exclude each other."""
+    from npattn.doctor import reference
+
+    space = dict(vars(reference)) | {"_r": _pairing}
+    by = {}
+    for name in names:
+        by.setdefault(ALL[name].where, []).append(name)
+    for where in _functions():
+        exec(_code(where, tuple(by.get(where, ()))), space)
+    return space

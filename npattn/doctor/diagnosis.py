@@ -1,0 +1,253 @@
+"""The answer: what was found, as text, JSON and HTML; and `doctor`, which asks for it."""
+
+import html
+import inspect
+import json
+import tempfile
+import textwrap
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from npattn.doctor import hints as hints_
+from npattn.doctor.examine import Examination
+from npattn.doctor.patient import Patient
+from npattn.doctor.stages import STAGES
+from npattn.strangers import Trouble
+
+LIMIT = 30.0  # seconds that all calls together may take
+
+
+class Diagnosis(NamedTuple):
+    """What is known about a piece of attention code.
+
+    verdict      "right", "wrong" or "undecided"
+    mistakes     sentences, most likely first
+    properties   (probe, holds, counterexample): holds is None where it could not be asked
+    conventions  sentences: in what it follows one custom among several
+    guessed      hints that were found by trying
+    trouble      one sentence, where the code could not be examined; else ""
+    """
+
+    verdict: str
+    mistakes: tuple = ()
+    properties: tuple = ()
+    conventions: tuple = ()
+    guessed: tuple = ()
+    trouble: str = ""
+    reason: str = ""
+    compared: int = 0
+    worst: float = 0.0
+    subject: str = ""
+    seconds: float = 0.0
+
+    def to_dict(self):
+        return {
+            "verdict": self.verdict, "subject": self.subject, "mistakes": list(self.mistakes),
+            "properties": [{"probe": p.probe, "holds": p.holds, "counterexample": p.counterexample}
+                           for p in self.properties],
+            "conventions": list(self.conventions), "guessed": list(self.guessed),
+            "trouble": self.trouble, "reason": self.reason, "calls": self.compared,
+            "worst": self.worst, "seconds": round(self.seconds, 2)}
+
+    def to_json(self):
+        return json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False)
+
+    def __str__(self):
+        return "\n".join(_told(self))
+
+    def __repr__(self):
+        return str(self)
+
+    def _repr_html_(self):
+        return _page(self)
+
+    @property
+    def code(self):
+        """The exit code: 0 right, 1 wrong or undecided, 2 what cannot be run."""
+        return 2 if self.trouble else 0 if self.verdict == "right" else 1
+
+
+def doctor(subject, *, limit=LIMIT, **hints):
+    """The `Diagnosis` of a function or class, or of "FILE.py:NAME".
+
+    limit   seconds that the code may take in all
+    hints   mask="drop", heads=4, layout="bthd", causal="yes" and the others of `npattn doctor
+            --help`; header lines `# npattn: mask=drop` in the file say the same
+
+    A function or class is examined by its source: it may use NumPy as np, torch, and what stands
+    in its own file. Raises HintError for a hint that cannot be meant.
+    """
+    given, began = hints_.from_options(hints), time.monotonic()
+    if isinstance(subject, str):
+        path, _, name = subject.rpartition(":")
+        if not path or not name:
+            raise ValueError(f"{subject!r}: name a file and what is in it, as in mine.py:attention")
+        made = _examined(path, name, given, limit)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "patient.py")
+            path.write_text(_source(subject), encoding="utf-8")
+            made = _examined(path, subject.__name__, given, limit)
+    return made._replace(subject=subject if isinstance(subject, str) else subject.__name__,
+                         seconds=time.monotonic() - began)
+
+
+def _source(subject):
+    """The source of a function or class as a file: with the imports that it sees."""
+    if not hasattr(subject, "__name__"):
+        raise TypeError("doctor takes a function, a class, or 'FILE.py:NAME'; an object is "
+                        "examined through its class")
+    try:
+        own = textwrap.dedent(inspect.getsource(subject))
+    except (OSError, TypeError) as error:
+        raise TypeError(f"the source of {subject.__name__} cannot be found; write it to a file and "
+                        "name that: 'FILE.py:NAME'") from error
+    try:
+        file = inspect.getsourcefile(subject)
+        text = Path(file).read_text(encoding="utf-8") if file else ""
+        if own in text:
+            return text
+    except (OSError, TypeError):
+        pass
+    space = getattr(subject, "__globals__", {}) or vars(inspect.getmodule(subject) or object())
+    lines, used = [], set(own.replace("(", " ").split()) | set(_words(own))
+    for key, value in space.items():
+        if inspect.ismodule(value) and key in used:
+            lines.append(f"import {value.__name__} as {key}")
+    helpers = [textwrap.dedent(inspect.getsource(v)) for k, v in space.items()
+               if k in used and v is not subject and inspect.isroutine(v)
+               and getattr(v, "__module__", "") == getattr(subject, "__module__", None)]
+    return "\n".join([*lines, *helpers, own])
+
+
+def _words(text):
+    import re
+
+    return re.findall(r"\w+", text)
+
+
+def _examined(path, name, given, limit):
+    path = Path(path)
+    if not path.is_file():
+        return Diagnosis("undecided", trouble=f"there is no file {path}")
+    patient = None
+    try:
+        patient = Patient(path, name, limit)
+        header, notes = hints_.from_header(patient.text)
+        exam = Examination(patient, header | given)
+        exam.guessed += notes
+        patient.load()
+        exam.start()
+        for stage in STAGES:
+            stage(exam)
+        return _concluded(exam)
+    except Trouble as error:
+        return Diagnosis("undecided", trouble=str(error))
+    finally:
+        if patient is not None:
+            patient.close()
+
+
+def _concluded(exam):
+    failed = [p for p in exam.properties if p.holds is False]
+    mistakes = [_sentence(m) for m in exam.mistakes]
+    reason = ""
+    if mistakes or failed:
+        verdict = "wrong"
+        if not mistakes:
+            probes = dict.fromkeys(p.probe for p in failed)
+            mistakes = [f"It does not hold that {probe}." for probe in probes]
+    elif exam.model is None:
+        verdict = "undecided"
+        reason = ("its outputs are those of no attention that the doctor knows, but no property "
+                  "that could be asked fails; hints may help")
+    else:
+        verdict = "right"
+    conventions, guessed = list(exam.conventions), list(exam.guessed)
+    if exam.way:
+        if "layout" not in exam.hints:
+            guessed.append(f"layout={exam.way.layout}")
+        conventions.insert(0, f"layout ({', '.join(a.upper() for a in exam.way.layout)})")
+    if exam.model is not None:
+        conventions += exam.model.notes
+        if exam.model.c.rotary:
+            conventions.append(f"rotary positions, pairing: {exam.model.c.rotary}")
+        if abs(exam.model.c.scale - 1.0) > 1e-9:
+            conventions.append("the scores are not scaled again: the scale is in the weights")
+        if exam.target.sizes.heads > 1 and "heads" not in exam.hints and exam.form() != "core":
+            guessed.append(f"heads={exam.target.sizes.heads}")
+    return Diagnosis(verdict, tuple(dict.fromkeys(mistakes)), tuple(exam.properties),
+                     tuple(dict.fromkeys(conventions)), tuple(dict.fromkeys(guessed)), "", reason,
+                     exam.patient.calls, exam.worst)
+
+
+def _sentence(mistake):
+    text = mistake["sentence"]
+    if mistake["line"] and "in line" not in text:
+        text += f" Most likely line {mistake['line']}: `{mistake['text'][:80]}`"
+    return text if mistake["certain"] else f"Possibly: {text}"
+
+
+def _told(d):
+    if d.trouble:
+        yield f"undecided: {d.trouble}"
+        return
+    exact = f"{d.compared} calls, largest relative difference {d.worst:.1e}"
+    yield f"{d.verdict}" + (f": {exact}" if d.verdict == "right" else f": {d.reason}"
+                            if d.reason else "")
+    for text in d.mistakes:
+        yield f"  {text}"
+    bad = [p for p in d.properties if p.holds is False]
+    for p in bad[:3]:
+        yield f"  does not hold: {p.probe}"
+        c = p.counterexample
+        if c.get("case"):
+            yield f"    where {c['case']}"
+        for name, X in (c.get("inputs") or {}).items() if isinstance(c.get("inputs"), dict) else ():
+            yield f"    {name} = {X}"
+        if "got" in c:
+            yield f"    got      {c['got']}"
+            yield f"    expected {c.get('expected')}"
+    good = [p.probe for p in d.properties if p.holds]
+    if good:
+        yield f"  holds: {'; '.join(dict.fromkeys(good))}"
+    for text in d.conventions:
+        yield f"  convention: {text}"
+    if d.guessed:
+        yield f"  guessed: {', '.join(d.guessed)}"
+
+
+def _page(d):
+    colour = {"right": "#2a7", "wrong": "#c33", "undecided": "#b80"}[d.verdict]
+    parts = [f"<div><b style='color:{colour}'>{d.verdict}</b> {html.escape(d.trouble or d.reason)}"]
+    parts += [f"<p>{html.escape(text)}</p>" for text in d.mistakes]
+    bad = [p for p in d.properties if p.holds is False]
+    for p in bad[:1]:
+        parts.append(f"<p>does not hold: {html.escape(p.probe)}, where "
+                     f"{html.escape(str(p.counterexample.get('case', '')))}</p>")
+        for key in ("got", "expected"):
+            parts.append(f"<div style='display:inline-block;margin-right:1em'>{key}"
+                         f"{_heat(p.counterexample.get(key))}</div>")
+    if d.conventions:
+        parts.append(f"<p>conventions: {html.escape('; '.join(d.conventions))}</p>")
+    return "".join([*parts, "</div>"])
+
+
+def _heat(X):
+    """A table with a colour behind each number; the last two axes of the first item."""
+    while isinstance(X, list) and X and isinstance(X[0], list) and X[0] and isinstance(
+            X[0][0], list):
+        X = X[0]
+    if not isinstance(X, list) or not X or not isinstance(X[0], list):
+        return f"<pre>{html.escape(str(X))}</pre>"
+    numbers = [x for row in X for x in row if not isinstance(x, str)] or [0]
+    most = max(map(abs, numbers)) or 1.0
+
+    def cell(x):
+        level = 0.0 if isinstance(x, str) else x / most
+        shade = f"rgba({'40,90,200' if level > 0 else '220,80,40'},{abs(level) * 0.7:.2f})"
+        return f"<td style='background:{shade};padding:2px 6px'>{html.escape(str(x))}</td>"
+
+    rows = "".join(f"<tr>{''.join(map(cell, row))}</tr>" for row in X)
+    return f"<table>{rows}</table>"

@@ -1,0 +1,508 @@
+"""The examination: stage after stage, each with calls of its own, from plain calls to gradients.
+
+A stage asks the patient's code for outputs, compares them with the model (the fitted reference),
+and, where they differ, looks for the mistake that explains them. What has no explanation is kept as
+a property that does not hold.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from npattn.doctor import cases, fit
+from npattn.doctor.calling import (
+    ACTIVATIONS, WIDTH, Model, complete, conventions, readings, target,
+)
+from npattn.doctor.cases import Sizes
+from npattn.doctor.catalogue import ALL
+from npattn.doctor.patient import Way
+from npattn.strangers import Trouble
+
+LAYOUTS = {"core": ("bhtd", "bthd", "btd", "td", "tbd", "htd", "bdt", "bhdt", "dt"),
+           "mha": ("btd", "td", "tbd", "bdt"), "block": ("btd", "td", "tbd", "bdt")}
+USUAL = ("bhtd", "bthd", "btd", "td", "htd")
+
+
+class Property(NamedTuple):
+    """One probe."""
+
+    probe: str
+    holds: object          # True, False; None: could not be asked
+    counterexample: dict = {}
+
+
+class Examination:
+    """All that is found out about one patient."""
+
+    def __init__(self, patient, hints):
+        self.patient, self.hints = patient, hints
+        self.properties, self.mistakes, self.conventions, self.guessed = [], [], [], []
+        self.troubles, self.worst, self.compared = [], 0.0, 0
+        self.model = self.way = self.target = None
+
+    # ---- the code is called in all ways that may be meant ----
+
+    def start(self):
+        """Find a way to call and the model. Raises Trouble if no call comes back."""
+        trouble = None
+        for plain in (False, True):
+            self.target = target(self.patient, self.hints, plain=plain)
+            try:
+                tried = self.tries()
+            except Trouble as error:
+                trouble = error
+                break
+            if self.choose(tried):
+                return
+            if self.patient.facts.kind == "function" or not self.target.weights:
+                break
+        if trouble:
+            raise trouble
+        if plain:
+            self.target = target(self.patient, self.hints)
+            tried = self.tries()
+        self.search(tried)
+
+    def form(self):
+        W = self.target.weights
+        if "W1" in W and "W2" in W:
+            return "block"
+        return "mha" if W or self.target.loose else "core"
+
+    def inputs(self):
+        """[((parameter, letter), …), …]: which arguments are queries, keys, values."""
+        p = self.target.parameter
+        q, k, v = p("q"), p("k"), p("v")
+        x, memory = p("x"), p("memory")
+        required = {name: needed for name, _, needed, _ in self.target.parameters}
+        first = q or x
+        if not first:
+            raise Trouble(f"{self.patient.name} takes no argument that could be queries or inputs; "
+                          "its parameters are "
+                          f"{', '.join(n for n, *_ in self.target.parameters) or 'none'}")
+        found = []
+        if k and v:
+            found.append(((first, "q"), (k, "k"), (v, "v")))
+        elif k or memory:
+            found.append(((first, "q"), (k or memory, "k")))
+        if not any(required.get(n) for n in (k, v, memory) if n):
+            found.append(((first, "q"),))
+        return found
+
+    def others(self):
+        """Arguments that are always given: flags, heads, scales, weights."""
+        t, found, s = self.target, list(self.target.others), self.target.sizes
+        d = s.width // s.heads if self.form() != "core" else cases.Sizes().d
+        for name, default, required, role in t.parameters:
+            value = None
+            if role == "train":
+                value = ("value", False)
+            elif role == "eval":
+                value = ("value", True)
+            elif role == "dropout" and (required or default not in (None, 0, 0.0)):
+                if not t.parameter("train", "eval"):
+                    value = ("value", 0.0)
+            elif role == "heads" and (required or default is None or s.heads != default):
+                value = ("value", s.heads)
+            elif role == "kv_heads" and (required or default is None):
+                value = ("value", s.groups)
+            elif role == "rng" and required:
+                value = ("rng", 0)
+            elif role == "scale" and (required or default == 1.0):
+                value = ("value", float(d**-0.5))
+            elif role == "tile" and required:
+                value = ("value", 2)
+            elif role in ("cache", "offset", "positions") and required:
+                value = ("value", 0) if role == "offset" else ("none",)
+            elif role in ("seed", "base", "eps", "max_len", "window") and required:
+                value = ("value", {"seed": 0, "base": 10000.0, "eps": 1e-5}.get(role, 64))
+            elif role == "causal" and required:
+                value = ("value", False)
+            elif role == "returns" and required:
+                value = ("value", False)
+            elif required and (role is None or role == "config"):
+                raise Trouble(f"nothing says what the argument `{name}` is; give it a default, or a "
+                              "name such as Q, K, V, X, mask, num_heads")
+            if value:
+                found.append((name, value))
+        return tuple(found)
+
+    def layouts(self, form):
+        given = self.hints.get("layout")
+        if given:
+            yield given
+            if form == "core" and "h" not in given or form != "core":
+                return
+            return
+        order = self.patient.order_of_axes()
+        for layout in LAYOUTS[form]:
+            own = order.get(len(layout))
+            if own and set(own) == set(layout) and own != layout:
+                continue
+            yield layout
+
+    def sizes(self, layout, **given):
+        s, form = self.target.sizes, self.form()
+        B = given.pop("B", 3 if form != "core" else 2)
+        if "b" not in layout:
+            B = 1
+        if form != "core":
+            Tq = given.pop("Tq", 5)
+            return Sizes(B, 1, 1, Tq, given.pop("Tk", 7), WIDTH, WIDTH, s.width, s.width)
+        H, Hk = given.pop("H", 0), 0
+        if "h" not in layout:
+            H = Hk = 1
+        elif not H:
+            H = self.hints.get("heads") or (s.heads if s.heads > 1 else 3)
+            Hk = self.hints.get("kv_heads") or (s.groups if s.groups > 1 else H)
+            if self.target.parameter("kv_heads") and "kv_heads" not in self.hints:
+                H, Hk = 4, 2
+        dv = given.pop("dv", self.dv)
+        return Sizes(B, H, Hk or H, given.pop("Tq", 3), given.pop("Tk", 5), 4, dv)
+
+    dv = 6
+
+    def case(self, name, words, layout=None, same=None, seed=0, size=1.0, options=None, **given):
+        layout = layout or self.way.layout
+        inputs = self.way.inputs if self.way else self._inputs
+        letters = [letter for _, letter in inputs]
+        alone = letters == ["q"]
+        if alone and "Tq" not in given and "Tk" in given:
+            given["Tq"] = given["Tk"]
+        if alone:
+            if self.form() == "core":
+                given.setdefault("Tq", 5)
+            given["Tk"] = given.get("Tq", 5)
+        sizes = self.sizes(layout, **given)
+        made = cases.plain(name, words, sizes, seed, alone and self.form() != "core", size,
+                           **(options or {}))
+        if alone and self.form() == "core":
+            made = made._replace(k=made.q, v=made.q)
+        elif "v" not in letters:
+            made = made._replace(v=made.k)
+        elif self.form() != "core":
+            other = cases.plain(name, words, sizes, seed + 100, False, size)
+            made = made._replace(v=other.k)
+        return made
+
+    def want(self, case):
+        """The shape of the output."""
+        if self.form() == "core":
+            return (*case.q.shape[:-1], case.v.shape[-1])
+        W = self.target.weights
+        return (*case.q.shape[:2], W["Wo"][0][1].shape[-1] if False else None)
+
+    def tries(self):
+        """[(way, case, output, sizes), …] of all ways in which a plain call has an output."""
+        form, found, replies = self.form(), [], []
+        extra = self.others()
+        self._spent = []
+        for inputs in self.inputs():
+            self._inputs = inputs
+            for layout in self.layouts(form):
+                for dtype in ("float64", "float32"):
+                    way = Way(self.target.object, self.target.name, form, inputs, layout,
+                              torch=self.target.torch, autograd=self.target.autograd, dtype=dtype,
+                              others=extra, positional=self.target.positional)
+                    for mask in self.open_masks(layout):
+                        for sizes in ({}, {"dv": 4}, {"dv": 4, "Tq": 5, "Tk": 5}):
+                            if form != "core" and sizes and len(inputs) == 1:
+                                continue
+                            if form != "core" and sizes.get("Tq"):
+                                sizes = {"Tq": 6, "Tk": 6}
+                            elif form != "core" and sizes:
+                                continue
+                            case = self.case("plain", "a plain call", layout, **sizes)
+                            replies.append((way, mask, case, sizes))
+        asked = self._calls(replies)
+        seen = set()
+        for (way, mask, case, sizes), reply in zip(replies, asked, strict=True):
+            if reply.error:
+                self.troubles.append((reply, way))
+                continue
+            got = self.output(reply, way, case)
+            if got is None:
+                self.troubles.append((reply, way))
+                continue
+            path, Y = got
+            key = way.inputs, way.layout
+            if key in seen:
+                continue
+            seen.add(key)
+            found.append((way._replace(out=path, mask=mask or ()), case, Y, sizes))
+        if not found:
+            raise self.no_call()
+        return found
+
+    def _calls(self, replies):
+        """The calls, the first of each family first, so that few are made."""
+        specs = []
+        for way, mask, case, _ in replies:
+            w = way._replace(mask=mask) if mask else way
+            if mask:
+                case = self.opened(case, mask[1])
+            specs.append(self.patient.spec(w, case))
+        return self.patient.call(specs)
+
+    def opened(self, case, form):
+        B, H = case.q.shape[0], case.q.shape[1] if case.q.ndim == 4 else self.target.sizes.heads
+        keep = cases.kept(np.random.default_rng(0), form, B, H, case.q.shape[-2], case.k.shape[-2])
+        return case._replace(keep=np.ones_like(keep), form=form)
+
+    def open_masks(self, layout):
+        """(None,) where a mask can be left out; else the ways to pass one that masks nothing."""
+        for name, default, required, role in self.target.parameters:
+            if role in ("mask", "lens") and required:
+                return [(name, form, how) for form in self.forms(role, layout)
+                        for how in self.hows(role, name)[:1]]
+        return [None]
+
+    def forms(self, role, layout):
+        s = self.hints.get("mask")
+        if role == "lens" or s == "lens":
+            return ("lens", "lens2") if "b" in layout else ("lens0", "lens2")
+        if self.form() == "core" and "h" in layout:
+            return ("b1qk", "bqk", "qk", "b11k", "bk", "bhqk", "11qk", "k") if "b" in layout else (
+                "qk", "hqk", "1qk", "k")
+        if "b" in layout:
+            if self.form() == "core":
+                return ("bqk", "qk", "bk", "b1k", "1qk", "k")
+            return ("b1qk", "bqk", "qk", "b11k", "bk", "b1k", "bhqk", "11qk", "k")
+        return ("qk", "k", "1qk")
+
+    def hows(self, role, name):
+        from npattn.doctor.roles import DROP_NAMES, KEEP_NAMES
+
+        if role == "lens":
+            return (("keep", "bool"),)
+        given = self.hints.get("mask")
+        if given in ("keep", "drop"):
+            return tuple(h for h in cases.WHOLE if h[0] == given)
+        if given == "add" or role == "bias_add":
+            return tuple(h for h in cases.WHOLE if h[0] == "add")
+        if KEEP_NAMES.search(name):
+            return tuple(h for h in cases.WHOLE if h[0] == "keep")
+        if DROP_NAMES.search(name):
+            return tuple(h for h in cases.WHOLE if h[0] != "add")
+        return cases.WHOLE[:-1]
+
+    def output(self, reply, way, case):
+        """(path, array in the reference's layout) of what has the shape of an output; None."""
+        ndim = case.q.ndim
+        for path, X in reply.out:
+            Y = cases.inward(X, way.layout, ndim)
+            if Y is None or Y.dtype.kind != "f":
+                continue
+            same = Y.shape[:-1] == case.q.shape[:-1]
+            wide = way.form != "core" or Y.shape[-1] == case.v.shape[-1]
+            if same and wide:
+                return path, Y
+        return None
+
+    def no_call(self):
+        """Why no call came back, in one sentence."""
+        errors = [reply for reply, _ in self.troubles if reply.error]
+        if errors:
+            inside = [r for r in errors if r.line] or errors
+            reply = inside[0]
+            return Trouble(f"no call of {self.patient.name} came back: {reply.error}"
+                           f"{self.patient.place({'line': reply.line})}; hints such as "
+                           "layout=bhtd or heads=4 say how it is called")
+        for reply, way in self.troubles:
+            shapes = ", ".join(str(X.shape) for _, X in reply.out) or "no array"
+            return Trouble(f"{self.patient.name} returned {shapes} for arguments in the layout "
+                           f"{way.layout}, which is no output of attention; a hint such as "
+                           "layout=bthd says how it is called")
+        return Trouble(f"{self.patient.name} cannot be called")
+
+    # ---- the model ----
+
+    def models(self, form):
+        """The reference in all conventions that may be meant."""
+        t, s = self.target, self.target.sizes
+        always = {"yes": [True], "no": [False]}.get(
+            "" if t.parameter("causal") else self.hints.get("causal"), [False, True])
+        scale = 1.0
+        if "scale" in self.hints:
+            scale = self.hints["scale"] * np.sqrt(4 if form == "core" else s.width // s.heads)
+        corners = [self.hints["corner"]] if "corner" in self.hints else ["upper", "lower"]
+        if form == "core":
+            for causal in always:
+                for corner in corners if causal else corners[:1]:
+                    yield Model(form, conventions(scale=scale, corner=corner), causal=causal)
+            return
+        heads = [s.heads]
+        rotary = self.rotaries()
+        scales = [scale]
+        if t.scaled:
+            scales.append(np.sqrt(s.width // s.heads))
+        for W, notes in readings(t):
+            W = complete(W)
+            if W is None:
+                continue
+            for h in heads:
+                g = s.groups
+                if W["Wk"].shape[-1] != W["Wq"].shape[-1] and W["Wq"].shape[-1] % h == 0:
+                    g = max(1, W["Wk"].shape[-1] // (W["Wq"].shape[-1] // h))
+                for causal in always:
+                    for turn in rotary:
+                        for sc in scales:
+                            for last in (False, True) if h > 1 else (False,):
+                                for extra in self.blocks(form, W):
+                                    c = conventions(heads=h, groups=g, scale=sc, rotary=turn,
+                                                    heads_last=last, corner=corners[0], **extra)
+                                    yield Model(form, c, W, (), causal, notes)
+
+    def blocks(self, form, W):
+        if form != "block":
+            return [{}]
+        eps = {f.get("eps") for ws in self.target.weights.values() for *_, f in ws} - {None}
+        rms = "h1" not in self.target.weights
+        eps = sorted(eps) or [1e-5, 1e-6, 1e-12, 1e-8]
+        return [{"pre": pre, "activation": a, "eps": e, "rms": rms} for e in eps
+                for pre in (True, False) for a in ACTIVATIONS]
+
+    def rotaries(self):
+        import re
+
+        given = self.hints.get("rotary")
+        if given:
+            return [given if given != "no" else ""]
+        return ["", "half", "pairs"] if re.search(r"\bcos\b", self.patient.text) else [""]
+
+    def choose(self, tried):
+        """The first way and model, without a mistake, that give the outputs."""
+        for way, case, got, sizes in tried:
+            for model in self.models(way.form):
+                if fit.fits(model, [(case, got)], way.dtype):
+                    self.settle(way, model, sizes, tried)
+                    return True
+        return False
+
+    def settle(self, way, model, sizes, tried):
+        self.way, self.model, self.plain_sizes = way, model, sizes
+        if sizes.get("dv"):
+            self.dv = sizes["dv"]
+        self.tried = tried
+
+    def search(self, tried):
+        """A way and a model with one mistake or two; without, the way alone."""
+        self.tried = tried
+        some = tried[:4]
+        for names, pairs in ((fit.PLAIN + fit.CAUSAL, False), (fit.PLAIN, True)):
+            for way, case, got, sizes in some:
+                models = list(self.models(way.form))
+                found = fit.explain(models[:60], [(case, got)], names, way.dtype, pairs)
+                if found:
+                    found = self.sharpened(found, way, sizes)
+                    self.settle(way, found[0], sizes, tried)
+                    self.blame(found)
+                    return
+        way, case, got, sizes = tried[0]
+        self.way, self.plain_sizes = way, sizes
+        if sizes.get("dv"):
+            self.dv = sizes["dv"]
+
+    def sharpened(self, found, way, sizes):
+        """Those of several explanations that hold in a second call of other sizes."""
+        if len(found) == 1:
+            return found
+        self.way = way
+        if sizes.get("dv"):
+            self.dv = sizes["dv"]
+        more = [self.case("again", "", seed=3, **{k: v for k, v in sizes.items() if k != "dv"})]
+        if not sizes.get("Tq"):
+            more.append(self.case("longer", "", seed=4, Tq=6, Tk=9, B=4))
+        for case, got in self.ask(more):
+            left = [m for m in found if fit.fits(m, [(case, got)], way.dtype)]
+            found = left or found
+        return found
+
+    def ask(self, asked, **extra):
+        """[(case, output in the reference's layout or None), …]; replies are kept for reading."""
+        self.replies = self.patient.call([self.patient.spec(self.way, c, **extra) for c in asked])
+        found = []
+        for case, reply in zip(asked, self.replies, strict=True):
+            got = None
+            if not reply.error:
+                out = dict(reply.out).get(self.way.out)
+                if out is not None:
+                    got = cases.inward(out, self.way.layout, case.q.ndim)
+            found.append((case, got))
+        return found
+
+    def blame(self, models):
+        """Name the mistakes of the models that explain what was found; the first is most likely."""
+        known = {m["sentence"] for m in self.mistakes}
+        for model in models[:3]:
+            for name in model.mistakes:
+                self.name_mistake(name, len(models) == 1, known)
+
+    def name_mistake(self, name, certain=True, known=()):
+        mistake = ALL[name]
+        if mistake.words in known or any(m["name"] == name for m in self.mistakes):
+            return
+        number, text = self.patient.line(mistake.at)
+        self.mistakes.append({"name": name.removeprefix("backward: "), "sentence": mistake.words,
+                              "line": number, "text": text, "certain": certain})
+
+    # ---- helpers of the stages ----
+
+    def said(self, sentence, line=0, text=""):
+        if not any(m["sentence"] == sentence for m in self.mistakes):
+            self.mistakes.append({"name": "", "sentence": sentence, "line": line, "text": text,
+                                  "certain": True})
+
+    def said_note(self, sentence):
+        self.conventions.append(sentence)
+
+    def text(self, line):
+        lines = self.patient.text.splitlines()
+        return lines[line - 1].strip() if 0 < line <= len(lines) else ""
+
+    def heads(self):
+        return self.hints.get("heads") or (
+            self.target.sizes.heads if self.target.sizes.heads > 1 else 3)
+
+    def small(self, sizes):
+        return {k: v for k, v in self.plain_sizes.items() if k != "dv"} | sizes
+
+    def masked(self, case, form, seed, dead=False):
+        B = case.q.shape[0]
+        H = case.q.shape[1] if case.q.ndim == 4 else self.target.sizes.heads
+        keep = cases.kept(np.random.default_rng([seed, 17]), form, B, H, case.q.shape[-2],
+                          case.k.shape[-2], dead)
+        return case._replace(keep=keep, form=form)
+
+    def everything(self, case, form):
+        made = self.masked(case, form, 0)
+        return made._replace(keep=np.ones_like(made.keep), words="the mask allows everything")
+
+    def poisoned(self, case, dark):
+        k, v = case.k.copy(), case.v.copy()
+        k[..., dark, :] = 3.0 * np.sign(k[..., dark, :]) + 1.0
+        v[..., dark, :] = 1000.0
+        if self.way.form != "core":
+            v[..., dark, :] = 50.0
+        if len(self.way.inputs) == 1:
+            return case._replace(q=k, k=k, v=k)
+        if len(self.way.inputs) == 2:
+            return case._replace(k=k, v=k)
+        return case._replace(k=k, v=v)
+
+    def fixed_polarity(self, name):
+        return bool("mask" in self.hints or len({h[0] for h in self.hows("mask", name)}) == 1)
+
+    def hows_order(self, name, how):
+        return cases.WHOLE.index(how)
+
+    def tried_forms_fail(self, name):
+        return False
+
+    def target_made(self):
+        from npattn.doctor import roles
+        from npattn.doctor.patient import signature_roles
+
+        if self.patient.facts.kind != "class":
+            return []
+        return signature_roles(self.patient.facts.signature, roles.MAKE)

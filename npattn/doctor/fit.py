@@ -1,0 +1,145 @@
+"""Fit the reference to outputs: with its conventions, with one mistake, with two."""
+
+import itertools
+from functools import lru_cache
+
+import numpy as np
+
+from npattn.doctor.calling import Model
+from npattn.doctor.catalogue import MISTAKES, mistaken
+from npattn.edits import EditError
+
+EXACT = {"float64": 2e-12, "float32": 3e-5}
+HARMLESS = {"1e-9 in the sum", "1e-8 in the sum"}
+MASKING = [name for name, m in MISTAKES.items() if "mask" in m.needs]
+CAUSAL = [name for name, m in MISTAKES.items() if m.needs == "causal"]
+PLAIN = [name for name in MISTAKES if name not in {*MASKING, *CAUSAL}]
+WITHIN = {  # functions of the reference that a form calls
+    "core": {"allowed", "scale", "scores", "softmax", "repeated", "core"},
+    "mha": {"allowed", "scale", "scores", "softmax", "repeated", "core", "dense", "split", "merge",
+            "angles", "rotary", "multihead"},
+}
+WITHIN["block"] = WITHIN["mha"] | {"norm", "feed_forward", "block"}
+NUMERIC = ("no maximum", "one maximum for all", "one maximum for a matrix")
+
+
+class Failed(Exception):
+    """The reference with these mistakes cannot compute the case."""
+
+
+def predict(model, case):
+    """(output, weights) of the reference with the model's mistakes. Raises Failed."""
+    try:
+        space = mistaken(*model.mistakes)
+        c, W = model.c, model.W
+        causal = bool(case.causal or model.causal)
+        with np.errstate(all="ignore"):
+            if model.form == "core":
+                M = space["allowed"](case.keep, causal, case.q.shape[-2], case.k.shape[-2], c)
+                return space["core"](case.q, case.k, case.v, M, c)
+            if model.form == "mha":
+                return space["multihead"](case.q, case.k, case.v, case.keep, causal, W, c)
+            return space["block"](case.q, case.keep, causal, W, c)
+    except (ValueError, IndexError, TypeError, KeyError, ZeroDivisionError, EditError) as error:
+        raise Failed(str(error)) from error
+
+
+def alive(case, model):
+    """(B, 1 or H, Tq) bool: queries that may attend to something."""
+    space = mistaken()
+    Tq, Tk = case.q.shape[-2], case.k.shape[-2]
+    M = space["allowed"](case.keep, bool(case.causal or model.causal), Tq, Tk, model.c)
+    return M.any(-1)
+
+
+def rows(case, model, Y):
+    """Which entries of an output are asked for: not those of queries without keys."""
+    A = alive(case, model)
+    if Y.ndim == 3:
+        A = A.all(1)
+    if A.ndim != Y.ndim - 1:
+        return np.ones(Y.shape, bool)
+    return np.broadcast_to(A[..., None], Y.shape)
+
+
+def gap(got, want, where=None):
+    """The largest difference relative to the largest entry; inf where numbers are missing."""
+    if got is None or got.shape != want.shape:
+        return np.inf
+    where = np.ones(want.shape, bool) if where is None else where
+    G, T = np.where(where, got, 0.0), np.where(where, want, 0.0)
+    bad_g, bad_t = ~np.isfinite(G), ~np.isfinite(T)
+    if (bad_g != bad_t).any():
+        return np.inf
+    G, T = np.where(bad_g, 0.0, G), np.where(bad_t, 0.0, T)
+    return float(np.abs(G - T).max(initial=0.0) / max(np.abs(T).max(initial=0.0), 1e-300))
+
+
+def distance(model, case, got):
+    """How far the model is from an output; an error is met by an error alone."""
+    try:
+        want = predict(model, case)[0]
+    except Failed:
+        return 0.0 if got is None else np.inf
+    if got is None:
+        return np.inf
+    if want.shape != got.shape:
+        return np.inf
+    return gap(got, want, rows(case, model, want))
+
+
+def tolerance(case, dtype="float64"):
+    return EXACT[case.options.get("dtype", dtype)] * case.options.get("loose", 1.0)
+
+
+def fits(model, observed, dtype="float64"):
+    """Whether the model gives all outputs. observed: [(case, output or None), …]."""
+    return all(distance(model, case, got) <= tolerance(case, dtype) for case, got in observed)
+
+
+@lru_cache(maxsize=64)
+def mistakes_for(form, names):
+    return [n for n in names if MISTAKES[n].where in WITHIN[form]]
+
+
+def explain(models, observed, names, dtype="float64", pairs=False, first=()):
+    """[model with a mistake, …] that give all outputs: all with one, or else all with two."""
+    found = []
+    for model in models:
+        for name in mistakes_for(model.form, tuple(names)):
+            made = model._replace(mistakes=(*model.mistakes, name))
+            if _differs(made, model, observed) and fits(made, observed, dtype):
+                found.append(made)
+        if found:
+            return found
+    if pairs:
+        for model in models[:2]:
+            effective = [n for n in mistakes_for(model.form, tuple(names))
+                         if n not in NUMERIC and _differs(
+                             model._replace(mistakes=(*model.mistakes, n)), model, observed[:1])]
+            for two in itertools.combinations(effective, 2):
+                made = model._replace(mistakes=(*model.mistakes, *two))
+                if fits(made, observed, dtype):
+                    found.append(made)
+            if found:
+                return found
+    return found
+
+
+def _differs(made, model, observed):
+    """Whether a mistake shows at all in the cases."""
+    for case, _ in observed:
+        try:
+            a = predict(made, case)[0]
+        except Failed:
+            return True
+        try:
+            b = predict(model, case)[0]
+        except Failed:
+            return True
+        if a.shape != b.shape or gap(a, b, rows(case, model, b)) > 1e-13:
+            return True
+    return False
+
+
+__all__ = ["Model", "explain", "fits", "predict"]

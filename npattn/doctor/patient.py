@@ -1,0 +1,212 @@
+"""Somebody's attention code, as the doctor sees it: a process that answers calls, a signature.
+
+A `Patient` knows no right or wrong. It makes arguments of a `Case` in the ways that `Way` names,
+and brings results back in the reference's layout.
+"""
+
+import ast
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import NamedTuple
+
+from npattn.doctor import cases, roles
+from npattn.strangers import Stranger, Trouble
+
+ANSWER = "npattn.doctor.remote:answer"
+LIGHT = ("npattn", "npattn.doctor")
+
+
+class Reply(NamedTuple):
+    """What a call returned: arrays by their path, or an error."""
+
+    out: list = ()        # [(path, array), ...]
+    error: str = ""
+    line: int = 0
+    wrote: tuple = ()
+    inside: bool = False
+    gradients: list = ()
+
+
+class Way(NamedTuple):
+    """How the code is called and its output read."""
+
+    object: str = ""
+    name: str = ""
+    form: str = "core"       # core, mha or block
+    inputs: tuple = ()       # ((parameter, "q"), …)
+    layout: str = "bhtd"
+    mask: tuple = ()         # (parameter, form, (kind, dtype))
+    causal: str = ""         # parameter
+    torch: bool = False
+    autograd: bool = False
+    dtype: str = "float64"
+    others: tuple = ()       # ((parameter, value specification), …)
+    positional: bool = False
+    out: tuple = ()          # path of the output
+
+
+class Patient:
+    """A file in a process of its own, and the thing of that name in it."""
+
+    def __init__(self, path, name, limit):
+        self.path, self.name, self.text = Path(path), name, ""
+        try:
+            self.text = self.path.read_text(encoding="utf-8-sig", errors="replace")
+            self.tree = ast.parse(self.text)
+        except (SyntaxError, ValueError) as error:
+            place = f" in line {error.lineno}" if getattr(error, "lineno", None) else ""
+            said = getattr(error, "msg", error)
+            raise Trouble(f"the file is no Python{place}: {said}") from error
+        self.stranger = Stranger(path, ANSWER, limit, LIGHT)
+        self.calls = 0
+
+    def close(self):
+        self.stranger.__exit__()
+
+    def ask(self, *steps):
+        """The answers to some steps, with arrays in place of their numbers."""
+        answers, arrays = self.stranger.ask(list(steps))
+        self.arrays = arrays
+        return answers
+
+    def load(self):
+        found, = self.ask(("load", self.name))
+        if "error" in found:
+            raise Trouble(f"the file cannot be run: {found['error']}{self.place(found)}")
+        if "missing" in found:
+            names = ", ".join(found["names"]) or "none"
+            raise Trouble(f"there is no {self.name} in the file; its functions and classes are: "
+                          f"{names}")
+        self.facts = SimpleNamespace(**found)
+        self.uses_torch = found["torch"]
+        return found
+
+    def place(self, found):
+        """" in line 7: `…`"."""
+        number = found.get("line")
+        if not number:
+            return ""
+        lines = self.text.splitlines()
+        shown = lines[number - 1].strip()[:80] if number <= len(lines) else ""
+        return f", in line {number}: `{shown}`"
+
+    def call(self, specs):
+        """A `Reply` for each call."""
+        answers = self.ask(*[("call", spec) for spec in specs])
+        self.calls += len(specs)
+        replies = []
+        for found in answers:
+            if "error" in found:
+                replies.append(Reply(error=found["error"], line=found.get("line", 0),
+                                     inside=found.get("inside", False)))
+                continue
+            out = [(tuple(path), self.arrays[i]) for path, i in found["out"]]
+            gradients = [self.arrays[i] for i in found.get("gradients", ())]
+            replies.append(Reply(out, wrote=tuple(found["wrote"]), gradients=gradients))
+        return replies
+
+    def spec(self, way, case, **extra):
+        """The call of a case in one way."""
+        given, options = [], case.options
+        for parameter, letter in way.inputs:
+            X = getattr(case, letter)
+            given.append((parameter, ("array", cases.outward(X, way.layout))))
+        if way.mask and case.keep is not None:
+            parameter, form, how = way.mask
+            given.append((parameter, cases.written(case.keep, form, how)))
+        if way.causal:
+            given.append((way.causal, ("value", bool(case.causal))))
+        given += [(name, spec) for name, spec in way.others
+                  if name not in dict(given)]
+        return {"object": way.object, "name": way.name, "torch": way.torch,
+                "autograd": way.autograd, "dtype": options.get("dtype", way.dtype),
+                **self._arguments(way, given),
+                **{k: options[k] for k in ("strided", "train", "seed", "fresh") if k in options},
+                **extra}
+
+    def _arguments(self, way, given):
+        if not way.positional:
+            return {"kwargs": dict(given)}
+        given, args = dict(given), []
+        for name, default, required, *_ in way.positional:
+            if name in given:
+                args.append(given[name])
+            else:
+                args.append(("none",) if default is None else ("value", default))
+        while args and args[-1] == ("none",):
+            args.pop()
+        return {"args": args}
+
+    # ---- what the source says of itself ----
+
+    def node(self):
+        """The syntax tree of the thing that is examined; that of the file if it is not found."""
+        node = self.tree
+        for part in self.name.split("."):
+            inner = [n for n in ast.walk(node) if getattr(n, "name", None) == part]
+            if not inner:
+                return self.tree
+            node = inner[0]
+        return node
+
+    def order_of_axes(self):
+        """{number of axes: the letters that the code gives them where it unpacks a shape}."""
+        found = {}
+        for node in ast.walk(self.node()):
+            if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Tuple):
+                continue
+            value = ast.unparse(node.value)
+            if not (value.endswith(".shape") or value.endswith(".size()")):
+                continue
+            names = [ast.unparse(e) for e in node.targets[0].elts]
+            letters = [letter_of(name) for name in names]
+            if None not in letters and len(set(letters)) == len(letters):
+                found.setdefault(len(letters), "".join(letters))
+        return found
+
+    def keys_of(self, name):
+        """What the code looks up in its parameter `name`: (keys of a dict, attributes)."""
+        keys, attributes = [], []
+        for node in ast.walk(self.node()):
+            if isinstance(node, ast.Subscript) and ast.unparse(node.value) == name:
+                if isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):
+                    keys.append(node.slice.value)
+            if isinstance(node, ast.Attribute) and ast.unparse(node.value) == name:
+                attributes.append(node.attr)
+        return list(dict.fromkeys(keys)), list(dict.fromkeys(attributes))
+
+    def line(self, pattern):
+        """(number, text) of the first line of the code that a mistake is likely written in."""
+        first, last = getattr(self.facts, "first", 1), getattr(self.facts, "last", 10**6)
+        lines = self.text.splitlines()
+        spans = [(first, min(last, len(lines))), (1, len(lines))]
+        for low, high in spans:
+            for number in range(low, high + 1):
+                text = lines[number - 1].split("#")[0].strip()
+                if text and not text.startswith(("def ", "class ", '"', "import", "from")):
+                    if re.search(pattern, text):
+                        return number, text
+        return 0, ""
+
+
+def letter_of(name):
+    """The axis that a name like `batch_size` or `T` stands for, as a letter of bhtd; None."""
+    name = name.lower().strip("_").replace("self.", "")
+    for letter, pattern in (
+        ("b", r"b|bs|n|batch\w*|n_?batch|bsz|nb|items?"),
+        ("h", r"h|nh|heads?|n_?heads?|num_heads|hq|hk"),
+        ("t", r"t|s|l|tq|tk|tgt_len|src_len|seq\w*|len\w*|time|steps|tokens?|q_len|k_len|lq|lk|m|"
+              r"tgt|slen|n_?ctx|nq|nk|num_(queries|keys)|qlen|klen|sq|sk"),
+        ("d", r"d|c|e|dim|d_?model|d_?k|d_?head|dk|dh|width|channels|emb\w*|features|hidden\w*|"
+              r"head_dim|input_dim|model_dim|hd|dv|d_v"),
+    ):
+        if re.fullmatch(pattern, name):
+            return letter
+    return None
+
+
+def signature_roles(signature, among):
+    """[(name, default, required, role), ...] of the parameters that can be given by name."""
+    return [(name, default, required, roles.role(name, among))
+            for name, default, required, kind, *_ in signature if not kind.startswith("VAR")]

@@ -1,0 +1,145 @@
+"""What attention is, in one plain file that is made to be edited: the doctor's reference.
+
+Every array is in one layout: heads (B, H, T, d), tokens (B, T, D), masks (B, 1 or H, 1 or T, T)
+with True = may attend. What people do in different ways, and right in each, is a field of `c`
+(conventions.py); what they do wrong is an edit of this source (catalogue.py). A query that may
+attend to nothing has NaN here: what is done with it is a convention, and is asked for separately.
+"""
+
+import numpy as np
+
+
+def allowed(keep, causal, Tq, Tk, c):
+    """Which query may attend to which key."""
+    M = np.ones((1, 1, Tq, Tk), bool)
+    if causal:
+        start = Tk - Tq if c.corner == "lower" else 0
+        M = np.arange(Tk) <= start + np.arange(Tq)[:, None]
+        M = M[None, None]
+    if keep is not None:
+        M = M & keep
+    return M
+
+
+def scale(Q, K, V, c):
+    return c.scale / np.sqrt(Q.shape[-1])
+
+
+def scores(Q, K, V, c):
+    return Q @ K.swapaxes(-1, -2) * scale(Q, K, V, c)
+
+
+def softmax(S, M, c):
+    """Weights (B, H, Tq, Tk): they are 0 where M is False, and each row sums to 1."""
+    S = np.where(M, S, -np.inf)
+    A = np.exp(S - S.max(-1, keepdims=True))
+    return A / A.sum(-1, keepdims=True)
+
+
+def repeated(K, H):
+    """Each key head serves H / Hk query heads that stand side by side."""
+    return np.repeat(K, H // K.shape[1], axis=1)
+
+
+def core(Q, K, V, M, c):
+    """O (B, H, Tq, dv) and the weights, of Q (B, H, Tq, d), K (B, Hk, Tk, d), V (B, Hk, Tk, dv)."""
+    K, V = repeated(K, Q.shape[1]), repeated(V, Q.shape[1])
+    S = scores(Q, K, V, c)
+    P = softmax(S, M, c)
+    O = P @ V
+    return O, P
+
+
+def dense(X, W, b):
+    Y = X @ W
+    return Y + b
+
+
+def split(X, H, c):
+    """(B, T, H d) to (B, H, T, d)."""
+    B, T, D = X.shape
+    if c.heads_last:
+        return X.reshape(B, T, D // H, H).transpose(0, 3, 1, 2)
+    return X.reshape(B, T, H, D // H).swapaxes(1, 2)
+
+
+def merge(O, c):
+    """(B, H, T, d) to (B, T, H d)."""
+    B, H, T, d = O.shape
+    if c.heads_last:
+        return O.transpose(0, 2, 3, 1).reshape(B, T, H * d)
+    return O.swapaxes(1, 2).reshape(B, T, H * d)
+
+
+def angles(positions, d, c):
+    return positions[:, None] * c.base ** (-np.arange(0, d, 2) / d)
+
+
+def rotary(X, start, c):
+    """X (B, H, T, d) with pairs of features turned by position."""
+    d = X.shape[-1]
+    a = angles(start + np.arange(X.shape[-2]), d, c)
+    cos, sin = np.cos(a), np.sin(a)
+    if c.rotary == "pairs":
+        E, F = X[..., 0::2], X[..., 1::2]
+        return np.stack([E * cos - F * sin, E * sin + F * cos], -1).reshape(X.shape)
+    E, F = X[..., : d // 2], X[..., d // 2 :]
+    return np.concatenate([E * cos - F * sin, E * sin + F * cos], -1)
+
+
+def multihead(Xq, Xk, Xv, keep, causal, W, c):
+    """(Y (B, Tq, D), weights) of one layer with its own projections."""
+    Q = split(dense(Xq, W["Wq"], W["bq"]), c.heads, c)
+    K = split(dense(Xk, W["Wk"], W["bk"]), c.groups, c)
+    V = split(dense(Xv, W["Wv"], W["bv"]), c.groups, c)
+    if c.rotary:
+        Q, K = rotary(Q, 0, c), rotary(K, 0, c)
+    M = allowed(keep, causal, Q.shape[-2], K.shape[-2], c)
+    O, P = core(Q, K, V, M, c)
+    O = merge(O, c)
+    return (dense(O, W["Wo"], W["bo"]) if "Wo" in W else O), P
+
+
+def norm(X, g, b, c):
+    if c.rms:
+        return X / np.sqrt((X**2).mean(-1, keepdims=True) + c.eps) * g
+    Z = X - X.mean(-1, keepdims=True)
+    return Z / np.sqrt((Z**2).mean(-1, keepdims=True) + c.eps) * g + b
+
+
+def feed_forward(X, W, c):
+    return dense(c.activation(dense(X, W["W1"], W["b1"])), W["W2"], W["b2"])
+
+
+def block(X, keep, causal, W, c):
+    """(Y, weights) of an encoder layer: attention, feed forward, each with residual and norm."""
+    if c.pre:
+        N = norm(X, W["g1"], W["h1"], c)
+        A, P = multihead(N, N, N, keep, causal, W, c)
+        X = X + A
+        N = norm(X, W["g2"], W["h2"], c)
+        return X + feed_forward(N, W, c), P
+    A, P = multihead(X, X, X, keep, causal, W, c)
+    X = norm(X + A, W["g1"], W["h1"], c)
+    F = feed_forward(X, W, c)
+    return norm(X + F, W["g2"], W["h2"], c), P
+
+
+def backward(dO, Q, K, V, M, c):
+    """dQ, dK, dV of `core`."""
+    H, Hk = Q.shape[1], K.shape[1]
+    s = scale(Q, K, V, c)
+    K, V = repeated(K, H), repeated(V, H)
+    P = np.nan_to_num(softmax(scores(Q, K, V, c), M, c))
+    dV = P.swapaxes(-1, -2) @ dO
+    dP = dO @ V.swapaxes(-1, -2)
+    dS = P * (dP - (dP * P).sum(-1, keepdims=True))
+    dQ = dS @ K * s
+    dK = dS.swapaxes(-1, -2) @ Q * s
+    return dQ, shared(dK, Hk), shared(dV, Hk)
+
+
+def shared(dK, Hk):
+    """What a key head receives from all the query heads that it serves."""
+    B, H, T, d = dK.shape
+    return dK.reshape(B, Hk, H // Hk, T, d).sum(2)
