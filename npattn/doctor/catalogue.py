@@ -341,6 +341,19 @@ MISTAKES = {
         "merge", MERGE, "return O.transpose(0, 2, 3, 1).reshape(B, T, H * d)",
         "The heads are merged with features before heads, but were split with heads before "
         "features.", HEADS, "heads"),
+    "outputs of the heads averaged": _m(
+        "merge", MERGE, "return O.mean(1)",
+        "The outputs of the heads are averaged; they must stand side by side (concatenated).",
+        r"mean|sum"),
+    "outputs of the heads added": _m(
+        "merge", MERGE, "return O.sum(1)",
+        "The outputs of the heads are added; they must stand side by side (concatenated).",
+        r"mean|sum"),
+    **{f"weights below {t} cut": _m(
+        "core", "O = P @ V", f"O = np.where(P < {t}, 0.0, P) @ V",
+        f"Weights below {t} are set to 0, so that keys are cut off and the weights of a row no "
+        "longer sum to 1: the output is no average of values.", r"where|<|>|clip|thresh")
+       for t in ("1e-1", "5e-2", "1e-2", "5e-3", "1e-3", "1e-4")},
     "merge reversed": _m(
         "merge", MERGE, "return O[:, ::-1].swapaxes(1, 2).reshape(B, T, H * d)",
         "The heads are merged in the wrong order.", HEADS, "heads"),
@@ -428,6 +441,23 @@ MISTAKES = {
          "+ E * sin[:, _r(d)[1]]], -1)"),
         "Rotary: the two features of a pair have different angles: table and pairing belong to "
         "different kinds (halves and neighbours).", r"sin|cos|rot|repeat|cat|stack"),
+    "rotary against the queries": _m(
+        "multihead", "rotary(Q, 0, c), rotary(K, 0, c)", "rotary(Q, 0, c), rotary(K, 0, c, -1)",
+        "Rotary turns queries and keys in opposite directions: the scores depend on the sum of "
+        "positions and not on their distance.", r"rot|turn|sin"),
+    "rotary backwards": _m("rotary", "a = sign *", "a = -sign *",
+                           "Rotary turns in the other direction.", r"sin"),
+    "rotary pairings mixed": _m(
+        "multihead", "rotary(Q, 0, c), rotary(K, 0, c)", "rotary(Q, 0, c), rotary(K, 0, _o(c))",
+        "Rotary pairs the features of queries and keys in different ways (halves and neighbours).",
+        r"rot|halves|pairs|sin|cos"),
+    "rotary positions of keys off by one": _m(
+        "multihead", "rotary(K, 0, c)", "rotary(K, 1, c)",
+        "Rotary: the positions of the keys are off by one against those of the queries.", r"rot|arange"),
+    "rotary positions of queries off by one": _m(
+        "multihead", "rotary(Q, 0, c)", "rotary(Q, 1, c)",
+        "Rotary: the positions of the queries are off by one against those of the keys.",
+        r"rot|arange"),
     "rotary of the queries only": _m("multihead", "rotary(Q, 0, c), rotary(K, 0, c)",
                                      "rotary(Q, 0, c), K", "Rotary turns the queries only; keys must "
                                      "be turned, too.", r"rot|[Kk]"),
@@ -439,14 +469,14 @@ MISTAKES = {
                                "Rotary turns the values, too; it must turn queries and keys alone.",
                                r"rot|[Vv]"),
     "rotary against each other": _m(
-        "rotary", "a = angles(start + np.arange(X.shape[-2]), d, c)",
-        "a = angles(start + np.arange(X.shape[-2]), d, c) * 2",
+        "rotary", "a = sign * angles(start + np.arange(X.shape[-2]), d, c)",
+        "a = 2 * sign * angles(start + np.arange(X.shape[-2]), d, c)",
         "Rotary: the angles are twice as large as they should be.", r"rot|arange"),
     "rotary exponent": _m("angles", "(-np.arange(0, d, 2) / d)", "(-np.arange(0, d // 2) / d)",
                           "Rotary: the exponents of the frequencies are half of what they should "
                           "be.", r"10000|base|theta|freq"),
     "rotary over heads": _m(
-        "rotary", "a = angles(start + np.arange(X.shape[-2]), d, c)",
+        "rotary", "a = sign * angles(start + np.arange(X.shape[-2]), d, c)",
         "a = angles(start + np.arange(X.shape[1]), d, c)[:, None]",
         "Rotary: the positions count the heads and not the tokens.", r"rot|arange|shape"),
     # block
@@ -537,6 +567,66 @@ MISTAKES = {
         "The feed-forward net has an activation behind its second layer, too.", r"relu|gelu|maximum"),
 }
 
+# of `step`, for a cache
+STEPS = {
+    "positions restart": _m("step", "rotary(Q, start, c), rotary(K, start, c)",
+                            "rotary(Q, 0, c), rotary(K, 0, c)",
+                            "With a cache the rotary positions start at 0 again in each call; they "
+                            "must go on behind the cached tokens.", r"rot|arange|pos"),
+    "query positions restart": _m("step", "rotary(Q, start, c), rotary(K", "rotary(Q, 0, c), rotary(K",
+                                  "With a cache the positions of the queries start at 0 again; they "
+                                  "must go on behind the cached tokens.", r"rot|arange|pos"),
+    "key positions restart": _m("step", "rotary(K, start, c)", "rotary(K, 0, c)",
+                                "With a cache the positions of the new keys start at 0 again; they "
+                                "must go on behind the cached tokens.", r"rot|arange|pos"),
+    "positions one too far": _m("step", "rotary(Q, start, c), rotary(K, start, c)",
+                                "rotary(Q, start + (start > 0), c), rotary(K, start + (start > 0), c)",
+                                "With a cache the rotary positions are one too far.", r"rot|arange|pos"),
+    "query one too far": _m("step", "rotary(Q, start, c)", "rotary(Q, start + (start > 0), c)",
+                            "With a cache the rotary positions of the queries are one too far.",
+                            r"rot|arange|pos"),
+    "keys turned again": _m(
+        "step", ("Q, K = rotary(Q, start, c), rotary(K, start, c)", "    T, Tk = Q.shape[-2]"),
+        ("Q = rotary(Q, start, c)", "    past_ = K, V\n    if c.rotary:\n        K = rotary(K, 0, c)\n"
+         "    T, Tk = Q.shape[-2]"),
+        "Cached keys are turned by their positions again in each call.", r"rot"),
+    "chunk sees its future": _m(
+        "step", "M = np.arange(Tk) <= start + np.arange(T)[:, None]",
+        "M = np.arange(Tk) <= (start + np.arange(T)[:, None] if past is None else Tk)",
+        "With a cache there is no causal mask inside of a chunk: a token sees the later ones of its "
+        "chunk.", MASK + "|past|cache"),
+    "chunk at the wrong corner": _m(
+        "step", "M = np.arange(Tk) <= start + np.arange(T)[:, None]",
+        "M = np.arange(Tk) <= np.arange(T)[:, None]",
+        "With a cache the causal mask starts at the upper left corner: new tokens do not see the "
+        "cached ones; the mask must be shifted by the length of the cache.", MASK + "|past|cache"),
+    "chunk mask one too far": _m(
+        "step", "<= start + np.arange(T)[:, None]", "<= start + (start > 0) + np.arange(T)[:, None]",
+        "With a cache the causal mask is off by one: a token sees the next one of its chunk.",
+        MASK + "|past|cache"),
+    "chunk mask one too short": _m(
+        "step", "<= start + np.arange(T)[:, None]", "<= start - (start > 0) + np.arange(T)[:, None]",
+        "With a cache the causal mask is off by one: a token does not see itself.",
+        MASK + "|past|cache"),
+    "cache without effect": _m("step", "if past is not None:", "if False:",
+                               "The cache has no effect: cached keys and values are not attended to.",
+                               r"cache|past|cat"),
+    "new tokens before the cache": _m(
+        "step", "np.concatenate([past[0], K], -2), np.concatenate([past[1], V], -2)",
+        "np.concatenate([K, past[0]], -2), np.concatenate([V, past[1]], -2)",
+        "New keys and values are put before the cached ones; they belong behind them.", r"cat|stack"),
+    "values of the cache alone": _m(
+        "step", "np.concatenate([past[1], V], -2)", "np.concatenate([past[1], past[1][..., -1:, :]"
+        ".repeat(V.shape[-2], -2)], -2)", "The cache does not take the new values.", r"cat|cache"),
+    "keys for values in the cache": _m(
+        "step", "(K, V)\n", "(K, K)\n", "The cache keeps the keys in place of the values.",
+        r"cache|past|return"),
+    "cache of the last call": _m(
+        "step", "(dense(O, W[\"Wo\"], W[\"bo\"]) if \"Wo\" in W else O), (K, V)",
+        "(dense(O, W[\"Wo\"], W[\"bo\"]) if \"Wo\" in W else O), (K[..., -T:, :], V[..., -T:, :])",
+        "The cache keeps the tokens of the last call only.", r"cache|past|return"),
+}
+
 # of `backward`, for the hand-written gradients of a right forward
 BACKWARD = {
     "no row sum": _m("backward", DS, "P * dP",
@@ -619,7 +709,12 @@ BACKWARD = {
                              "The gradient of a shared key head counts its first query head only; it "
                              "must be the sum over all of them.", r"\["),
 }
-ALL = MISTAKES | {f"backward: {name}": mistake for name, mistake in BACKWARD.items()}
+ALL = MISTAKES | {f"cache: {name}": mistake for name, mistake in STEPS.items()} | {f"backward: {name}": mistake for name, mistake in BACKWARD.items()}
+
+
+def _other(c):
+    """The conventions with the other pairing of rotary features."""
+    return type(c)(**{**vars(c), "rotary": "half" if c.rotary == "pairs" else "pairs"})
 
 
 def _pairing(d):
@@ -647,7 +742,7 @@ def mistaken(*names):
     """{name: function} of the reference with these mistakes; EditError if they exclude each other."""
     from npattn.doctor import reference
 
-    space = dict(vars(reference)) | {"_r": _pairing}
+    space = dict(vars(reference)) | {"_r": _pairing, "_o": _other}
     by = {}
     for name in names:
         by.setdefault(ALL[name].where, []).append(name)

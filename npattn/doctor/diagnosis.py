@@ -12,6 +12,7 @@ from typing import NamedTuple
 from npattn.doctor import hints as hints_
 from npattn.doctor.examine import Examination
 from npattn.doctor.patient import Patient
+from npattn.doctor import gradients
 from npattn.doctor.stages import STAGES
 from npattn.strangers import Trouble
 
@@ -139,7 +140,7 @@ def _examined(path, name, given, limit):
         exam.guessed += notes
         patient.load()
         exam.start()
-        for stage in STAGES:
+        for stage in (*STAGES, gradients.stage):
             stage(exam)
         return _concluded(exam)
     except Trouble as error:

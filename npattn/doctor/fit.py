@@ -46,10 +46,16 @@ def predict(model, case):
 
 def alive(case, model):
     """(B, 1 or H, Tq) bool: queries that may attend to something."""
-    space = mistaken()
     Tq, Tk = case.q.shape[-2], case.k.shape[-2]
-    M = space["allowed"](case.keep, bool(case.causal or model.causal), Tq, Tk, model.c)
-    return M.any(-1)
+    causal = bool(case.causal or model.causal)
+    A = mistaken()["allowed"](case.keep, causal, Tq, Tk, model.c).any(-1)
+    if any(MISTAKES[name].where == "allowed" for name in model.mistakes if name in MISTAKES):
+        try:
+            M = mistaken(*model.mistakes)["allowed"](case.keep, causal, Tq, Tk, model.c)
+            A = A & M.any(-1)
+        except (ValueError, IndexError, EditError):
+            pass
+    return A
 
 
 def rows(case, model, Y):

@@ -75,10 +75,10 @@ def angles(positions, d, c):
     return positions[:, None] * c.base ** (-np.arange(0, d, 2) / d)
 
 
-def rotary(X, start, c):
+def rotary(X, start, c, sign=1):
     """X (B, H, T, d) with pairs of features turned by position."""
     d = X.shape[-1]
-    a = angles(start + np.arange(X.shape[-2]), d, c)
+    a = sign * angles(start + np.arange(X.shape[-2]), d, c)
     cos, sin = np.cos(a), np.sin(a)
     if c.rotary == "pairs":
         E, F = X[..., 0::2], X[..., 1::2]
@@ -98,6 +98,23 @@ def multihead(Xq, Xk, Xv, keep, causal, W, c):
     O, P = core(Q, K, V, M, c)
     O = merge(O, c)
     return (dense(O, W["Wo"], W["bo"]) if "Wo" in W else O), P
+
+
+def step(X, past, W, c):
+    """(Y, past) of the tokens that follow those of `past`, which is (keys, values) or None."""
+    Q = split(dense(X, W["Wq"], W["bq"]), c.heads, c)
+    K = split(dense(X, W["Wk"], W["bk"]), c.groups, c)
+    V = split(dense(X, W["Wv"], W["bv"]), c.groups, c)
+    start = 0 if past is None else past[0].shape[-2]
+    if c.rotary:
+        Q, K = rotary(Q, start, c), rotary(K, start, c)
+    if past is not None:
+        K, V = np.concatenate([past[0], K], -2), np.concatenate([past[1], V], -2)
+    T, Tk = Q.shape[-2], K.shape[-2]
+    M = np.arange(Tk) <= start + np.arange(T)[:, None]
+    O, P = core(Q, K, V, M[None, None], c)
+    O = merge(O, c)
+    return (dense(O, W["Wo"], W["bo"]) if "Wo" in W else O), (K, V)
 
 
 def norm(X, g, b, c):

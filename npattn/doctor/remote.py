@@ -186,7 +186,7 @@ def _weights(target):
     if torch and isinstance(target, torch.nn.Module):
         linear = {name for name, m in target.named_modules() if isinstance(m, torch.nn.Linear)}
         for name, p in target.named_parameters():
-            facts = {"linear": name.rpartition(".")[0] in linear}
+            facts = {"linear": name.rpartition(".")[0] in linear or name.endswith("in_proj_weight")}
             found.append((name, "parameter", p.detach().numpy().copy(), facts))
         for name, module in target.named_modules():
             if isinstance(module, torch.nn.LayerNorm):
@@ -310,8 +310,9 @@ def _call(path, arrays, spec):
     if spec.get("fresh"):
         owner = copy.deepcopy(owner)
     if _torch() and owner is not None and isinstance(owner, _torch().nn.Module):
+        if spec.get("dtype", "float64") != "float64":
+            owner = copy.deepcopy(owner).to(getattr(_torch(), spec["dtype"]))
         owner.train(bool(spec.get("train")))
-        owner.to(getattr(_torch(), spec.get("dtype") or "float64"))
     for attr, value in spec.get("attributes", {}).items():
         setattr(owner, attr, value)
     upstream = spec.get("upstream")

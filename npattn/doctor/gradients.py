@@ -1,0 +1,305 @@
+"""Gradients: hand-written backwards, and autograd's, against the derivative of the forward.
+
+Where the forward is right, the derivative is the reference's by complex step; where it is wrong,
+that of the code's own forward by differences, so that the backward is not blamed for it.
+"""
+
+import itertools
+import re
+
+import numpy as np
+
+from npattn.doctor import cases, fit, roles
+from npattn.doctor.catalogue import BACKWARD, mistaken
+from npattn.doctor.examine import Property
+from npattn.edits import EditError
+
+STEP = 1e-20
+DIRECTIONS = 4
+CACHE = re.compile(r"(.*_)?(cache|ctx|saved|memo|state|stash|tape|residuals?|context|tensors|c)")
+GRADIENT = re.compile(r"d_?(o|y|out|output|h|z)|g|grad\w*|dout\w*|upstream\w*|g_?out|dl\w*|"
+                      r"do\w*|dy\w*")
+
+
+def stage(exam):
+    """All ways in which the code has gradients."""
+    patient = exam.patient
+    found = partner(exam)
+    if found:
+        hand_written(exam, *found)
+    elif exam.way.torch and exam.way.dtype == "float64":
+        automatic(exam)
+    elif patient.facts.kind != "function":
+        return
+
+
+def partner(exam):
+    """("function", name, signature), ("method", name, signature), or None."""
+    facts, name = exam.patient.facts, exam.patient.name
+    if facts.kind in ("class", "object"):
+        for method in ("backward", "backprop", "grad", "bwd", "gradient", "gradients"):
+            if method in facts.methods and not getattr(facts, "module", False):
+                return "method", method, facts.methods[method]
+        return None
+    if getattr(facts, "autograd", False):
+        return None
+    names = [exam.hints.get("backward", "")]
+    for end in ("backward", "bwd", "grad", "grads", "gradient", "gradients", "vjp", "back"):
+        names += [f"{name}_{end}", f"{end}_{name}",
+                  re.sub(r"_?(forward|fwd)$", "", name) + f"_{end}", re.sub(r"forward|fwd", end, name)]
+    names += [f"d{name}", f"d_{name}", "backward"]
+    for other in names:
+        if other != name and facts.names.get(other) == "function":
+            described, = exam.patient.ask(("load", other))
+            return "function", other, described["signature"]
+    return None
+
+
+def asked_cases(exam):
+    small = {"B": 2, "H": 2} if exam.form() == "core" and "h" in exam.way.layout else {"B": 2}
+    if exam.target.sizes.groups != exam.target.sizes.heads and exam.form() == "core":
+        small.pop("H", None)
+    sizes = {"Tq": 3, "Tk": 4} if not exam.plain_sizes.get("Tq") else {"Tq": 4, "Tk": 4}
+    found = [exam.case("gradient", "gradients of a plain call", seed=200, **small, **sizes)]
+    if exam.way.mask:
+        case = exam.case("gradient", "gradients where there is a mask", seed=201, **small, **sizes)
+        found.append(exam.masked(case, exam.way.mask[1], 31))
+    if exam.way.causal:
+        found.append(exam.case("gradient", "gradients where it is causal", seed=202, **small, **{
+            **sizes, "Tk": sizes["Tq"]})._replace(causal=True))
+    return found
+
+
+def hand_written(exam, kind, name, signature):
+    """Forward, then backward, twice with different arguments."""
+    asked = asked_cases(exam)
+    asked.append(asked[0]._replace(q=-asked[0].q, words="gradients of a second call"))
+    if len(exam.way.inputs) == 1:
+        asked[-1] = asked[-1]._replace(k=asked[-1].q, v=asked[-1].q)
+    outs = exam.ask(asked)
+    if any(got is None for _, got in outs):
+        return
+    upstream = [np.round(np.random.default_rng(300 + i).standard_normal(got.shape), 1)
+                for i, (_, got) in enumerate(outs)]
+    calls = []
+    for i, case in enumerate(asked):
+        calls.append(exam.patient.spec(exam.way, case, keep="fw"))
+        dO = ("array", cases.outward(upstream[i], exam.way.layout))
+        calls.append({"object": exam.way.object if kind == "method" else "", "name": name,
+                      "torch": exam.way.torch, "dtype": "float64",
+                      **arguments(exam, kind, signature, case, dO)})
+    replies = exam.patient.call(calls)[1::2]
+    judge(exam, asked, upstream, replies, "by hand")
+
+
+def arguments(exam, kind, signature, case, dO):
+    """What a backward is called with: the upstream gradient, and what its forward returned."""
+    spec = exam.patient.spec(exam.way, case)
+    given = dict(spec.get("kwargs", {}))
+    inputs = {letter: given.get(p) for p, letter in exam.way.inputs}
+    args, kwargs, used, number, tuple_ = [], {}, False, 1, bool(exam.way.out)
+    for p, default, required, way, *_ in signature:
+        lower, value = p.lower(), None
+        role = roles.role(p, roles.CALL)
+        if way.startswith("VAR"):
+            continue
+        if not used and GRADIENT.fullmatch(lower):
+            value, used = dO, True
+        elif p in given:
+            value = given[p]
+        elif role in inputs and inputs[role] is not None:
+            value = inputs[role]
+        elif role in ("train", "eval") or not required:
+            continue
+        elif CACHE.fullmatch(lower):
+            value = ("kept", "fw", -1) if tuple_ else ("kept", "fw")
+        elif not used and not args and not kwargs:
+            value, used = dO, True
+        elif lower in ("o", "out", "y", "output"):
+            value = ("kept", "fw", *exam.way.out[:0], 0) if tuple_ else ("kept", "fw")
+        else:
+            value = ("kept", "fw", number) if tuple_ else ("kept", "fw")
+            number += 1
+        kwargs[p] = value
+    return {"args": args, "kwargs": kwargs}
+
+
+def automatic(exam):
+    """Gradients of torch's autograd, or of an autograd.Function."""
+    asked = asked_cases(exam)
+    outs = exam.ask(asked)
+    if any(got is None for _, got in outs):
+        return
+    upstream, replies = [], []
+    for i, (case, got) in enumerate(outs):
+        dO = np.round(np.random.default_rng(300 + i).standard_normal(got.shape), 1)
+        upstream.append(dO)
+        spec = exam.patient.spec(exam.way, case)
+        number = [path for path, _ in exam.replies[i].out].index(exam.way.out)
+        spec["upstream"] = [(number, cases.outward(dO, exam.way.layout))]
+        reply, = exam.patient.call([spec])
+        replies.append(reply)
+    judge(exam, asked, upstream, replies, "by autograd")
+
+
+def judge(exam, asked, upstream, replies, how):
+    letters = [letter for _, letter in exam.way.inputs]
+    probe = "gradients are those of the forward"
+    results = []
+    for case, dO, reply in zip(asked, upstream, replies, strict=True):
+        if reply.error:
+            number = reply.line
+            exam.properties.append(Property(probe, False, {
+                "case": case.words, "inputs": {}, "got": reply.error, "expected": "gradients"}))
+            exam.said(f"The backward fails: {reply.error}{exam.patient.place({'line': number})}.",
+                      number, exam.text(number))
+            return
+        got = read(exam, case, reply, letters)
+        if got is None:
+            shapes = ", ".join(str(X.shape) for _, X in reply.out)
+            exam.conventions.append(f"the backward's outputs ({shapes}) are not read")
+            return
+        results.append((case, dO, got, truth(exam, case, dO, letters)))
+    size = [max(max(np.abs(w).max(initial=0.0) for w in want), 1e-300)
+            for *_, want in results]
+    tolerance = 1e-9 if exam.model is not None and not exam.model.mistakes else 1e-5
+    bad = [(i, k) for i, (_, _, got, want) in enumerate(results) for k in range(len(letters))
+           if not (np.abs(got[k] - want[k]).max(initial=0.0) <= tolerance * size[i])]
+    if not bad:
+        exam.properties.append(Property(probe, True))
+        return
+    i, k = bad[0]
+    case, dO, got, want = results[i]
+    names = {letters[k] for _, k in bad}
+    shown_names = ", ".join(f"d{p}" for p, letter in exam.way.inputs if letter in names)
+    from npattn.doctor.stages import counterexample
+
+    example = counterexample(exam, case, got[k], want[k])
+    example["case"] = f"{case.words}: d{exam.way.inputs[k][0]}"
+    exam.properties.append(Property(probe, False, example))
+    found = named(exam, results) if len(letters) > 1 and exam.form() == "core" else []
+    if found:
+        for name in found[0]:
+            exam.name_mistake(f"backward: {name}", len(found) == 1)
+        for other in found[1:3]:
+            for name in other:
+                exam.name_mistake(f"backward: {name}", False)
+        return
+    later = {i for i, _ in bad}
+    if later == {len(results) - 1} and how == "by hand":
+        exam.said(f"The gradients {shown_names} of a second call are wrong: the backward uses what "
+                  "an earlier call left (stale state).", *exam.patient.line(r"self\.|global|cache"))
+    elif min(later) > 0:
+        where = results[min(later)][0].words.partition(" where ")[2] or "there is a second call"
+        exam.said(f"The gradients {shown_names} are wrong where {where}.", *exam.patient.line(r"mask|causal|where"))
+    else:
+        facts = ratio(got[k], want[k])
+        exam.said(f"The gradients {shown_names} are not the derivative of the forward{facts}.",
+                  *exam.patient.line(r"detach|\.data|no_grad|d[QKVXS]|grad"))
+
+
+def ratio(got, want):
+    """What a constant factor tells."""
+    if got.shape != want.shape or not np.isfinite(got).all():
+        return ": they are not finite" if got.shape == want.shape else ""
+    if not got.any():
+        return ": they are 0 (something is detached)"
+    factors = got[np.abs(want) > 1e-6] / want[np.abs(want) > 1e-6]
+    if factors.size and np.ptp(factors) < 1e-6 * abs(factors[0]):
+        return f": they are {factors[0]:.4g} times as large"
+    return ""
+
+
+def read(exam, case, reply, letters):
+    """Gradients of the inputs, in the reference's layout; None where they cannot be told."""
+    arrays = list(reply.gradients) or [X for _, X in reply.out]
+    found = []
+    for letter in letters:
+        shape = cases.outward(getattr(case, letter), exam.way.layout).shape
+        k = next((k for k, X in enumerate(arrays) if X.shape == shape), None)
+        if k is None:
+            return None
+        X = arrays.pop(k)
+        found.append(cases.inward(X, exam.way.layout, case.q.ndim))
+    return found
+
+
+def truth(exam, case, dO, letters):
+    """The derivative of sum(output * dO) for each input."""
+    if exam.model is None or exam.model.mistakes:
+        return differences(exam, case, dO, letters)
+    found = []
+    dead = ~fit.rows(case, exam.model, dO)
+    up = np.where(dead, 0.0, dO)
+    for letter in letters:
+        X = getattr(case, letter)
+        G = np.zeros(X.shape)
+        for index in np.ndindex(X.shape):
+            Z = X.astype(complex)
+            Z[index] += STEP * 1j
+            Y = fit.predict(exam.model, tied(case, letter, Z, letters))[0]
+            G[index] = (np.where(dead, 0.0, Y).imag * up).sum() / STEP
+        found.append(G)
+    return found
+
+
+def tied(case, letter, Z, letters):
+    """The case with one input replaced, and those that are the same array."""
+    changed = {letter: Z}
+    if letters == ["q"]:
+        changed = {"q": Z, "k": Z, "v": Z}
+    elif "v" not in letters and letter == "k":
+        changed = {"k": Z, "v": Z}
+    return case._replace(**changed)
+
+
+def differences(exam, case, dO, letters, h=1e-3):
+    """The same by differences of the code's own forward, of fourth order."""
+    asked, places = [], []
+    for letter in letters:
+        X = getattr(case, letter)
+        for index in np.ndindex(X.shape):
+            for k in (-2, -1, 1, 2):
+                Z = X.copy()
+                Z[index] += k * h
+                asked.append(tied(case, letter, Z, letters))
+            places.append((letter, index))
+    got = [Y for _, Y in exam.ask(asked)]
+    found = {letter: np.zeros(getattr(case, letter).shape) for letter in letters}
+    for n, (letter, index) in enumerate(places):
+        a, b, c, d = got[4 * n : 4 * n + 4]
+        if any(Y is None for Y in (a, b, c, d)):
+            continue
+        found[letter][index] = ((a - 8 * b + 8 * c - d) * dO).sum() / (12 * h)
+    return [found[letter] for letter in letters]
+
+
+def named(exam, results):
+    """[names of mistakes, …] of the backward that give all gradients."""
+    found = []
+    right = exam.model is not None and not exam.model.mistakes
+    if not right:
+        return found
+    for size in (1, 2):
+        for names in itertools.combinations(BACKWARD, size):
+            try:
+                space = mistaken(*[f"backward: {n}" for n in names])
+                fine = all(close(exam, space, *result) for result in results)
+            except (EditError, ValueError):
+                continue
+            if fine:
+                found.append(names)
+        if found:
+            return found
+    return found
+
+
+def close(exam, space, case, dO, got, want):
+    c = exam.model.c
+    causal = bool(case.causal or exam.model.causal)
+    M = mistaken()["allowed"](case.keep, causal, case.q.shape[-2], case.k.shape[-2], c)
+    with np.errstate(all="ignore"):
+        made = space["backward"](dO, case.q, case.k, case.v, M, c)
+    size = max(np.abs(w).max(initial=0.0) for w in want)
+    return all(a.shape == b.shape and np.abs(a - b).max(initial=0.0) <= 1e-9 * size
+               for a, b in zip(made, got, strict=False))
