@@ -46,7 +46,8 @@ def partner(exam):
     names = [exam.hints.get("backward", "")]
     for end in ("backward", "bwd", "grad", "grads", "gradient", "gradients", "vjp", "back"):
         names += [f"{name}_{end}", f"{end}_{name}",
-                  re.sub(r"_?(forward|fwd)$", "", name) + f"_{end}", re.sub(r"forward|fwd", end, name)]
+                  re.sub(r"_?(forward|fwd)$", "", name) + f"_{end}",
+                  re.sub(r"forward|fwd", end, name)]
     names += [f"d{name}", f"d_{name}", "backward"]
     for other in names:
         if other != name and facts.names.get(other) == "function":
@@ -191,7 +192,8 @@ def judge(exam, asked, upstream, replies, how):
                   "an earlier call left (stale state).", *exam.patient.line(r"self\.|global|cache"))
     elif min(later) > 0:
         where = results[min(later)][0].words.partition(" where ")[2] or "there is a second call"
-        exam.said(f"The gradients {shown_names} are wrong where {where}.", *exam.patient.line(r"mask|causal|where"))
+        exam.said(f"The gradients {shown_names} are wrong where {where}.",
+                  *exam.patient.line(r"mask|causal|where"))
     else:
         facts = ratio(got[k], want[k])
         exam.said(f"The gradients {shown_names} are not the derivative of the forward{facts}.",
