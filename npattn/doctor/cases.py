@@ -68,7 +68,7 @@ FORMS = {  # axes of a mask: how many it has, and what it says of which axes
 }
 WHOLE = (  # how masks are written: what stands for "may attend", and for the others
     ("keep", "bool"), ("drop", "bool"), ("keep", "int"), ("drop", "int"), ("keep", "float"),
-    ("drop", "float"), ("add", "-inf"), ("add", "-1e9"), ("factor", "-1e9"),
+    ("drop", "float"), ("add", "-inf"), ("add", "-1e9"),
 )
 SAID = {
     ("keep", "bool"): "booleans, True = may attend", ("drop", "bool"): "booleans, True = masked",

@@ -280,7 +280,7 @@ class Examination:
             return tuple(h for h in cases.WHOLE if h[0] == "keep")
         if DROP_NAMES.search(name):
             return tuple(h for h in cases.WHOLE if h[0] != "add")
-        return cases.WHOLE[:-1]
+        return cases.WHOLE
 
     def output(self, reply, way, case):
         """(path, array in the reference's layout) of what has the shape of an output; None."""

@@ -83,10 +83,12 @@ def hand_written(exam, kind, name, signature):
     upstream = [np.round(np.random.default_rng(300 + i).standard_normal(got.shape), 1)
                 for i, (_, got) in enumerate(outs)]
     calls = []
+    fresh = f"{exam.way.object}*" if kind == "method" else exam.way.object
+    way = exam.way._replace(object=fresh)
     for i, case in enumerate(asked):
-        calls.append(exam.patient.spec(exam.way, case, keep="fw"))
+        calls.append(exam.patient.spec(way, case, keep="fw"))
         dO = ("array", cases.outward(upstream[i], exam.way.layout))
-        calls.append({"object": exam.way.object if kind == "method" else "", "name": name,
+        calls.append({"object": fresh if kind == "method" else "", "name": name,
                       "torch": exam.way.torch, "dtype": "float64",
                       **arguments(exam, kind, signature, case, dO)})
     replies = exam.patient.call(calls)[1::2]
@@ -150,6 +152,13 @@ def judge(exam, asked, upstream, replies, how):
     for case, dO, reply in zip(asked, upstream, replies, strict=True):
         if reply.error:
             number = reply.line
+            if results:
+                exam.said("The backward of a second call fails, where the first one does not: it "
+                          f"uses what an earlier call left (stale state). {reply.error}"
+                          f"{exam.patient.place({'line': number})}.", number)
+                exam.properties.append(Property(probe, False, {
+                    "case": case.words, "inputs": {}, "got": reply.error, "expected": "gradients"}))
+                return
             exam.properties.append(Property(probe, False, {
                 "case": case.words, "inputs": {}, "got": reply.error, "expected": "gradients"}))
             exam.said(f"The backward fails: {reply.error}{exam.patient.place({'line': number})}.",

@@ -171,6 +171,7 @@ def _build(path, arrays, key, name, args, kwargs, seed):
     if torch and isinstance(target, torch.nn.Module):
         target = target.double().eval()
     STATE[key] = target
+    _keep_fresh(key)
     names = []
     for where, kind, X, facts in _weights(target):
         names.append([where, kind, len(arrays), facts])
@@ -178,6 +179,12 @@ def _build(path, arrays, key, name, args, kwargs, seed):
     plain = {k: v for k, v in vars(target).items()
              if isinstance(v, (bool, int, float, str))} if hasattr(target, "__dict__") else {}
     return {"weights": names, "attributes": plain}
+
+
+def _keep_fresh(key):
+    """A copy under `key*`, for calls that must not see what earlier ones left behind."""
+    with contextlib.suppress(Exception):
+        STATE[key + "*"] = copy.deepcopy(STATE[key])
 
 
 def _weights(target):
@@ -249,6 +256,7 @@ def _set(path, arrays, key, values):
                 owner[last] = X
             else:
                 setattr(owner, last, X)
+    _keep_fresh(key)
     return {}
 
 
