@@ -155,6 +155,7 @@ class Examination:
         return Sizes(B, H, Hk or H, given.pop("Tq", 3), given.pop("Tk", 5), 4, dv)
 
     dv = 6
+    plain_sizes = {}
 
     def case(self, name, words, layout=None, same=None, seed=0, size=1.0, options=None, **given):
         layout = layout or self.way.layout
@@ -167,6 +168,8 @@ class Examination:
             if self.form() == "core":
                 given.setdefault("Tq", 5)
             given["Tk"] = given.get("Tq", 5)
+        if self.plain_sizes.get("Tq") and not alone:  # the code takes equal lengths only
+            given["Tq"] = given["Tk"] = given.get("Tq", 5)
         sizes = self.sizes(layout, **given)
         made = cases.plain(name, words, sizes, seed, alone and self.form() != "core", size,
                            **(options or {}))

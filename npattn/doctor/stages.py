@@ -260,6 +260,18 @@ def one_mask(exam, name, role):
     if model is None:
         masked_properties(exam, name, ran)
         return
+    for other, case, got, _ in [] if good else exam.tried:  # the mask may be for another layout
+        if other.layout == way.layout or not fit.fits(model, [(case, got)], way.dtype):
+            continue
+        exam.way = other._replace(causal=way.causal)
+        options = [(form, how) for form in exam.forms(role, other.layout)
+                   for how in exam.hows(role, name)]
+        more, good = trial(exam, name, options)
+        if good:
+            way, ran = exam.way, more
+            break
+    else:
+        exam.way = way
     if not good:
         explain_mask(exam, name, ran, sizes)
         return
