@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from npattn.checking import (
-    assert_gradients, gradcheck, gradcheck_layer, gradcheck_second_order,
+    assert_gradients, gradcheck, gradcheck_jax, gradcheck_layer, gradcheck_second_order,
+    gradcheck_torch,
 )
 
 RNG = np.random.default_rng(5)
@@ -244,7 +245,175 @@ def test_torch_inside():
         "right", "wrong")
 
 
+# ---- entries of unlike sizes in one array
+
+SIZES = np.array([1e-9, 1e-3, 1.0, 1e4, 1e9]) * 1.3
+
+
+@pytest.mark.parametrize("k", range(5))
+@pytest.mark.parametrize("fault", [1.0, 1e-6])
+def test_a_fault_in_any_entry_is_measured_by_the_size_of_that_entry(k, fault):
+    factors = np.ones(5)
+    factors[k] += fault
+    verdicts = both(
+        lambda x: (x * x * x, x), lambda d, x: 3 * d * x * x,
+        lambda d, x: 3 * d * x * x * factors, SIZES,
+    )
+    assert verdicts == ("right", "wrong")
+
+
+def test_a_large_output_hides_no_fault_in_entries_that_it_does_not_depend_on():
+    def f(x):
+        return np.stack([1e12 * x[0] ** 2, np.sin(x[1]), x[0] * x[2]]), x
+
+    def backward(d, x, turn):
+        return np.stack([2e12 * d[0] * x[0] + d[2] * x[2], d[1] * turn(x[1]), d[2] * x[0]])
+
+    verdicts = both(
+        f, lambda d, x: backward(d, x, np.cos), lambda d, x: backward(d, x, np.sin),
+        np.array([0.3, -0.8, 1.2]),
+    )
+    assert verdicts == ("right", "wrong")
+
+
+@pytest.mark.parametrize("f, right", [
+    (lambda x: (x**3, x), lambda d, x: 3 * d * x * x),
+    (lambda x: (np.sin(x / 1e12), x), lambda d, x: d * np.cos(x / 1e12) / 1e12),
+])
+def test_entries_of_1e12_keep_their_digits(f, right):
+    x = 1e12 * np.array([0.4, -1.3, 0.8])
+    factors = np.array([1.0, 1.0 + 1e-6, 1.0])
+    assert both(f, right, lambda d, x: right(d, x) * factors, x) == ("right", "wrong")
+
+
+@pytest.mark.parametrize("f, right", [
+    (lambda x: (np.linalg.norm(x), x), lambda d, x: d * x / np.linalg.norm(x)),
+    (lambda x: (np.abs(x), x), lambda d, x: d * np.sign(x)),
+])
+def test_a_kink_as_far_away_as_an_entry_is_large_is_none(f, right):
+    x = 1e-12 * np.array([0.7, -0.1, 1.9, -0.02])
+    assert both(f, right, lambda d, x: -right(d, x), x) == ("right", "wrong")
+
+
+def test_a_pole_close_by_is_no_kink():
+    H = 1.0 / (np.arange(5)[:, None] + np.arange(5) + 1)
+    verdicts = both(
+        lambda A: (np.linalg.slogdet(A)[1], A), lambda d, A: d * np.linalg.inv(A).T,
+        lambda d, A: -d * np.linalg.inv(A).T, H,
+    )
+    assert verdicts == ("right", "wrong")
+
+
+def test_a_jump_of_the_backward_in_one_entry_hides_no_fault_in_others():
+    verdicts = both(
+        lambda s: ((np.maximum(0, 1 - s) ** 2).sum(), s),
+        lambda d, s: -2 * d * np.maximum(0, 1 - s), lambda d, s: -2 * d * (s < 1),
+        np.array([0.2, 1.0, 1.7, -0.5]),
+    )
+    assert verdicts == ("right", "wrong")
+
+
 # ---- any style
+
+
+def test_gradients_in_a_list():
+    verdicts = both(
+        lambda a, b: (a * b, (a, b)), lambda d, c: [d * c[1], d * c[0]],
+        lambda d, c: [d * c[1], d * c[1]], np.array([1.0, 2.0]), np.array([3.0, 4.0]),
+    )
+    assert verdicts == ("right", "wrong")
+
+
+@pytest.mark.peers
+def test_compiled_code_that_refuses_read_only_arrays():
+    numba = pytest.importorskip("numba", reason="numba is not installed")
+
+    @numba.njit("float64[:](float64[::1], float64[::1])")
+    def mix(a, b):
+        return a * np.exp(-b)
+
+    verdicts = both(
+        lambda a, b: (mix(a, b), (a, b)),
+        lambda d, c: (d * np.exp(-c[1]), -d * c[0] * np.exp(-c[1])),
+        lambda d, c: (d * np.exp(-c[1]), d * c[0] * np.exp(-c[1])), np.ones(4), np.ones(4),
+    )
+    assert verdicts == ("right", "wrong")
+
+
+def test_library_code_that_asks_for_writable_buffers():
+    from scipy.spatial.transform import Rotation
+
+    R = Rotation.from_rotvec([0.3, -0.2, 0.5])
+    verdicts = both(
+        lambda x: (R.apply(x), None), lambda d, _: R.inv().apply(d), lambda d, _: R.apply(d),
+        np.random.default_rng(0).normal(size=(4, 3)),
+    )
+    assert verdicts == ("right", "wrong")
+
+
+def test_an_autograd_function_and_a_module_of_torch():
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+
+    class Tanh(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, X, W):
+            ctx.save_for_backward(X, W)
+            return torch.tanh(X @ W)
+
+        @staticmethod
+        def backward(ctx, dY):
+            X, W = ctx.saved_tensors
+            dS = dY * (1 - torch.tanh(X @ W) ** 2)
+            return dS @ W.T, X.T @ dS
+
+    class Doubled(Tanh):
+        @staticmethod
+        def backward(ctx, dY):
+            dX, dW = Tanh.backward(ctx, dY)
+            return dX, 2 * dW
+
+    class Layer(torch.nn.Module):
+        def __init__(self, function):
+            super().__init__()
+            self.function, self.W = function, torch.nn.Parameter(W.clone())
+
+        def forward(self, X):
+            return self.function.apply(X, self.W)
+
+    X, W = torch.tensor(RNG.normal(size=(3, 4))), torch.tensor(RNG.normal(size=(4, 2)))
+    report = gradcheck_torch(Tanh, X.float(), W)
+    assert report.ok and report.method == "complex step"
+    assert gradcheck_torch(Tanh.apply, X, W).ok and gradcheck_torch(Layer(Tanh), X).ok
+    for report in (gradcheck_torch(Doubled, X, W), gradcheck_torch(Layer(Doubled), X)):
+        assert report.verdict == "wrong" and "dW" in report.failures[0]
+        assert "ratio 2" in report.failures[0]
+
+
+@pytest.mark.peers
+def test_a_custom_vjp_of_jax():
+    jax = pytest.importorskip("jax", reason="JAX is not installed")
+
+    def made(factor=1.0, other=0.0):
+        def tanh(X, W):
+            return jax.numpy.tanh(X @ W)
+
+        def fwd(X, W):
+            return tanh(X, W) + other, (X, W)
+
+        def bwd(cache, dY):
+            X, W = cache
+            dS = dY * (1 - tanh(X, W) ** 2)
+            return dS @ W.T, factor * X.T @ dS
+
+        function = jax.custom_vjp(tanh)
+        function.defvjp(fwd, bwd)
+        return function
+
+    X, W = RNG.normal(size=(3, 4)), RNG.normal(size=(4, 2))
+    report = gradcheck_jax(made(), jax.numpy.asarray(X), W)
+    assert report.ok and report.method == "complex step"
+    assert "ratio 2" in gradcheck_jax(made(2.0), X, W).failures[0]
+    assert "fwd returns another value" in gradcheck_jax(made(other=1e-3), X, W).failures[0]
 
 
 class Affine:

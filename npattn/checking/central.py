@@ -27,13 +27,17 @@ class CentralDifference:
     def measure(self, k, directions):
         """`Derivatives` along each of `directions`, arrays shaped like leaf k."""
         leaf, least = self.leaves[k], bend(self.leaves[k])
-        found = np.zeros((4, len(directions)))
+        found = np.zeros((3, len(directions)))
         for i, v in enumerate(directions):
             unit = max(least, np.abs(leaf[v != 0]).max(initial=0.0))
             found[:, i] = self._slope(lambda t, v=v: {k: leaf + t * v}, unit, self.eps[k])
-        value, error, kink, rounding = found
+            own = np.abs(leaf[v != 0]).max(initial=0.0)
+            if found[2, i] and 0.0 < own < unit:  # a kink, but perhaps as far away as 0 is
+                again = self._slope(lambda t, v=v: {k: leaf + t * v}, own, self.eps[k])
+                found[:, i] = again if again[1] <= found[1, i] or not again[2] else found[:, i]
+        value, error, kink = found
         size = np.abs(value)
-        rounding = np.maximum(rounding, self.eps[k] * size)
+        rounding = self.eps[k] * size
         return Derivatives(value, size, error, np.full(len(value), True), rounding, kink)
 
     def along(self, directions):
@@ -44,8 +48,7 @@ class CentralDifference:
             pairs = zip(self.leaves, directions, strict=True)
             return {i: leaf + t * v for i, (leaf, v) in enumerate(pairs)}
 
-        value, error, *_ = self._slope(moved, unit, max(self.eps))
-        return value, error
+        return self._slope(moved, unit, max(self.eps))[:2]
 
     def each(self, rng):
         """(`Slopes` of every output, directions): all leaves move at once by parts of each entry.
@@ -63,7 +66,7 @@ class CentralDifference:
         return ladder(change, 1.0, max(self.eps) * np.abs(self.Y)), directions
 
     def _slope(self, moved, unit, eps):
-        """value, error, kink, rounding of Σ dY·F as the leaves that moved(t) gives take the place
+        """value, error, kink of Σ dY·F as the leaves that moved(t) gives take the place
         of their own.
         """
 
@@ -78,4 +81,4 @@ class CentralDifference:
         noise = eps * np.linalg.norm((self.dY * self.Y)[moving])
         # Subtracted output by output: an output that does not move contributes exactly nothing.
         slope = ladder(lambda t: np.array([self.dY @ change(t)]), unit, np.array([noise]))
-        return slope.value[0], slope.error[0], slope.kink[0], 0.0
+        return slope.value[0], slope.error[0], slope.kink[0]

@@ -28,7 +28,7 @@ import warnings
 import numpy as np
 
 from npattn.checking.derivatives import Derivatives, envelope
-from npattn.checking.ladder import AGREED, DOUBLE
+from npattn.checking.ladder import AGREED, DOUBLE, units
 
 STEP = 2.0**-66
 OTHER_STEPS = (0.7 * STEP, 1.3 * STEP)  # no powers of two: the same derivative, rounded otherwise
@@ -39,6 +39,7 @@ ROUNDINGS = 16.0  # of an output: so much does an average over the circle show a
 LONG_MOVES = (np.nan, 0.37, -1.9e5, 5.3e10)  # what cancels in exact arithmetic leaves rounding here
 RESAMPLED = 16
 CONFIRMED = 1e-4  # relative to slope and output: a less certain difference is no witness
+MOST_UNSEEN = 1e-10  # relative to the contributions: a part of F below that is no gradient's
 TINY = 1e-280
 
 
@@ -54,33 +55,34 @@ class ComplexStep:
     def __init__(self, F, leaves, dY, Y, eps=None):
         self.F, self.Y, self.dY = F, Y, np.asarray(dY, np.float64)
         self.eps = eps or [DOUBLE] * len(leaves)
-        self.unseen = [0.0] * len(leaves)
+        self.unseen = np.zeros(np.shape(Y))
         self.real = [leaf.astype(np.float64) for leaf in leaves]
         self.leaves = [leaf.astype(np.complex128) for leaf in leaves]
 
     def measure(self, k, directions):
         """`Derivatives` along each of `directions`, arrays shaped like leaf k."""
-        value, size, moves = np.zeros((3, len(directions)))
-        moved = np.zeros(self.Y.shape, bool)
+        value, size, moves, absorbed, unseen = np.zeros((5, len(directions)))
+        typical = _size(units(self.real[k])) or 1.0
         for i, v in enumerate(directions):
             slopes = self._slopes(k, v)
             terms = self.dY * slopes
             value[i], size[i] = terms.sum(), np.abs(terms).sum()
             changed = slopes != 0.0
             changed = changed if changed.any() else self._shows(k, v)
-            moved |= changed
             moves[i] = changed.any()
+            if moves[i]:  # what an entry far above 1 has to do with outputs is small beside them
+                length = max(1.0, np.abs(self.real[k][v != 0.0]).mean())
+                absorbed[i] = DOUBLE * np.abs(self.dY * self.Y)[changed].mean() / length
+                unseen[i] = self.unseen[changed].max() / typical
         # Rounding, measured: other steps at the largest values and at a spread of the rest.
         picks = np.argsort(-np.abs(value))[:: max(1, len(value) // RESAMPLED)]
         drift = np.zeros(len(value))
         for i in picks:
             others = [self.dY @ self._slopes(k, directions[i], h) for h in OTHER_STEPS]
             drift[i] = np.abs(np.subtract(others, value[i])).max()
-        absorbed = DOUBLE * np.abs(self.dY * self.Y)[moved].mean() if moved.any() else 0.0
-        rounding = np.maximum(absorbed, np.maximum(DOUBLE * size, envelope(drift, size)))
-        return Derivatives(
-            value, size, np.zeros_like(value), moves > 0, rounding, unseen=self.unseen[k]
-        )
+        rounding = np.max([absorbed, DOUBLE * size, envelope(drift, size)], axis=0)
+        unseen = np.minimum(unseen, MOST_UNSEEN * size)
+        return Derivatives(value, size, np.zeros_like(value), moves > 0, rounding, unseen=unseen)
 
     def refusal(self, witness, directions):
         """Why F cannot be differentiated this way, or None if it can.
@@ -121,8 +123,7 @@ class ComplexStep:
         if (part > 8 * doubt + TINY).any():
             i = np.argmax(part / (doubt + TINY))
             return f"f is not analytic code ({part[i]:.2g} of slope {slopes[i]:.2g} of conjugates)"
-        hidden = np.abs(self.dY) * np.fmin(2 * (part + doubt), 30 * error)
-        self.unseen = [2 * hidden.max(initial=0.0) / (_size(v) or 1.0) for v in directions]
+        self.unseen = 2 * np.abs(self.dY) * np.fmin(2 * (part + doubt), 30 * error)
         return None
 
     def _conjugate(self, directions, noise):

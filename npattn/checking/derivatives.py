@@ -15,7 +15,7 @@ class Derivatives(NamedTuple):
     moves: np.ndarray  # (n,) False where it is certain that no output depends on the direction
     rounding: object   # (n,) or one number: how far apart equally good results may lie
     kink: np.ndarray | None = None  # (n,) by how much the slopes to both sides differ; None: 0
-    unseen: float = 0.0  # what else the method may overlook in value, if F is no analytic code
+    unseen: object = 0.0  # (n,) what it may overlook in value where F is no analytic code
 
     @property
     def smooth(self):

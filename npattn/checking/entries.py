@@ -28,6 +28,7 @@ from npattn.checking.report import Entry, Row
 
 MARGIN, UNSURE = 100.0, 10.0
 POWER = 0.01  # of the gradient's scale: a check that misses faults of this size decides nothing
+SMALL = 1e-6  # of the largest entry: below that an entry is judged as if it were so large
 VANISHING = np.finfo(np.float64).tiny / STEP  # smaller derivatives underflow when multiplied by h
 DOUBLE = np.finfo(np.float64).eps
 
@@ -39,9 +40,9 @@ def tolerances(found, rtol, eps):
     return np.maximum(max(rtol, MARGIN * eps) * found.size, noise)
 
 
-def smallest_fault(error, tolerance):
-    """The largest t + e in (2). An error above its tolerance is reported, and counts as that."""
-    return float(np.max(tolerance + np.fmin(error, tolerance), initial=0.0))
+def smallest_faults(error, tolerance, found):
+    """(n,) t + e + u of (2). An error above its tolerance is reported, and counts as that."""
+    return tolerance + np.fmin(error, tolerance) + found.unseen
 
 
 def compare(found, got, chosen, name, tolerance, eps=DOUBLE):
@@ -55,22 +56,27 @@ def compare(found, got, chosen, name, tolerance, eps=DOUBLE):
     """
     values = got.ravel()[chosen].astype(np.float64)
     error = np.abs(values - found.value)
-    must_be_zero = ~found.moves
+    must_be_zero, faults = ~found.moves, smallest_faults(error, tolerance, found)
     wrong = ~(error <= tolerance) | (must_be_zero & ~(np.abs(values) < VANISHING))
     want = np.full(got.size, np.nan)
     want[chosen] = found.value
     row = Row(
         path=name(()), checked=chosen.size, total=got.size, worst=None,
-        smallest_fault=smallest_fault(error, tolerance) + found.unseen, passed=not wrong.any(),
+        smallest_fault=float(faults.max(initial=0.0)), passed=not wrong.any(),
         got=got, want=want.reshape(got.shape),
     )
     if not chosen.size:
         return row, []
     scale = natural_scale(found, eps)
-    if row.smallest_fault > POWER * scale:
+    own = np.maximum(np.maximum(np.abs(found.value), found.size), SMALL * scale)
+    blind = faults > POWER * own
+    if blind.any():
+        i = np.argmax(faults / own)
+        index = tuple(int(j) for j in np.unravel_index(chosen[i], got.shape))
+        many = f" ({blind.sum()} such entries)" * bool(blind.sum() > 1)
         row = row._replace(doubt=(
-            f"{row.path}: a fault below {row.smallest_fault:.1e} would not show, and the gradient "
-            f"itself is at most {scale:.1e}"
+            f"{name(index)}: a fault below {faults[i]:.1e} would not show, and the gradient itself "
+            f"is {found.value[i]:.1e}{many}"
         ))
     ranked = np.flatnonzero(wrong) if wrong.any() else np.arange(chosen.size)
     i = ranked[np.argmax(np.nan_to_num(error[ranked], nan=np.inf))]

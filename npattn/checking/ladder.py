@@ -21,7 +21,7 @@ import numpy as np
 
 RATIO, LEVELS = 4.0, 18
 FIRST_STEP = 2.0**-6            # in units of what moves
-FAR, NEAR = 2.0**-10, 2.0**-20  # in the same units: from one to the other a kink stays
+FAR, NEAR = 2.0**-10, 2.0 ** -np.arange(20.0, 50.0, 6.0)  # in the same units: a kink stays
 SPACING = 2.0**-36              # in the same units: of the values whose rounding is compared
 AGREED = 1e-12                  # relative: no rung need do better
 DOUBLE = np.finfo(np.float64).eps
@@ -60,12 +60,29 @@ def ladder(change, unit, rounding):
             if (rungs[-1][1] <= 3 * AGREED * np.abs(R)).all():
                 break
         value, error = _best(rungs, noise.shape)
-        far, near = (
-            np.abs(_guarded(change, t * unit) + _guarded(change, -t * unit)) / (t * unit)
-            for t in (FAR, NEAR)
-        )
-        stays = (near > far / 8) & (near < 8 * far) & (near > 1e3 * noise / (NEAR * unit))
-    return Slopes(value, error, np.where(stays, near, 0.0), noise)
+        kink = _kink(change, unit, noise)
+    return Slopes(value, error, kink, noise)
+
+
+def _kink(change, unit, noise):
+    """(m,) by how much the slopes to both sides differ, where that stays as steps shrink, else 0.
+
+    A pole or a sharp bend close by looks like a kink until steps are shorter than its distance.
+    """
+
+    def apart(t):
+        return np.abs(_guarded(change, t * unit) + _guarded(change, -t * unit)) / (t * unit)
+
+    near = apart(FAR)
+    stays = np.full(noise.shape, True)
+    for t in NEAR:
+        far, near = near, apart(t)
+        seen = near > 1e3 * noise / (t * unit)
+        stays &= ~seen & (t != NEAR[0]) | seen & (near > far / 8) & (near < 8 * far)
+        if not (stays & seen).any():
+            break
+        near = np.where(seen, near, far)
+    return np.where(stays, near, 0.0)
 
 
 def _jitter(change, unit, shape):

@@ -30,6 +30,9 @@ from npattn.checking.matching import describe, match
 from npattn.trees import tree_items, tree_leaves, tree_map, tree_unflatten
 
 
+_P = inspect.Parameter
+
+
 class Pair:
     """f, f_backward and the arguments at which they are examined.
 
@@ -58,15 +61,24 @@ class Pair:
         items = [item for i in self.places for item in tree_items(self.args[i], self.names[i])]
         self.paths, self.leaves = [path for path, _ in items], [leaf for _, leaf in items]
         self._given = [array.copy() for array in _arrays(self.args)]
+        self.writable, self._handed = False, [self.args]
+
+    def allow_writing(self):
+        """Hands over writable copies from now on, for code that refuses read-only arrays."""
+        self.writable = True
 
     def written_to(self):
-        """Whether an argument has changed although it is read-only, as np.add.at can do it."""
-        return not all(map(_equal, _arrays(self.args), self._given))
+        """Whether an argument has changed, be it read-only: np.add.at can do that."""
+        return not all(all(map(_equal, _arrays(args), self._given)) for args in self._handed)
 
     def forward(self, leaves=None, widen=True):
         """Y, cache at the given arguments, or at other `leaves`, in double precision if `widen`."""
         args, kwargs = list(self.args), self.kwargs
-        if leaves is not None:
+        if self.writable and leaves is None:
+            args = [tree_map(_writable, arg) if isinstance(arg, tuple) else _writable(arg)
+                    for arg in args]
+            self._handed.append(args[:])
+        elif leaves is not None:
             if widen:
                 args, kwargs = [_double(arg) for arg in args], _double(kwargs)
             queue = iter(leaves)
@@ -103,6 +115,8 @@ class Pair:
         wanted = ", ".join(f"d{self.names[i]}" for i in self.places)
         if count == 1:
             result = (result,)
+        elif isinstance(result, list):
+            result = tuple(result)
         if type(result) is not tuple or len(result) != count:
             came = f"{len(result)} gradients" if type(result) is tuple else describe(result)
             complaint = f"the backward returned {came} instead of {count}: {wanted}"
@@ -187,12 +201,10 @@ def random_upstream(Y, rng):
 
 
 def _takes_one(f):
-    """Whether f waits for dY alone."""
-    kinds = [p.kind for p in _parameters(f).values() if p.default is p.empty]
-    return len(kinds) == 1 and kinds[0] in (
-        inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
-    ) and not any(p.kind == p.VAR_POSITIONAL for p in _parameters(f).values()) and len(
-        [p for p in _parameters(f).values() if p.kind != p.KEYWORD_ONLY]) == 1
+    """Whether f waits for dY alone: it has one parameter by position, and no *args."""
+    kinds = [p.kind for p in _parameters(f).values()]
+    kinds = [kind for kind in kinds if kind not in (_P.KEYWORD_ONLY, _P.VAR_KEYWORD)]
+    return len(kinds) == 1 and kinds[0] != _P.VAR_POSITIONAL
 
 
 def _copied(owner):
@@ -273,6 +285,10 @@ def _fixed(value):
         value = value.copy()
         value.setflags(write=False)
     return value
+
+
+def _writable(value):
+    return value.copy() if isinstance(value, np.ndarray) else value
 
 
 def _arrays(value):

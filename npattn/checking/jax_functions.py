@@ -1,0 +1,70 @@
+"""The checker for hand-written backwards in JAX.
+
+    square = jax.custom_vjp(lambda X: X * X);  square.defvjp(forward, backward)
+    gradcheck_jax(square, X)
+
+Everything runs in double precision, whatever JAX is configured to. The function itself is
+differentiated by the complex step where it is analytic code, and by central differences elsewhere;
+the backward is what jax.vjp calls. JAX is imported when this is called.
+"""
+
+import numpy as np
+
+from npattn.checking.gradcheck import Misbehaviour, gradcheck, title_of
+from npattn.checking.pairs import argument_names, flat
+from npattn.trees import tree_map
+
+
+def gradcheck_jax(function, *inputs, name=None, names=None, **options):
+    """Check the gradients that jax.vjp finds through a `jax.custom_vjp`.
+
+    function  of arrays, returns an array or a tuple of arrays
+    inputs    arrays; the floating ones are differentiated
+    options   as in `gradcheck`
+
+    Returns a `Report`; it is a failure, too, if fwd returns another value than the function.
+    """
+    import jax
+
+    enable_x64 = getattr(jax, "enable_x64", None)
+    if enable_x64 is None:  # JAX before 0.8
+        from jax.experimental import enable_x64
+    values = [_array(X) for X in inputs]
+    floats = [i for i, X in enumerate(values) if isinstance(X, np.ndarray) and X.dtype.kind == "f"]
+
+    def at(args, floating):
+        args = list(args)
+        for i, X in zip(floats, floating, strict=True):
+            args[i] = X
+        return function(*args)
+
+    def f(*args):
+        with enable_x64(True):
+            return _arrays(at(args, [jax.numpy.asarray(args[i]) for i in floats])), args
+
+    def f_backward(dY, args):
+        with enable_x64(True):
+            Y, pull = jax.vjp(
+                lambda *X: at(args, X), *(jax.numpy.asarray(args[i]) for i in floats)
+            )
+            there, here = flat(_arrays(Y)), flat(f(*args)[0])
+            if not np.allclose(there, here, rtol=1e-9, atol=1e-12 * np.abs(here).max(initial=0.0)):
+                raise Misbehaviour("fwd returns another value than the function itself")
+            found = [np.array(d) for d in pull(tree_map(jax.numpy.asarray, dY))]
+        return tuple(found) if len(found) != 1 else found[0]
+
+    names = list(names) if names is not None else argument_names(function, len(inputs))
+    name = name or title_of(function)
+    return gradcheck(f, f_backward, *values, name=name, names=names, **options)
+
+
+def _array(X):
+    """Floating arrays, JAX's as well, as float64 arrays; anything else as it is."""
+    if hasattr(X, "__array__") and not isinstance(X, np.generic):
+        X = np.asarray(X)
+        return X.astype(np.float64) if X.dtype.kind == "f" else X
+    return X
+
+
+def _arrays(Y):
+    return tuple(map(np.array, Y)) if isinstance(Y, tuple) else np.array(Y)

@@ -1,0 +1,95 @@
+"""The checker for hand-written backwards in torch.
+
+    class Square(torch.autograd.Function):
+        forward(ctx, X): ...           backward(ctx, dY): ...
+
+    gradcheck_torch(Square, X)         a Function, or its apply
+    gradcheck_torch(module, X)         an nn.Module: its parameters are checked as well
+
+Everything runs in float64. The forward is differentiated by complex tensors where torch supports
+them in what it does, and by central differences elsewhere; the backward is what autograd calls.
+torch is imported when this is called.
+"""
+
+import copy
+
+import numpy as np
+
+from npattn.checking.gradcheck import gradcheck, title_of
+from npattn.checking.pairs import argument_names
+
+
+def gradcheck_torch(function, *inputs, name=None, names=None, **options):
+    """Check the gradients that autograd finds through a hand-written backward.
+
+    function  an autograd.Function, or an nn.Module, which is copied, or any function of tensors
+    inputs    tensors or arrays; the floating ones are differentiated, and so are the parameters of
+              a module that require a gradient
+    options   as in `gradcheck`
+
+    Returns a `Report`. The gradient of what autograd does not reach is 0. The random numbers that
+    torch draws are the same in each call.
+    """
+    import torch
+
+    owner = getattr(function, "__self__", None)
+    if isinstance(owner, type) and issubclass(owner, torch.autograd.Function):
+        function = owner  # its apply was given
+    module = function if isinstance(function, torch.nn.Module) else None
+    parameters = {} if module is None else {
+        path: p.detach() for path, p in module.named_parameters() if p.requires_grad
+    }
+    values, count = [_array(X, torch) for X in (*inputs, *parameters.values())], len(inputs)
+    floats = [i for i, X in enumerate(values) if isinstance(X, np.ndarray) and X.dtype.kind == "f"]
+
+    def call(tensors):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            if module is None:
+                return getattr(function, "apply", function)(*tensors)
+            fresh = copy.deepcopy(module).double()
+            parts = dict(zip(parameters, tensors[count:], strict=True))
+            return torch.func.functional_call(fresh, parts, tuple(tensors[:count]))
+
+    def carried(args):
+        return [torch.tensor(X) if isinstance(X, np.ndarray) else X for X in args]
+
+    def f(*args):
+        with torch.no_grad():
+            return _arrays(call(carried(args))), args
+
+    def f_backward(dY, args):
+        tensors = carried(args)
+        for i in floats:
+            tensors[i].requires_grad_()
+        Y = call(tensors)
+        Y, dY = (Y, dY) if isinstance(Y, tuple) else ((Y,), (dY,))
+        found = torch.autograd.grad(
+            Y, [tensors[i] for i in floats], [torch.as_tensor(np.array(d)) for d in dY],
+            allow_unused=True,
+        )
+        found = [np.zeros(args[i].shape) if d is None else d.numpy() for i, d in zip(floats, found)]
+        return tuple(found) if len(found) != 1 else found[0]
+
+    names = list(names) if names is not None else _names(function, module, count)
+    names, name = [*names, *parameters], name or title_of(function)
+    return gradcheck(f, f_backward, *values, name=name, names=names, **options)
+
+
+def _names(function, module, count):
+    if module is not None:
+        return argument_names(module.forward, count)
+    forward = getattr(function, "forward", None)
+    return argument_names(forward, count + 1)[1:] if forward else argument_names(function, count)
+
+
+def _array(X, torch):
+    """Floating tensors and arrays as float64 arrays; anything else as it is."""
+    if isinstance(X, torch.Tensor):
+        X = X.detach().cpu()
+        return X.double().numpy() if X.is_floating_point() else X
+    return X.astype(np.float64) if isinstance(X, np.ndarray) and X.dtype.kind == "f" else X
+
+
+def _arrays(Y):
+    return tuple(y.numpy() for y in Y) if isinstance(Y, tuple) else Y.numpy()
