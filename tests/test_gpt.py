@@ -464,6 +464,11 @@ def test_a_mistake_of_the_forward_alone_leaves_the_gradients_right(name):
     assert EDITS[name].words in str(verdict)
 
 
+def test_gradients_of_another_loss_than_the_file_computes_are_all_wrong():
+    verdict = judge_source(small(broken("loss-sum")))
+    assert verdict.wrong == tuple(f"d{name}" for name in sized_copy(6, 8, 2, 2, 27).SHAPES)
+
+
 OUTSIDE = {
     "attention_backward: dX, dWv wrong": ("t(P) @ dO", "t(P) @ (dO + 0.1 * V)", "dP, dV = dO"),
     "attention_backward: dX, dWq, dWk wrong": ("dS = P * (dP", "dS = P * (0.9 * dP", "dS = P * ("),

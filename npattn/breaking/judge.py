@@ -92,7 +92,9 @@ def _judge(sizes, found, text, seed):
         fits = _fits(whole)
         # with the loss of gpt.py, its gradients are the truth; otherwise the file's own forward is
         right = not other if same else fits is True
-        wrong = () if right else tuple(label for label in other if label != "loss")
+        differ = tuple(label for label in other if label != "loss")
+        every = tuple(label for label in expected if label != "loss" and label not in OWN)
+        wrong = () if right else differ or every
         fits = right
     names = ALSO + ("softmax",) if fits and same else tuple(probes.PARTS)
     findings = [_finding(name, found[name], sizes, seed) for name in names]

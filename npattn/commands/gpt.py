@@ -4,6 +4,7 @@
     npattn gpt break --list          what can be broken
     npattn gpt break NAME [NAME]     writes my_gpt.py, a copy with this mistake
     npattn gpt check my_gpt.py       says which gradients of a copy are wrong, and why
+    npattn gpt curves --out F.json   trains every broken copy in small sizes, in two minutes
 
 The page is npattn/gpt.py, which runs by itself, too: python gpt.py. `npattn gpt break` without a
 name writes a copy that is right, for you to change.
@@ -34,6 +35,10 @@ def configure(parser):
                         help="default: my_gpt.py")
     broken.add_argument("--force", action="store_true", help="write over a file that is there")
     broken.set_defaults(act=_break)
+
+    curves = actions.add_parser("curves", help="measure how far every broken copy still trains")
+    curves.add_argument("--out", metavar="FILE", type=Path, required=True, help="ends in .json")
+    curves.set_defaults(act=_curves)
 
 
 def run(options):
@@ -86,4 +91,14 @@ def _break(options):
         raise InputError(f"{' and '.join(options.names)} exclude each other: {error}") from error
     print(f"wrote {replace_file(options.out, text.encode())}; to check it: "
           f"npattn gpt check {options.out}")
+    return 0
+
+
+def _curves(options):
+    from npattn.experiments import broken
+    from npattn.files import replace_file
+
+    require_file("--out", options.out, ".json")
+    found = broken.measure(lambda name, row: print(f"{name:28} {broken.last(row):.3f}", flush=True))
+    print(f"wrote {replace_file(options.out, broken.dump(found))}")
     return 0
