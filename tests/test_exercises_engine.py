@@ -551,3 +551,21 @@ def test_np_add_at_cannot_change_the_cases_although_it_ignores_read_only():
         verdict = grade(exercise, writes)
         assert not verdict.ok and "writes to one of its arguments" in str(verdict)
     assert grade(exercise, exercise.reference).ok
+
+
+ZEROS = ("masked-softmax", "changed-keys", "additive-to-dot", "per-head-weights", "attention-dq",
+         "attention-dk", "softmax-backward", "embedding-backward", "merge-partials")
+
+
+@pytest.mark.parametrize("name", ZEROS)
+def test_where_exactly_0_is_promised_no_digit_is_forgiven(name):
+    exercise = load(name)
+
+    def leaky(*args):
+        result = exercise.reference(*args)
+        arrays = result if isinstance(result, tuple) else (result,)
+        found = tuple(np.where(X == 0, X.dtype.type(1e-17), X) for X in arrays)
+        return found if isinstance(result, tuple) else found[0]
+
+    assert not grade(exercise, leaky).ok
+    assert grade(exercise, exercise.reference).ok

@@ -106,15 +106,18 @@ def diagnose(exercise, seed, function, outcomes, judged):
     return Diagnosis(tuple(explanations), tuple(dict.fromkeys(facts)), compared, tuple(told))
 
 
-@lru_cache(maxsize=2**14)
 def predictions(exercise, seed, made):
     """What comes out of each trial where the mistakes `made` are made."""
-    function = exercise.with_mistakes(made)
-    unsettled = {exercise.unsettled.get(key) for key in made}
-    return tuple(
-        Trouble("it may do anything here", "Unsettled") if trial.words in unsettled
-        else call(function, trial, exercise.answer, False) for trial in trials(exercise, seed)
-    )
+    return tuple(prediction(exercise, seed, made, i) for i in range(len(trials(exercise, seed))))
+
+
+@lru_cache(maxsize=2**15)
+def prediction(exercise, seed, made, i):
+    """What comes out of trial i where the mistakes `made` are made."""
+    trial = trials(exercise, seed)[i]
+    if trial.words in {exercise.unsettled.get(key) for key in made}:
+        return Trouble("it may do anything here", "Unsettled")
+    return call(exercise.with_mistakes(made), trial, exercise.answer, False)
 
 
 def _explain(wrong, arrays):
@@ -123,7 +126,7 @@ def _explain(wrong, arrays):
         tried = (made for made in combinations(wrong.exercise.mistakes, size)
                  if wrong.exercise.can_be_made(made))
         sets = tuple(made for made in tried if _explains(
-            wrong, predictions(wrong.exercise, wrong.seed, made).__getitem__, arrays))
+            wrong, partial(prediction, wrong.exercise, wrong.seed, made), arrays))
         if sets:
             return sets, ()
         written = _slips(wrong, arrays) if size == 1 else ()

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from npattn.checking.entries import tolerances
+from npattn.checking.entries import VANISHING, tolerances
 from npattn.checking.report import Entry
 from npattn.edits import source_of, wrote
 from npattn.exercises.answers import Trouble, call
@@ -91,7 +91,7 @@ def _judge(exercise, trial, outcome):
     triples = zip(exercise.answer.items(), outcome, trial.truths, strict=True)
     scale = max(truth.found.size.max(initial=0.0) for truth in trial.truths)
     return tuple(
-        _compare(name, words, got, truth, trial.eps, scale) for (name, words), got, truth in triples
+        _compare(name, words, got, truth, trial, scale) for (name, words), got, truth in triples
     )
 
 
@@ -99,12 +99,12 @@ def _right(answers):
     return not isinstance(answers, Trouble) and not any(answer.complaint for answer in answers)
 
 
-def _compare(name, words, got, truth, eps, scale):
+def _compare(name, words, got, truth, trial, scale):
     want = truth.value
     if got.shape != want.shape:
         complaint = f"{name} has shape {got.shape}, should have {want.shape}"
         return Answer(name, want, got, None, complaint, np.inf)
-    eps = max(eps, np.finfo(got.dtype).eps if got.dtype.kind == "f" else 0.0)
+    eps = max(trial.eps, np.finfo(got.dtype).eps if got.dtype.kind == "f" else 0.0)
     # The truth is known in double precision; an answer rounds in its own.
     rounding = truth.found.rounding * eps / np.finfo(np.float64).eps
     found = truth.found._replace(rounding=rounding)
@@ -112,6 +112,8 @@ def _compare(name, words, got, truth, eps, scale):
     tolerance = tolerance.reshape(want.shape)
     error = np.abs(got.astype(np.float64) - want)
     wrong = ~((error <= tolerance) | (got == want))
+    if trial.zeros:  # a masked weight, say: exactly 0
+        wrong |= ~truth.found.moves.reshape(want.shape) & ~(np.abs(got) < VANISHING)
     fault = float(tolerance.max(initial=0.0))
     if not wrong.any():
         return Answer(name, want, got, wrong, "", fault)

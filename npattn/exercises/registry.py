@@ -86,10 +86,7 @@ class Exercise:
 
     def with_mistakes(self, made):
         """The solution with these mistakes. Raises Overlap if they exclude each other."""
-        edits = [self.mistakes[key].edit for key in made]
-        if None in edits:
-            return partial(self.mistaken, frozenset(made))
-        return edited(self.reference, *edits) if made else self.reference
+        return _made(self, tuple(made)) if made else self.reference
 
     def can_be_made(self, made):
         """Whether these mistakes can be made together."""
@@ -97,10 +94,18 @@ class Exercise:
         if None in edits:
             return not any(edits)
         try:
-            edited(self.reference, *edits)
+            _made(self, tuple(made))
         except (Overlap, SyntaxError):
             return False
         return True
+
+
+@lru_cache(maxsize=2**13)
+def _made(exercise, made):
+    edits = [exercise.mistakes[key].edit for key in made]
+    if None in edits:
+        return partial(exercise.mistaken, frozenset(made))
+    return edited(exercise.reference, *edits)
 
 
 class UnknownExercise(LookupError):

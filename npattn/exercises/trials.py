@@ -9,6 +9,7 @@ those that were one array (q = k = v) still are.
 
 import contextlib
 import inspect
+import re
 import warnings
 import zlib
 from functools import lru_cache, partial
@@ -23,6 +24,8 @@ from npattn.exercises.derived import derived_cases
 from npattn.trees import tree_items, tree_map
 
 PLAIN, SINGLE, STRIDED = "float64", "float32", "not contiguous"
+# where a statement promises a 0, digits that cancel are no excuse
+ZERO = re.compile(r"exactly 0|(?:weights|gradient) 0|has 0|O = 0|stays 0|so is the gradient")
 DOUBLE = "in float64"  # in the words of a case: its numbers are too large for single precision
 
 
@@ -51,6 +54,7 @@ class Trial(NamedTuple):
     truths: tuple
     eps: float  # the machine epsilon of the floating-point arguments
     derived: bool  # made from the statement and not by the task
+    zeros: bool    # whether what no input moves must be 0 to the last digit
 
     @property
     def size(self):
@@ -120,16 +124,34 @@ def _differentiated(exercise, words, inputs, rng):
 
 def _specified(exercise, words, inputs, rng):
     inputs = _cast(inputs, np.float64)
+    values = _values(exercise, inputs)
+    nearby = values
+    if ZERO.search(exercise.statement):
+        shaken = [_shaken(X, np.random.default_rng(k)) for k, X in enumerate(inputs)]
+        nearby = _values(exercise, shaken)
+    return Case(words, inputs, None, tuple(map(_known, values, nearby)), False)
+
+
+def _values(exercise, inputs):
     values = exercise.specification(*inputs)
-    values = [np.asarray(Y) for Y in (values if isinstance(values, tuple) else (values,))]
-    return Case(words, inputs, None, tuple(Truth(Y, _known(Y)) for Y in values), False)
+    return [np.asarray(Y) for Y in (values if isinstance(values, tuple) else (values,))]
 
 
-def _known(Y):
-    """Values from a specification, known to the rounding of the largest of them."""
+def _shaken(X, rng):
+    """Other numbers nearby; integers and booleans stay."""
+    shaken = isinstance(X, np.ndarray) and X.dtype.kind == "f"
+    return X + 0.01 * rng.standard_normal(X.shape) if shaken else X
+
+
+def _known(Y, nearby):
+    """The `Truth` from a specification, known to the rounding of the largest value.
+
+    An entry that is 0 here and nearby is 0 by definition, and not because digits cancel.
+    """
     value = Y.ravel().astype(np.float64)
     top = np.abs(value[np.isfinite(value)]).max(initial=0.0)
-    return Derivatives(value, np.full(Y.size, top), np.zeros(Y.size), np.ones(Y.size, bool), 0.0)
+    moves = (value != 0.0) | (nearby.ravel() != 0.0) | (Y is nearby)
+    return Truth(Y, Derivatives(value, np.full(Y.size, top), np.zeros(Y.size), moves, 0.0))
 
 
 def _trial(exercise, case, dress):
@@ -141,7 +163,8 @@ def _trial(exercise, case, dress):
         args = (_cast(case.dY, dtype), cache)
     words = case.words if dress == PLAIN else f"{case.words}; {dress}"
     args = _each_once(partial(_finish, dress), args)
-    return Trial(words, args, case.truths, float(np.finfo(dtype).eps), case.derived)
+    zeros = not case.derived and bool(ZERO.search(exercise.statement))
+    return Trial(words, args, case.truths, float(np.finfo(dtype).eps), case.derived, zeros)
 
 
 def _finish(dress, X):
