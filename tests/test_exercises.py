@@ -16,7 +16,7 @@ from npattn.exercises.grading import grade
 from npattn.exercises.registry import headings, load
 from npattn.exercises.trials import cases_of, quiet, trials
 
-SEEDS = range(20)
+SEEDS = range(3)
 
 every_exercise = pytest.mark.parametrize("exercise", [load(name) for name in headings()],
                                          ids=list(headings()))
@@ -24,14 +24,34 @@ every_exercise = pytest.mark.parametrize("exercise", [load(name) for name in hea
 
 @every_exercise
 def test_the_reference_is_right(exercise):
-    for seed in SEEDS:
+    judge_the_reference(exercise, SEEDS)
+
+
+@pytest.mark.long
+@every_exercise
+def test_the_reference_is_right_for_many_seeds(exercise):
+    judge_the_reference(exercise, range(3, 20))
+
+
+def judge_the_reference(exercise, seeds):
+    for seed in seeds:
         verdict = grade(exercise, exercise.reference, seed)
         assert verdict.ok and not verdict.notes, verdict
 
 
 @every_exercise
 def test_each_mistake_gets_its_own_diagnosis_and_no_other(exercise):
-    for seed in SEEDS[:4]:
+    judge_each_mistake(exercise, [0])
+
+
+@pytest.mark.long
+@every_exercise
+def test_each_mistake_gets_its_own_diagnosis_for_other_seeds(exercise):
+    judge_each_mistake(exercise, range(1, 4))
+
+
+def judge_each_mistake(exercise, seeds):
+    for seed in seeds:
         for mistake in exercise.mistakes:
             verdict = grade(exercise, exercise.with_mistakes((mistake,)), seed)
             assert not verdict.ok, f"seed {seed}: {mistake!r} changes nothing"

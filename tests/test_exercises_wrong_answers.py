@@ -1,6 +1,7 @@
 """The grader on wrong answers that were not written from its catalogue."""
 
 import collections
+import functools
 import re
 
 import pytest
@@ -9,7 +10,9 @@ from wrong_answers_layers import wild as layers
 from wrong_answers_sections import wild as sections
 from wrong_answers_statements import WRONG
 
-from npattn.exercises import check
+from npattn.exercises import check as graded
+
+check = functools.lru_cache(maxsize=None)(graded)
 
 WILD = [*layers, *sections]
 
@@ -22,7 +25,7 @@ def test_no_wrong_cause_is_named(exercise, function, true):
 def test_most_causes_are_found(record_property):
     shares = collections.Counter(judged(*answer.values) for answer in WILD)
     record_property("verdicts on wrong answers", dict(shares))
-    assert shares["diagnosed"] >= 0.85 * len(WILD), shares
+    assert shares["diagnosed"] >= 0.93 * len(WILD), shares
 
 
 # ---- answers written from the statements alone ----

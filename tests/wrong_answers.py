@@ -6,6 +6,8 @@ is on record. The grader may be unsure of any of them, but must not name a cause
 true one.
 """
 
+import functools
+
 import pytest
 
 from npattn.exercises import check
@@ -23,6 +25,7 @@ class WrongAnswers(list):
         return put
 
 
+@functools.lru_cache(maxsize=None)
 def judged(exercise, function, true, seed=0):
     """"diagnosed", "unsure" or "wrong"."""
     verdict = check(exercise, function, seed)

@@ -415,7 +415,7 @@ def softmax_term_forgotten(X):
     return J
 
 
-@wild("causal-jacobian", "no mask")
+@wild("causal-jacobian", "no mask + no shift")
 def sees_the_future(X):
     T, D = X.shape
     E = np.exp(X @ X.T / np.sqrt(D))
@@ -721,7 +721,7 @@ def logs_added(O1, L1, O2, L2):
     return w1 * O1 + w2 * O2, L
 
 
-@wild("merge-partials", "no key")
+@wild("merge-partials", "0/0")
 def no_key_in_either(O1, L1, O2, L2):
     L = np.logaddexp(L1, L2)
     return np.exp(L1 - L)[..., None] * O1 + np.exp(L2 - L)[..., None] * O2, L

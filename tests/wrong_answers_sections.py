@@ -54,7 +54,7 @@ def encoder_taken_for_a_constant(dO, cache):
     return dQ @ Wq.T, np.zeros_like(M), *weights
 
 
-@wild("cross-attention-backward", "scale left out")
+@wild("cross-attention-backward", "dK not scaled")
 def scaled_on_one_side_only(dO, cache):
     X, M, Wq, Wk, Wv, Q, K, V, P = cache
     dS = scores_gradient(dO, V, P)
@@ -102,7 +102,7 @@ def each_asks_and_is_not_asked(dO, cache):
     return dSa @ B / A.shape[-1] ** 0.5, dSb @ A / A.shape[-1] ** 0.5, dVa, dVb
 
 
-@wild("co-attention-backward", "is what dVb should be")
+@wild("co-attention-backward", "values exchanged")
 def values_in_the_other_order(dO, cache):
     A, B = cache.A, cache.B
     dSa, dSb, dVa, dVb = _two_ways(dO, cache)

@@ -121,6 +121,8 @@ MISTAKES = {
     "no mask": (1, "np.where(np.tri(T, dtype=bool), X @ X.T * scale, -np.inf)", "X @ X.T * scale",
         "There is no mask: outputs depend on inputs that come later, and the Jacobian is not 0 "
         "above the diagonal."),
+    "no shift": (1, "np.exp(S - S.max(axis=-1, keepdims=True))", "np.exp(S)",
+        "No maximum was subtracted from the scores before exp: large ones overflow."),
     "mask after": (
         1, [
             ("np.where(np.tri(T, dtype=bool), X @ X.T * scale, -np.inf)", "X @ X.T * scale"),

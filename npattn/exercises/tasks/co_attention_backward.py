@@ -124,6 +124,8 @@ $i$ of $a$ is a query one way and a key the other, and $dS$ holds both roles alr
 
 
 MISTAKES = {
+    "values exchanged": (1, "A, dVa, dVb", "A, dVb, dVa",
+        "The gradients of the values are returned in the wrong order: dVa comes first."),
     **at(2, SOFTMAX_BACKWARD, suffixes=("a", "b")),
     "only along rows": (3, "(dSa + dSb.swapaxes(-1, -2))", "dSa",
         "dS holds only what comes from a's reading, along the rows of S. b reads the same scores "

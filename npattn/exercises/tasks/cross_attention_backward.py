@@ -135,6 +135,17 @@ MISTAKES = {
     **at(2, SOFTMAX_BACKWARD),
     "scale left out": (3, " / math.sqrt(Q.shape[-1])", "",
         "The factor 1/√D of the scores is missing in dQ and dK."),
+    "dK not scaled": (
+        3, [
+            (" / math.sqrt(Q.shape[-1])", ""),
+            ("dQ, dK = dS @ K,", "dQ, dK = dS @ K / math.sqrt(Q.shape[-1]),"),
+        ],
+        "The factor 1/√D reached dQ but not dK.",
+    ),
+    "dQ not scaled": (
+        3, [(" / math.sqrt(Q.shape[-1])", ""), ("-2) @ Q", "-2) @ Q / math.sqrt(Q.shape[-1])")],
+        "The factor 1/√D reached dK but not dQ.",
+    ),
     "scale of X": (3, "sqrt(Q.", "sqrt(X.",
         "The scale is that of the width of X; it should be 1/√D, the width of Q."),
     "dK without transpose": (3, "dS.swapaxes(-1, -2) @ Q", "dS @ Q",

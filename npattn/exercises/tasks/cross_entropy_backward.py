@@ -109,6 +109,8 @@ $$ dz_n = \frac{d\text{loss}}{\max(N, 1)}\, [\, y_n \ne \text{pad} \,]\,
 """
 
 
+UNSETTLED = {"mean of means": "one axis of tokens"}  # what a sequence is, is not said there
+
 MISTAKES = {
     "padding counted": (3, "max(int(counted.sum()), 1)", "targets.size",
         "The sum was divided by the number of all tokens, padding included. N counts only those "

@@ -86,8 +86,11 @@ $g = 1$ and $b = 0$, they change nothing.
 
 
 MISTAKES = {
-    "n minus 1": (2, "variance + eps", "variance * X.shape[-1] / (X.shape[-1] - 1.0) + eps",
-        "The variance is divided by D − 1. Here it is divided by D: `ddof=0`, NumPy's default."),
+    "n minus 1": (
+        2, "centred).mean(axis=-1, keepdims=True)",
+        "centred).sum(axis=-1, keepdims=True) / (X.shape[-1] - 1.0)",
+        "The variance is divided by D − 1. Here it is divided by D: `ddof=0`, NumPy's default.",
+    ),
     "eps outside": (3, "np.sqrt(variance + eps)", "(np.sqrt(variance) + eps)",
         "ε was added to the standard deviation, after the root; it belongs to the variance, under "
         "the root."),

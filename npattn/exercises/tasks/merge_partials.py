@@ -131,6 +131,9 @@ MISTAKES = {
         "exp(L) was made without subtracting the larger L: it overflows, or is 0."),
     "minimum": (3, "np.maximum", "np.minimum",
         "The smaller L was subtracted, not the larger: the other may overflow."),
+    "0/0": (4, "np.where(total == 0.0, 1.0, total)", "total",
+        "A query without a key in either part gets the output 0/0, NaN. Divide by 1 where the sum "
+        "of the weights is 0."),
     "no key": (
         4, [
             ("np.where(np.isneginf(top), 0.0, top)", "top"),

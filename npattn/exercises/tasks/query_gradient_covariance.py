@@ -117,7 +117,7 @@ MISTAKES = {
         "return (P @ K)[..., :, None] * (P @ K)[..., None, :]",
         "This is o oᵀ, the term to be subtracted; Σ p k kᵀ is missing.",
     ),
-    "uniform weights": (4, "P[..., None] * away", "away / len(K)",
+    "uniform weights": (4, "(P[..., None]", "(np.full_like(P, 1.0 / len(K))[..., None]",
         "Every key counts 1/T, as in a plain covariance; each should count with its weight p_j."),
     "weights left out": (4, "P[..., None] * away", "away",
         "The weights are missing in the sum: each key counts with its p_j."),

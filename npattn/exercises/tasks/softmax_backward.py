@@ -11,6 +11,8 @@ You do not need S: the weights hold all that matters. A row without an allowed k
 and gets the gradient 0.
 """
 
+import numpy as np  # noqa: F401  (a mistake is written with it)
+
 from npattn.exercises.drawing import draw, draw_mask
 from npattn.exercises.given import masked_softmax
 
@@ -72,6 +74,10 @@ Each row of $dS$ sums to 0: adding a constant to a row of scores changes no weig
 
 
 MISTAKES = {
+    "diag and outer": (3, "P * (dP - (dP * P).sum(axis=-1, keepdims=True))",
+        "(np.diag(P) - np.outer(P, P)) @ dP",
+        "diag(P) − outer(P, P) is the Jacobian of one row: np.diag and np.outer know no leading "
+        "axes. For all rows at once no matrix is needed: P ⊙ (dP − rowsum(dP ⊙ P))."),
     "no row sum": (1, " - (dP * P).sum(axis=-1, keepdims=True)", "",
         "Only the numerator was differentiated. All weights of a row share the denominator, so "
         "each score also moves every other weight: the term with the row sum is missing."),

@@ -76,6 +76,11 @@ added to all scores changes nothing.
 
 
 MISTAKES = {
+    "diag and outer": (
+        3, "P[..., :, None] * (np.eye(S.shape[-1], dtype=S.dtype) - P[..., None, :])",
+        "np.diag(P) - np.outer(P, P)",
+        "diag(P) − outer(P, P) is the Jacobian of one row: np.diag and np.outer know no leading "
+        "axes. For all rows at once write p_j (δ_jk − p_k) with `[..., None]`."),
     "squares only": (2, " - P[..., None, :])", " * (1.0 - P[..., None, :]))",
         "Only the diagonal is filled, p_j (1 − p_j), as for a sigmoid. Every score is part of the "
         "denominator, so the entries off the diagonal are not 0."),

@@ -90,7 +90,7 @@ MISTAKES = {
         "1."),
     "one too few": (1, "lens[..., None],", "lens[..., None] - 1,",
         "One key too few is allowed; the real keys are 0 … length − 1."),
-    "polarity": (1, "< lens", ">= lens",
+    "polarity": (1, [("np.arange(Tk) <", "~(np.arange(Tk) <"), ("None],", "None]),")],
         "The mask is True on the padding. Here True means that a query may attend."),
     "at the end": (1, "< lens", ">= Tk - lens",
         "The last so many keys are allowed. Padding is at the end; the first are real."),
