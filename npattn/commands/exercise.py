@@ -21,6 +21,7 @@ import re
 import sys
 import time
 import zipfile
+from functools import partial
 from pathlib import Path
 
 from npattn.commands import InputError, require_file, require_seed
@@ -62,8 +63,11 @@ def configure(parser):
     solution.add_argument("--reveal", action="store_true", help="also if it is not solved")
     grade = action(_grade_class, "grade a class at once", "PLACE", nargs="+", type=Path)
     grade.add_argument("--seed", type=int, default=0, help="of the cases")
-    for kind in ("csv", "json", "html", "gradescope"):
+    for kind in ("csv", "json", "html"):
         grade.add_argument(f"--{kind}", type=Path, metavar="F", help=f"write {kind} to F")
+    grade.add_argument(
+        "--gradescope", type=Path, metavar="results.json",
+        help="of one student; of several, a file STUDENT.json each in the folder results")
     grade.add_argument("--jobs", type=int, default=os.cpu_count(), help="files graded at a time")
     grade.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster that grades")
     grade.add_argument("--student", metavar="REGEX", help="what of a path names the student")
@@ -176,9 +180,9 @@ def _following(progress):
 def _grade_class(options):
     from npattn.exercises import classroom
 
-    texts = {kind: getattr(classroom, f"{kind}_text") for kind in (
-        "csv", "json", "html", "gradescope") if getattr(options, kind)}
-    for kind in texts:
+    texts = {kind: getattr(classroom, f"{kind}_text") for kind in ("csv", "json", "html")
+             if getattr(options, kind)}
+    for kind in filter(partial(getattr, options), ("csv", "json", "html", "gradescope")):
         require_file(f"--{kind}", getattr(options, kind))
     if options.jobs < 1:
         raise InputError(f"--jobs must be at least 1, got {options.jobs}")
@@ -195,8 +199,20 @@ def _grade_class(options):
         raise InputError(f"{error}: a ZIP file, or --student, cannot be read") from error
     for kind, text in texts.items():
         replace_file(getattr(options, kind), text(rows).encode())
+    if options.gradescope:
+        _write_gradescope(options.gradescope, classroom.gradescope_texts(rows))
     print("\n".join([classroom.table(rows), *notes]))
     return 0
+
+
+def _write_gradescope(path, texts):
+    """One student's results.json at `path`; of several, each in a folder of that name."""
+    folder = path.with_suffix("")
+    if len(texts) > 1:
+        folder.mkdir(exist_ok=True)
+    for who, text in texts.items():
+        safe = re.sub(r"[^\w.-]+", "_", who).strip(".") or "unknown"
+        replace_file(path if len(texts) == 1 else folder / f"{safe}.json", text.encode())
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """A class at once: who handed in what, and the verdict on each file.
 
     rows = grade_all(gather([Path("handed-in")]), jobs=2)
-    csv_text(rows), json_text(rows), gradescope_text(rows), table(rows)
+    csv_text(rows), json_text(rows), gradescope_texts(rows), table(rows)
 
 A row has `FIELDS`. Nothing is written into the folders of the students.
 """
@@ -28,7 +28,6 @@ from npattn.exercises.sandbox import LIMIT, grade_file
 from npattn.exercises.submissions import LARGEST, Unreadable, exercise_of
 
 FIELDS = ("student", "exercise", "verdict", "mistakes", "step", "seconds", "file")
-VERDICTS = ("right", "wrong", "unsure", "not run")
 SUFFIXES = (".py", ".ipynb")
 MARKS = {"right": "+", "wrong": "-", "unsure": "?", "not run": "!"}
 
@@ -168,7 +167,7 @@ def row_of(submission, seed=0, limit=LIMIT, content=None):
 
 
 def _summary(verdict):
-    """(one of VERDICTS, the named mistakes, the step of the first)."""
+    """(a key of MARKS, the named mistakes, the step of the first)."""
     if verdict.ok:
         return "right", (), ""
     if verdict.failure is None:
@@ -233,14 +232,20 @@ def json_text(rows):
     return json.dumps(rows, indent=1, ensure_ascii=False) + "\n"
 
 
-def gradescope_text(rows):
-    """Gradescope's results.json: one test for each exercise, a point for each that is right."""
-    tests = [
-        {"name": row["exercise"] or row["file"], "score": float(row["verdict"] == "right"),
-         "max_score": 1.0, "output": ": ".join(filter(None, (row["verdict"], row["mistakes"])))}
-        for row in rows]
-    score = sum(test["score"] for test in tests)
-    return json.dumps({"score": score, "tests": tests}, indent=1, ensure_ascii=False) + "\n"
+def gradescope_texts(rows):
+    """{student: Gradescope's results.json}: a test for each exercise, a point where it is right."""
+    tests = defaultdict(list)
+    for row in rows:
+        right = row["verdict"] == "right"
+        tests[row["student"]].append({
+            "name": row["exercise"] or row["file"], "score": float(right), "max_score": 1.0,
+            "status": "passed" if right else "failed",
+            "output": ": ".join(filter(None, (row["verdict"], row["mistakes"]))),
+        })
+    return {
+        who: json.dumps({"score": sum(test["score"] for test in found), "tests": found},
+                        indent=1, ensure_ascii=False) + "\n"
+        for who, found in tests.items()}
 
 
 def html_text(rows):
