@@ -11,10 +11,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from npattn import nn
 from npattn.checking import assert_gradients, gradcheck
-from npattn.kernels.tiling import tiled
+from npattn.kernels.tiling import driver
 from npattn.kernels.attention import AttentionCache, attention, attention_backward
 from npattn.kernels.masks import causal_mask, valid_lens_mask
-from npattn.kernels.tiling.tiled import TiledCache, tiled_attention
+from npattn.kernels.tiling.driver import TiledCache
+from npattn.kernels.tiling.tiled import tiled_attention
 from npattn.models import kernel_choice, search
 from npattn.models.cat import cat, cat_backward, init_cat
 from npattn.models.decoder import (
@@ -72,7 +73,7 @@ CONFIG = TransformerConfig(11, 13, width=D, num_heads=H, hidden=F, dropout=0.3)
 @pytest.fixture
 def small_tiles(monkeypatch):
     """Tiles so small that even these sequences have several, the last ones cut off."""
-    monkeypatch.setattr(tiled, "tile_shape", lambda *sizes: (1, 3, 4))
+    monkeypatch.setattr(driver, "tile_shape", lambda *sizes: (1, 3, 4))
 
 
 @pytest.fixture

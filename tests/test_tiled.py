@@ -18,14 +18,15 @@ import threadpoolctl
 from numpy.testing import assert_allclose, assert_array_equal
 
 from npattn import checking
-from npattn.kernels.tiling import tiled, tiles
+from npattn.kernels.tiling import driver, tiles
 from npattn.kernels.attention import attention, attention_backward
 from npattn.kernels.tiling.exp_range import Exponential, exponential, needs_shift
 from npattn.kernels.masks import causal_mask, combine_masks, valid_lens_mask
-from npattn.kernels.online_softmax import Partial, merge_partials, merge_partials_backward
-from npattn.kernels.tiling.reach import reach_of
+from npattn.kernels.online_softmax import (
+    Partial, log_sum_exp, merge_partials, merge_partials_backward,
+)
+from npattn.kernels.tiling.restrictions import reach_of
 from npattn.kernels.tiling.threads import run, thread_count
-from npattn.kernels.tiling.passes import log_sum_exp
 from npattn.kernels.tiling.tiled import tiled_attention, tiled_attention_backward
 from npattn.kernels.tiling.tiles import keep_tile, latin_patches, row_patches, tile_shape
 
@@ -35,9 +36,9 @@ LEAD, TQ, TK, DK, DV = (2, 3), 50, 70, 6, 7
 @pytest.fixture
 def small_tiles(monkeypatch):
     """Tiles and patches so small that short sequences have many, the last ones cut off."""
-    monkeypatch.setattr(tiled, "tile_shape", lambda *sizes: (1, 16, 24))
+    monkeypatch.setattr(driver, "tile_shape", lambda *sizes: (1, 16, 24))
     monkeypatch.setattr(tiles, "PATCH", 32)
-    monkeypatch.setattr(tiled, "WORTH_THREADS", 0)
+    monkeypatch.setattr(driver, "WORTH_THREADS", 0)
 
 
 @pytest.fixture
@@ -283,14 +284,14 @@ def test_the_number_of_threads_changes_no_bit(small_tiles, QKV, options):
 def test_empty_tiles_are_skipped(small_tiles, draw, monkeypatch, options, expected):
     Q, K, V = draw(1, 64, DK), draw(1, 72, DK), draw(1, 72, DV)
     count = []
-    tiles_of = tiled.Reach.tiles
+    tiles_of = driver.Reach.tiles
 
     def counted(self, *args):
         for tile in tiles_of(self, *args):
             count.append(tile)
             yield tile
 
-    monkeypatch.setattr(tiled.Reach, "tiles", counted)
+    monkeypatch.setattr(driver.Reach, "tiles", counted)
     tiled_attention(Q, K, V, threads=1, **options)
     assert len(count) == expected
 
@@ -407,7 +408,7 @@ EXTREMES = {
 @pytest.mark.parametrize("kind", EXTREMES)
 def test_extreme_scores(monkeypatch, draw, kind, dtype):
     """The scores are given: Q is the identity and K holds them."""
-    monkeypatch.setattr(tiled, "tile_shape", lambda *sizes: (1, 4, 5))
+    monkeypatch.setattr(driver, "tile_shape", lambda *sizes: (1, 4, 5))
     S = EXTREMES[kind](draw(12, 17).astype(dtype)).astype(dtype)
     QKV = np.eye(12, dtype=dtype), np.ascontiguousarray(S.T), draw(17, 3).astype(dtype)
     found, cache = both(QKV, scale=1.0)

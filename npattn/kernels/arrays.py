@@ -41,6 +41,17 @@ def require_floats(**arrays):
         )
 
 
+def require_real_floats(**arrays):
+    """As `require_floats`, and none may be complex. Raises TypeError that says what to use then."""
+    require_floats(**arrays)
+    for name, X in arrays.items():
+        if np.iscomplexobj(X):
+            raise TypeError(
+                f'{name} is {X.dtype}, but kernel="tiled" and tiled_attention take real arrays '
+                'only: use `attention` instead; use kernel="attention" in a model'
+            )
+
+
 def require_integers(**arrays):
     """Every argument must be an integer array. Raises TypeError that names the one that is not."""
     for name, X in arrays.items():

@@ -36,6 +36,7 @@ def half_in(f):
             if getattr(Q, "dtype", None) not in HALVES:
                 return f(Q, *args, **options)
             half = Q.dtype
+            options = {name: _convert(X, half, np.float32) for name, X in options.items()}
             Y, cache = f(*_convert((Q, *args), half, np.float32), **options)
             return _convert(Y, np.float32, half), cache._replace(half=half)
 

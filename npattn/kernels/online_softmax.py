@@ -94,3 +94,15 @@ def raise_maximum(S, m, shifted, base):
     S -= shift[:, None]
     to_base(S, shifted, base)
     return raised, np.exp(m - shift)
+
+
+def log_sum_exp(m, Z):
+    """L = m + log Z as a rounded sum and what rounding has taken from it.
+
+    Nothing is lost where |m| ≥ |log Z|; elsewhere, as log Z is small, so is the sum.
+    """
+    with np.errstate(all="ignore"):
+        exact_m, log_Z = m.astype(np.float64), np.log(Z, dtype=np.float64)
+        L = (exact_m + log_Z).astype(m.dtype)
+        rest = np.where(np.isfinite(L), (exact_m - L) + log_Z, 0.0)
+    return L, rest.astype(m.dtype)

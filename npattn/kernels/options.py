@@ -37,6 +37,16 @@ def require_rate(rate, name="dropout"):
         raise ValueError(f"{name} rate must lie in [0, 1), got {rate!r}")
 
 
+def require_cap(cap):
+    """A soft cap is positive and finite; returned as a float. Raises ValueError otherwise."""
+    if isinstance(cap, bool) or not isinstance(cap, (int, float, np.integer, np.floating)):
+        raise TypeError(f"cap must be a number, got {cap!r}")
+    if not 0.0 < cap < np.inf:
+        raise ValueError(f"cap must be positive, such as 50.0, got {cap!r}; leave it out "
+                         "for scores without a cap")
+    return float(cap)
+
+
 def require_flag(**flags):
     """True or False, and nothing that only counts as one. Raises TypeError otherwise."""
     for name, flag in flags.items():

@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.arrays import require_floats
+from npattn.kernels.options import require_cap
 
 
 class SoftCapCache(NamedTuple):
@@ -40,11 +41,9 @@ def soft_cap(S, cap) -> tuple[np.ndarray, SoftCapCache]:
     [0.9999, 48.2014]
     """
     require_floats(S=S)
-    if not 0.0 < cap < np.inf:
-        raise ValueError(f"cap must be positive, such as 50.0, got {cap!r}; leave soft_cap out "
-                         "for scores without a cap")
-    T = np.tanh(S / float(cap))
-    return T * float(cap), SoftCapCache(T)
+    cap = require_cap(cap)
+    T = np.tanh(S / cap)
+    return T * cap, SoftCapCache(T)
 
 
 def soft_cap_backward(dY, cache) -> np.ndarray:

@@ -25,6 +25,7 @@ from npattn.kernels.qk_norm import (
 )
 from npattn.kernels.rotary import PAIRINGS, rotary, rotary_backward
 from npattn.kernels.rotary_speeds import rotary_speeds
+from npattn.models.kernel_choice import window_sides
 
 
 class Rotary(NamedTuple):
@@ -53,6 +54,7 @@ class PreparedCache(NamedTuple):
     past: int               # positions before the new ones
     new: int                # keys that are new
     mask: np.ndarray | None
+    window: int | tuple | None  # where it is not in the mask
     present: KeysValues     # to hand to the next call as its past
 
 
@@ -81,7 +83,8 @@ def prepare_heads(
     window    w, the keys with |j − i| < w; or (left, right), as in `window_mask`; None for all
     zero_key  whether there is one more key of 0 with a value of 0
 
-    Returns (Q, K, V) and the cache, which has the mask and `present`.
+    Returns (Q, K, V) and the cache, which has the mask, the window, and `present`.
+    Where there is a key behind the others, the window becomes a part of the mask.
     """
     extras = params or HeadExtras(None, None, None)
     normed = turned = None
@@ -95,16 +98,16 @@ def prepare_heads(
     if past is not None:
         present, _ = append_keys_values(past, K, V)
         K, V = present
-    if window is not None:
-        left, right = window if isinstance(window, tuple) else (window - 1, window - 1)
+    if window is not None and (zero_key or extras.extra_key is not None):
+        left, right = window_sides(window)
         allowed = window_mask(Q.shape[-2], K.shape[-2], left=left, right=right, offset=Tp)
-        mask = allowed if mask is None else combine_masks(mask, allowed)
+        mask, window = combine_masks(mask, allowed), None
     if extras.extra_key is not None:
         K, V = _append(K, extras.extra_key), _append(V, extras.extra_value)
     if zero_key:
         K, V = _append(K), _append(V)
     mask = _with_columns(mask, Tp + new, K.shape[-2])
-    return (Q, K, V), PreparedCache(params, normed, turned, Tp, new, mask, present)
+    return (Q, K, V), PreparedCache(params, normed, turned, Tp, new, mask, window, present)
 
 
 def prepare_heads_backward(dQKV, cache):

@@ -19,8 +19,12 @@ import numpy as np
 
 from npattn.kernels.shapes import require_shapes
 from npattn.kernels.attention import attention, attention_backward
-from npattn.kernels.options import require_choice
-from npattn.kernels.tiling.tiled import TiledCache, tiled_attention, tiled_attention_backward
+from npattn.kernels.masks import combine_masks
+from npattn.kernels.options import require_choice, require_counts
+from npattn.kernels.positional_masks import window_mask
+from npattn.kernels.tiling.driver import TiledCache
+from npattn.kernels.tiling.tiled import tiled_attention, tiled_attention_backward
+from npattn.models.scored_attention import ScoredCache, scored_attention, scored_attention_backward
 
 KERNELS = "attention", "tiled", "auto"
 
@@ -35,31 +39,55 @@ def require_kernel(kernel):
 
 
 def chosen_attention(
-    Q, K, V, mask=None, *, kernel="attention", scale=None, dropout=0.0, rng=None
+    Q, K, V, mask=None, bias=None, sink=None, *,
+    kernel="attention", cap=None, window=None, offset=0, scale=None, dropout=0.0, rng=None,
 ):
     """Scaled dot-product attention by the kernel of that name.
 
     Q, K, V  (..., Tq, Dk), (..., Tk, Dk), (..., Tk, Dv)
     kernel   "attention"; "tiled"; or "auto": "tiled" where all scores together would take
              WORTH_TILES bytes or more and no array is complex, else "attention"
+    bias, sink, cap  as in `scored_attention`
+    window, offset   as in `tiled_attention`; offset is the place of query 0 among the keys
     mask, scale, dropout, rng  as in `attention`
 
-    Returns O (..., Tq, Dv) and the cache of the kernel that made it.
+    Returns O (..., Tq, Dv) and the cache of the kernel that made it; with a bias, a sink or a cap
+    "attention" is `scored_attention`.
     Raises ValueError for another kernel, TypeError for complex arrays with kernel="tiled";
     else as the kernels do.
     """
     require_kernel(kernel)
     options = dict(scale=scale, dropout=dropout, rng=rng)
     if kernel == "tiled" or kernel == "auto" and _is_worth_tiles(Q, K, V):
-        return tiled_attention(Q, K, V, mask, **options)
-    return attention(Q, K, V, mask, **options)
+        if window is not None:
+            options |= dict(window=window, offset=offset)
+        return tiled_attention(Q, K, V, mask, bias, sink, cap=cap, **options)
+    if window is not None:
+        left, right = window_sides(window)
+        allowed = window_mask(Q.shape[-2], K.shape[-2], left=left, right=right, offset=offset)
+        mask = combine_masks(mask, allowed)
+    if bias is None and sink is None and cap is None:
+        return attention(Q, K, V, mask, **options)
+    return scored_attention(Q, K, V, mask, bias, sink, cap=cap, **options)
 
 
 def chosen_attention_backward(dO, cache):
-    """dQ, dK, dV from dO (..., Tq, Dv), by the backward that belongs to the cache."""
+    """dQ, dK, dV from dO (..., Tq, Dv), by the backward that belongs to the cache.
+
+    Behind them dbias and dsink, where there is such a thing.
+    """
     if isinstance(cache, TiledCache):
         return tiled_attention_backward(dO, cache)
-    return attention_backward(dO, cache)
+    backward = scored_attention_backward if isinstance(cache, ScoredCache) else attention_backward
+    return backward(dO, cache)
+
+
+def window_sides(window):
+    """(left, right), as `window_mask` takes them, of a window that may be w for |j − i| < w."""
+    if isinstance(window, tuple):
+        return window
+    require_counts(1, window=window)
+    return window - 1, window - 1
 
 
 def _is_worth_tiles(Q, K, V):

@@ -24,7 +24,6 @@ from npattn.models.head_extras import (
     HeadExtras, PreparedCache, init_head_extras, prepare_heads, prepare_heads_backward,
 )
 from npattn.models.kernel_choice import chosen_attention, chosen_attention_backward
-from npattn.models.scored_attention import ScoredCache, scored_attention, scored_attention_backward
 
 
 class MultiHeadParams(NamedTuple):
@@ -57,6 +56,7 @@ class MultiHeadCache(NamedTuple):
     output: LinearCache | None
     prepared: PreparedCache | None
     heads: tuple[int, int]       # of queries and of keys
+    sink: bool                   # whether there is one
     present: KeysValues          # (..., G, Tk, ·) what a next call may take for its past
 
     @property
@@ -116,10 +116,10 @@ def multihead_attention(
               axis, broadcastable to (..., H, Tq, Tk): then it has one axis more than Xq
     num_kv_heads  G heads of keys and values, each for H/G heads of queries; None means H
     kernel    "attention"; "tiled", without weights in the cache; or "auto", as in
-              `chosen_attention`; a cap, a bias or a sink is computed by `scored_attention`
+              `chosen_attention`
     scale     factor on the scores; None means 1/√(D/H), by the width of one head
     dropout   share of the weights that is dropped while rng, a Generator, is given
-    cap, score_bias  as in `scored_attention`; the bias broadcasts to (..., H, Tq, Tk)
+    cap, score_bias  as in `scored_attention`; the bias, a constant, broadcasts to (..., H, Tq, Tk)
     options   turn, window, zero_key, past, qk_eps: as in `prepare_heads`
 
     Returns Y (..., Tq, Do) and the cache.
@@ -140,13 +140,13 @@ def multihead_attention(
         mask, present = prepared.mask, prepared.present
     if G != num_heads:
         Q, K, V, mask, score_bias, sink = _grouped(Q, K, V, mask, score_bias, sink)
-    choice = dict(scale=scale, dropout=dropout, rng=rng)
-    if cap is None and score_bias is None and sink is None:
-        O, attention_cache = chosen_attention(Q, K, V, mask, kernel=kernel, **choice)
-    else:
-        O, attention_cache = scored_attention(
-            Q, K, V, sink, mask, cap=cap, score_bias=score_bias, **choice
-        )
+    placed = {} if prepared is None or prepared.window is None else dict(
+        window=prepared.window, offset=prepared.past
+    )
+    O, attention_cache = chosen_attention(
+        Q, K, V, mask, score_bias, sink,
+        kernel=kernel, cap=cap, scale=scale, dropout=dropout, rng=rng, **placed,
+    )
     if G != num_heads:
         O = O.reshape(*O.shape[:-4], num_heads, *O.shape[-2:])
     Y, output_cache = merge_heads(O), None
@@ -154,7 +154,7 @@ def multihead_attention(
         Y, output_cache = linear(Y, params.output)
     return Y, MultiHeadCache(
         query_cache, key_cache, value_cache, attention_cache, output_cache, prepared,
-        (num_heads, G), present,
+        (num_heads, G), sink is not None, present,
     )
 
 
@@ -170,9 +170,8 @@ def multihead_attention_backward(dY, cache):
     dO = merge_heads_backward(dmerged, num_heads)
     if G != num_heads:
         dO = dO.reshape(*dO.shape[:-3], G, num_heads // G, *dO.shape[-2:])
-    scored = isinstance(cache.attention, ScoredCache)
-    backward = scored_attention_backward if scored else chosen_attention_backward
-    dQ, dK, dV, *dsink = backward(dO, cache.attention)
+    dQ, dK, dV, *more = chosen_attention_backward(dO, cache.attention)
+    dsink = more[-1:] if cache.sink else []
     if G != num_heads:
         dQ = dQ.reshape(*dQ.shape[:-4], num_heads, *dQ.shape[-2:])
         dK, dV, dsink = dK[..., 0, :, :], dV[..., 0, :, :], [d.reshape(-1) for d in dsink]

@@ -5,8 +5,8 @@
     S = S + bias                        where there is a bias, (..., Tq, Tk)
     O = attend(S, V), with a sink       (..., Tq, Dv)
 
-Kernels composed, no new calculus. The bias is a constant here, as ALiBi is; `add_bias` has its
-gradient. Source: the pages soft_cap, score_bias and sinks.
+Kernels composed, no new calculus; `tiled_attention` does the same without the matrix.
+Source: the pages soft_cap, score_bias and sinks.
 """
 
 from typing import NamedTuple
@@ -42,14 +42,14 @@ class ScoredCache(NamedTuple):
 
 
 def scored_attention(
-    Q, K, V, sink=None, mask=None, *, cap=None, score_bias=None, scale=None, dropout=0.0, rng=None
+    Q, K, V, mask=None, bias=None, sink=None, *, cap=None, scale=None, dropout=0.0, rng=None
 ):
     """`attention` with a soft cap, a bias or a sink.
 
-    Q, K, V     (..., Tq, Dk), (..., Tk, Dk), (..., Tk, Dv)
-    sink        learned scores, broadcastable to the leading axes, as in `attend_with_sink`
-    cap         as in `soft_cap`
-    score_bias  as in `add_bias`; a constant
+    Q, K, V  (..., Tq, Dk), (..., Tk, Dk), (..., Tk, Dv)
+    bias     broadcastable to the scores, as in `add_bias`
+    sink     learned scores, broadcastable to the leading axes, as in `attend_with_sink`
+    cap      as in `soft_cap`
     mask, scale, dropout, rng  as in `attention`
 
     Returns O (..., Tq, Dv) and the cache.
@@ -61,8 +61,8 @@ def scored_attention(
     capped = biased = None
     if cap is not None:
         S, capped = soft_cap(S, cap)
-    if score_bias is not None:
-        S, biased = add_bias(S, score_bias)
+    if bias is not None:
+        S, biased = add_bias(S, bias)
     if sink is None:
         O, attended = attend(S, V, mask, dropout=dropout, rng=rng)
     else:
@@ -71,14 +71,16 @@ def scored_attention(
 
 
 def scored_attention_backward(dO, cache):
-    """dQ, dK, dV from dO (..., Tq, Dv), and dsink where there is a sink."""
+    """dQ, dK, dV from dO (..., Tq, Dv); and dbias and dsink, where there is such a thing."""
+    dbias = ()
     if isinstance(cache.attended, SinkCache):
         dS, dV, *dsink = attend_with_sink_backward(dO, cache.attended)
     else:
         (dS, dV), dsink = attend_backward(dO, cache.attended), ()
     if cache.biased is not None:
-        dS, _ = add_bias_backward(dS, cache.biased)
+        dS, *dbias = add_bias_backward(dS, cache.biased)
     if cache.capped is not None:
         dS = soft_cap_backward(dS, cache.capped)
     dQ, dK = dot_scores_backward(dS, cache.scores)
-    return dQ, *(unbroadcast(dX, X) for dX, X in zip((dK, dV), cache.shapes)), *dsink
+    dK, dV = (unbroadcast(dX, X) for dX, X in zip((dK, dV), cache.shapes, strict=True))
+    return dQ, dK, dV, *dbias, *dsink

@@ -9,6 +9,10 @@ from npattn.kernels.gru_cell import init_gru
 from npattn.kernels.layer_norm import LayerNormParams
 from npattn.kernels.linear import LinearParams
 from npattn.kernels.online_softmax import Partial
+from npattn.kernels.score_bias import add_bias
+from npattn.kernels.scores import dot_scores
+from npattn.kernels.sinks import attend_with_sink
+from npattn.kernels.soft_cap import soft_cap
 from npattn.kernels.tiling.tiled import tiled_attention
 from npattn.verification.case import (
     B, DK, DV, H, KEYS, QUERIES, ROWS, TK, TQ, Case, draw_mask, normal, perturbed,
@@ -112,12 +116,28 @@ def _tiled_attention(rng):
                 axes={**MATCHED, "V": KEYS}, forward=_plain_where_complex)
 
 
+def _tiled_attention_with(rng):
+    """Shared keys, a bias and a sink; the truth is the complex step through the steps composed."""
+    Q, K = normal(rng, B, H, 2, TQ, DK), normal(rng, B, H, 1, TK, DK)
+    args = Q, K, normal(rng, B, H, 1, TK, DV), draw_mask(rng, B, 1, 1, TQ, TK)
+    return Case((*args, normal(rng, H, 1, TQ, TK), normal(rng, H, 2)), dict(cap=2.0),
+                forward=_composed_where_complex)
+
+
+def _composed_where_complex(Q, K, V, mask, bias, sink, *, cap):
+    if not any(map(np.iscomplexobj, (Q, K, V, bias, sink))):
+        return tiled_attention(Q, K, V, mask, bias, sink, cap=cap)
+    K, V = (np.broadcast_to(X, (*Q.shape[:-2], *X.shape[-2:])) for X in (K, V))
+    Y, _ = add_bias(soft_cap(dot_scores(Q, K)[0], cap)[0], bias)
+    return attend_with_sink(Y, V, sink, mask)
+
+
 def _attention_by_blocks(rng):
     return _tiled_attention(rng)._replace(options=dict(block=2), forward=None)
 
 
 def _plain_where_complex(Q, K, V, mask):
-    compute = attention if np.iscomplexobj(Q) else tiled_attention
+    compute = attention if any(map(np.iscomplexobj, (Q, K, V))) else tiled_attention
     return compute(Q, K, V, mask)
 
 
@@ -232,6 +252,7 @@ CASES = {
     "additive_attention": _additive_attention,
     "co_attention": _co_attention,
     "tiled_attention": _tiled_attention,
+    "tiled_attention with shared keys and every step": _tiled_attention_with,
     "attention_by_blocks": _attention_by_blocks,
     "merge_partials": _merge_partials,
     "dot_scores": _scores,

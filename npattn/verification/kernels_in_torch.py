@@ -105,8 +105,8 @@ def _co_attention(torch, A, B, Va, Vb, mask_a=None, mask_b=None, *, scale=None):
 
 
 def _tiled_attention(
-    torch, Q, K, V, mask=None, *, valid_lens=None, causal=False, offset=0, window=None,
-    scale=None, dropout=0.0, rng=None, threads=None,
+    torch, Q, K, V, mask=None, bias=None, sink=None, *, valid_lens=None, causal=False, offset=0,
+    window=None, cap=None, scale=None, dropout=0.0, rng=None, threads=None,
 ):
     """The whole matrix at once; its dropout is the tiles', drawn as one big tile."""
     *lead, Tq, Tk = *Q.shape[:-1], K.shape[-2]
@@ -114,18 +114,30 @@ def _tiled_attention(
     allowed = torch.ones(Tq, Tk, dtype=torch.bool, device=Q.device) if mask is None else mask
     if causal:
         allowed = allowed & (j <= i)
-    if window is not None:
+    if isinstance(window, tuple):
+        left, right = (Tq + Tk if n is None else n for n in window)
+        allowed = allowed & (j >= i - left) & (j <= i + right)
+    elif window is not None:
         allowed = allowed & ((j - i).abs() < window)
     if valid_lens is not None:
         lens = valid_lens.reshape(len(valid_lens), *[1] * (len(lead) - 1), -1, 1)
         allowed = allowed & (j < lens)
-    A = _softmax(torch, _dot_scores(torch, Q, K, scale=scale), allowed)
+    S = _dot_scores(torch, Q, K, scale=scale)
+    S = S if cap is None else cap * torch.tanh(S / cap)
+    S = S if bias is None else S + bias
+    if sink is None:
+        A = _softmax(torch, S, allowed)
+    else:  # one more key, always allowed
+        S = torch.cat([S, sink[..., None, None].expand(*S.shape[:-1], 1)], dim=-1)
+        always = torch.ones(*S.shape[:-1], 1, dtype=torch.bool, device=Q.device)
+        allowed = torch.cat([allowed.expand(*S.shape[:-1], Tk), always], dim=-1)
+        A = _softmax(torch, S, allowed)[..., :-1]
     seed = draw_seed(dropout, rng)
     if seed is not None:
         tile = keep_tile(dropout, seed, slice(0, math.prod(lead)), slice(0, Tq), slice(0, Tk))
         keep = torch.from_numpy(tile).to(Q).transpose(-1, -2).reshape(A.shape)
         A = A * keep / (1.0 - dropout)
-    return torch.einsum("...qk,...kd->...qd", A, V)
+    return A @ V
 
 
 def _merge_partials(torch, first, second):

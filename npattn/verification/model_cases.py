@@ -129,9 +129,21 @@ def _scored_attention(rng):
     return Case(
         (
             normal(rng, B, H, TQ, DK), normal(rng, B, H, TK, DK), normal(rng, B, H, TK, DV),
-            normal(rng, H), draw_mask(rng, B, 1, TQ, TK),
+            draw_mask(rng, B, 1, TQ, TK), normal(rng, H, TQ, TK), normal(rng, H),
         ),
-        dict(cap=2.0, score_bias=normal(rng, H, TQ, TK)), {"Q": QUERIES, "K": KEYS, "V": KEYS},
+        dict(cap=2.0), {"Q": QUERIES, "K": KEYS, "V": KEYS},
+    )
+
+
+def _chosen_attention_with(rng, **options):
+    """Every step on the scores, two heads of queries for each of the keys."""
+    lead = B, H, 2
+    return Case(
+        (
+            normal(rng, *lead, TQ, DK), normal(rng, B, H, 1, TK, DK), normal(rng, B, H, 1, TK, DV),
+            draw_mask(rng, B, 1, 1, TQ, TK), normal(rng, H, 1, TQ, TK), normal(rng, H, 2),
+        ),
+        dict(cap=2.0, window=(2, 1), offset=1, **options),
     )
 
 
@@ -337,6 +349,10 @@ def _in_tiles(build, forward):
 
 CASES = {
     "chosen_attention": _chosen_attention,
+    "chosen_attention with every step on the scores": _chosen_attention_with,
+    "chosen_attention with every step, in tiles": _in_tiles(
+        _chosen_attention_with, chosen_attention,
+    ),
     "multihead_attention": _multihead_attention,
     "multihead_attention in tiles": _in_tiles(_multihead_attention, multihead_attention),
     "bidirectional_attention": _bidirectional_attention,
@@ -361,6 +377,12 @@ CASES = {
     ),
     "self_attention in groups and tiles": _in_tiles(
         partial(_self_attention_with, init=dict(num_kv_heads=1), num_kv_heads=1), self_attention,
+    ),
+    "self_attention in groups and tiles with every option": _in_tiles(
+        partial(
+            _self_attention_with, init=dict(num_kv_heads=1, sink=True, qk_norm=True, head_width=4),
+            num_kv_heads=1, turn="interleaved", window=(2, 0), cap=2.0,
+        ), self_attention,
     ),
     "cross_attention": _cross_attention,
     "scored_attention": _scored_attention,

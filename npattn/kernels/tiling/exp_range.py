@@ -20,6 +20,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from npattn.kernels.tiling.score_steps import NO_STEPS
+
 
 class Exponential(NamedTuple):
     """The exponential function that is fastest here."""
@@ -44,27 +46,35 @@ def exponential(dtype):
     return Exponential(exp, ln, math.ceil(math.log(np.finfo(dtype).tiny) / ln))
 
 
-def needs_shift(Q, K, V, stop, scale):
+def needs_shift(Q, K, V, stop, scale, steps=NO_STEPS, owner=None):
     """Which queries need a maximum, since exp(S) V might leave the range of floats without.
 
-    Q (N, Tq, Dk)   K (N, Tk, Dk)   V (N, Tk, Dv)
-    stop  (N, Tq)  query i attends to keys below stop_i, so only those have a say
+    Q (N, Tq, Dk)   K (M, Tk, Dk)   V (M, Tk, Dv)
+    stop   (N, Tq)  query i attends to keys below stop_i, so only those have a say
+    steps  ScoreSteps, which change the bound
+    owner  (N,) which of the M heads of keys is whose; None means M = N
 
     Returns (N, Tq) bool; a row that is not finite needs one, too. The bound may use up half of
     the exponents there are. The other half is for exp(S − L) in the backward, in which it
     counts twice. Mostly one bound will do for all rows; where it is too large, each has its own.
     """
     q, k, v = (np.sqrt(np.einsum("ntd,ntd->nt", X, X)) for X in (Q, K, V))
+    if owner is not None:
+        k, v = k[owner], v[owner]
 
-    def fits(q, k, v):
-        bits = q * k * (abs(scale) / math.log(2.0)) + np.abs(np.log2(v))
+    bias, factor = _largest_bias(steps), abs(scale)
+
+    def fits(S, v):
+        bits = S / math.log(2.0) + np.abs(np.log2(v))
         return bits + math.log2(max(1, K.shape[1])) < np.finfo(Q.dtype).maxexp // 2
 
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         range_v = np.array([v.min(initial=np.inf), v.max(initial=0.0)])
-        if fits(q.max(initial=0.0), k.max(initial=0.0), range_v).all():
+        largest = _bound(steps, q.max(initial=0.0) * k.max(initial=0.0) * factor, bias)
+        if fits(np.max(largest, initial=0.0), range_v).all():
             return np.zeros(stop.shape, bool)
-        return ~fits(q, _longest_below(stop, k), _longest_below(stop, v)) & (stop > 0)
+        largest = _bound(steps, q * _longest_below(stop, k) * factor, bias)
+        return ~fits(largest, _longest_below(stop, v)) & ((stop > 0) | (steps.sink is not None))
 
 
 def _longest_below(stop, length):
@@ -73,6 +83,25 @@ def _longest_below(stop, length):
         return length.max(axis=1, initial=0.0, keepdims=True)
     so_far = np.maximum.accumulate(np.pad(length, ((0, 0), (1, 0))), axis=1)
     return np.take_along_axis(so_far, stop, axis=1)
+
+
+def _bound(steps, S, bias):
+    """The largest |score| there can be, from that of the products and of the bias."""
+    if steps.cap is not None:
+        S = np.where(np.isfinite(S), np.minimum(S, steps.cap), S)
+    S = S if bias is None else S + bias
+    return S if steps.sink is None else np.maximum(S, np.abs(steps.sink))
+
+
+def _largest_bias(steps):
+    """The largest |bias| in reach of a query, (N, Tq or 1); entries of −inf forbid."""
+    if steps.bias is None:
+        return None
+    high, low = steps.bias.max(axis=2, initial=0.0), steps.bias.min(axis=2, initial=0.0)
+    if np.isneginf(low).any():
+        low = steps.bias.min(axis=2, initial=0.0, where=steps.bias > -np.inf)
+    largest = np.maximum(high, -low)
+    return largest if steps.owner is None else largest[steps.owner]
 
 
 def units(shifted, base):

@@ -10,10 +10,12 @@ m is 0 in all rows but those that `exp_range.needs_shift` has named. keep is dro
 lost to rounding, L_rest, is appended beside it. Constant factors (scale, 1 / (1 − rate), the
 logarithm of the exponential's base) go into what a tile is made of, and are free.
 
-Leading axes are one axis here, n, and a tile is held key by query, (n, keys, queries): S, E, P
-and dS in the code are the transposes of those in the equations.
+What lies between Q Kᵀ and S, and their gradients, is the page `score_steps`. Leading axes are one
+axis here, n, and a tile is held key by query, (n, keys, queries): S, E, P and dS in the code are
+the transposes of those in the equations.
 
     flat               a TiledCache whose leading axes are one
+    owner              which head of the keys belongs to a head of queries: the page `sharing`
     shape              how many heads, queries and keys make a tile
     heads, rows, keys  the patch, three slices; a tile is (heads, part of the rows, tile of keys)
     i, j               where that part and that tile lie within the patch
@@ -26,6 +28,7 @@ from npattn.kernels.tiling.exp_range import exponential, to_base, units
 from npattn.kernels.online_softmax import raise_maximum
 from npattn.kernels.tiling.reach import silence
 from npattn.kernels.tiling.scratch import Scratch
+from npattn.kernels.tiling.sharing import add_to, taken
 from npattn.kernels.tiling.tiles import blocks, keep_tile
 
 _scratch = Scratch()
@@ -37,13 +40,16 @@ def forward_pass(sums, flat, shape, heads, rows, keys):
     sums  m and Z, (N, Tq) each: −inf or 0, and 0, at first
     """
     K, V, wild = flat.K, flat.V, flat.shifted[heads, rows]
+    owner, steps = flat.owner, flat.steps
     base, any_wild = exponential(V.dtype), wild.any()
-    q = _append(flat.Q[heads, rows], flat.scale / units(wild, base))
+    unit = units(wild, base)
+    q = _append(flat.Q[heads, rows], steps.query_factor(flat.scale, unit))
     m, Z = (X[heads, rows] for X in sums)
     Y, ones = np.zeros((*wild.shape, V.shape[2]), V.dtype), np.ones(shape[2], V.dtype)
     for tile, allowed in flat.reach.tiles(heads, rows, keys, shape[2]):
         # S = Q Kᵀ · scale
-        S = _scratch.product(0, K[heads, tile], q.swapaxes(1, 2))
+        S = _scratch.product(0, taken(K, owner, heads, tile), q.swapaxes(1, 2))
+        steps.apply(S, unit, heads, rows, tile, _scratch)
         if any_wild:
             silence(S, allowed, -np.inf)
             m[:], shrink = raise_maximum(S, m, wild, base)
@@ -56,30 +62,18 @@ def forward_pass(sums, flat, shape, heads, rows, keys):
         # Y = (E ⊙ keep) V
         if flat.seed is not None:
             E *= keep_tile(flat.dropout, flat.seed, heads, rows, tile)
-        Y += _scratch.product(1, E.swapaxes(1, 2), V[heads, tile])
+        Y += _scratch.product(1, E.swapaxes(1, 2), taken(V, owner, heads, tile))
     Z[m == -np.inf] = 0.0  # no key, or no score above −inf
     whole = np.where(Z == 0.0, np.inf, Z * (1.0 - flat.dropout))
     np.divide(Y, whole[..., None], out=flat.O[heads, rows])
 
 
-def log_sum_exp(m, Z):
-    """L = m + log Z as a rounded sum and what rounding has taken from it.
-
-    Nothing is lost where |m| ≥ |log Z|; elsewhere, as log Z is small, so is the sum.
-    """
-    with np.errstate(all="ignore"):
-        exact_m, log_Z = m.astype(np.float64), np.log(Z, dtype=np.float64)
-        L = (exact_m + log_Z).astype(m.dtype)
-        rest = np.where(np.isfinite(L), (exact_m - L) + log_Z, 0.0)
-    return L, rest.astype(m.dtype)
-
-
 def backward_pass(dO, columns, grads, flat, shape, heads, rows, keys):
-    """What a patch of the score matrix adds to dQ, dK and dV: the forward, undone in reverse.
+    """What a patch of the score matrix adds to dQ, dK, dV and dbias: the forward, undone.
 
     columns  what `appended_columns` returns
     """
-    Q, K, (dQ, dK, dV) = flat.Q, flat.K, grads
+    Q, K, (dQ, dK, dV, dbias), steps, owner = flat.Q, flat.K, grads, flat.steps, flat.owner
     base, parts = exponential(Q.dtype), blocks(rows.start, rows.stop, shape[1])
     tiles = [
         (tile, part, allowed)
@@ -89,15 +83,21 @@ def backward_pass(dO, columns, grads, flat, shape, heads, rows, keys):
     if not tiles:
         return
     *L, delta = (column[heads, rows] for column in columns)
-    Q1 = _append(Q[heads, rows], flat.scale / units(flat.shifted[heads, rows], base), *L)
-    g1 = _append(dO[heads, rows], flat.scale / (1.0 - flat.dropout), delta)
-    K1, V1 = _append(K[heads, keys], 1.0, 1.0, 1.0), _append(flat.V[heads, keys], 1.0, 1.0)
+    unit = units(flat.shifted[heads, rows], base)
+    behind = [0.0, 0.0] if steps.cap else L  # −L comes behind the cap
+    Q1 = _append(Q[heads, rows], steps.query_factor(flat.scale, unit), *behind)
+    g1 = _append(dO[heads, rows], steps.dS_scale(flat.scale) / (1.0 - flat.dropout), delta)
+    K1 = _append(taken(K, owner, heads, keys), 1.0, 1.0, 1.0)
+    V1 = _append(taken(flat.V, owner, heads, keys), 1.0, 1.0)
     # block of keys by block of keys, so that what belongs to one stays in the cache
     for tile, part, allowed in sorted(tiles, key=lambda entry: entry[0].start):
         i, j, wild = _within(rows, part), _within(keys, tile), flat.shifted[heads, part]
         any_wild = wild.any()
         # P = exp(S − L)
         P = _scratch.product(0, K1[:, j], Q1[:, i].swapaxes(1, 2))
+        T = steps.apply(P, unit[:, i], heads, part, tile, _scratch)
+        for column in () if T is None else L:
+            P += column[:, None, i]
         if any_wild:
             to_base(P, wild, base)
         base.exp(P, out=P)
@@ -108,29 +108,30 @@ def backward_pass(dO, columns, grads, flat, shape, heads, rows, keys):
             keep = keep_tile(flat.dropout, flat.seed, heads, part, tile)
             np.copyto(dS, g1[:, None, i, -1], where=~keep)
             A = P * (keep * P.dtype.type(1.0 / (1.0 - flat.dropout)))
-        dV[heads, tile] += _scratch.product(2, A, dO[heads, part])
+        add_to(dV, owner, heads, tile, _scratch.product(2, A, dO[heads, part]))
         # P = softmax(S)
         dS *= P
         if any_wild:
             silence(dS, allowed, 0.0)
-        # S = Q Kᵀ · scale, of which the scale is in g1
-        dK[heads, tile] += _scratch.product(2, dS, Q[heads, part])
-        dQ[heads, part] += _scratch.product(2, dS.swapaxes(1, 2), K[heads, tile])
+        # S = cap tanh(Q Kᵀ · scale / cap) + bias, of which the scale is in g1
+        steps.undo(dS, T, dbias, heads, part, tile)
+        add_to(dK, owner, heads, tile, _scratch.product(2, dS, Q[heads, part]))
+        K_tile = taken(K, owner, heads, tile)
+        dQ[heads, part] += _scratch.product(2, dS.swapaxes(1, 2), K_tile)
 
 
-def appended_columns(dO, dL, flat):
+def appended_columns(delta, flat):
     """−L, for the queries, and −δ, for dO, with the factors that the tiles are to have.
 
     L / unit is written as the sum of two numbers, so that it loses nothing by the division.
     So there are three arrays (N, Tq).
     """
-    L, unit = flat.L, units(flat.shifted, exponential(dO.dtype))
+    L, unit = flat.L, units(flat.shifted, exponential(delta.dtype))
     with np.errstate(all="ignore"):
         whole = np.where(L == -np.inf, 0.0, L / unit)
         large = whole.astype(L.dtype)
         small = whole - large + flat.L_rest / unit
-        delta = np.einsum("nqd,nqd->nq", dO, flat.O) - dL
-        return -large, -small, delta * -flat.scale
+        return -large, -small, delta * -flat.steps.dS_scale(flat.scale)
 
 
 def _within(whole, part):

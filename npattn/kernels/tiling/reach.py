@@ -12,16 +12,11 @@ Arrays have one leading axis here, N: the leading axes of the arguments, flatten
 held key by query, (n, keys, queries), as on the page `passes`.
 """
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.shapes import require_mask
 from npattn.kernels.tiling.tiles import PATCH, blocks, row_patches
-
-
-FAR = 2**60  # positions further apart than any array is long, and sums of a few still fit
 
 
 class Reach(NamedTuple):
@@ -94,68 +89,20 @@ def silence(X, allowed, value=None):
         np.copyto(X, value, where=~allowed)
 
 
-def reach_of(shape, Tk, mask=None, valid_lens=None, causal=False, offset=0, window=None):
-    """The Reach that the masking arguments of `tiled_attention` describe.
-
-    shape  (..., Tq), the leading axes and the number of queries
-
-    Raises TypeError or ValueError that names the argument which does not fit.
-    """
-    *lead, Tq = shape
-    position = np.arange(Tq) + _require_integer("offset", offset)
-    start, stop = np.zeros(Tq, int), np.full(Tq, Tk)
-    if valid_lens is not None:
-        stop = np.minimum(stop, _require_lens(valid_lens, shape, Tk))
-    if causal:
-        stop = np.minimum(stop, position + 1)
-    if window is not None:
-        if _require_integer("window", window) < 1:
-            raise ValueError(f"window must be at least 1, got {window}")
-        window = _require_integer("window", window)
-        start = position - (window - 1)
-        stop = np.minimum(stop, position + window)
-    start, stop = (np.clip(X, 0, Tk).astype(np.int32) for X in (start, stop))
-    stop = np.maximum(stop, start)
-    if mask is not None:
-        mask = require_mask(mask, (*(lead or [1]), Tq, Tk))
-    free = bool(mask is None and start.max(initial=0) == 0 and stop.min(initial=Tk) == Tk)
-    start, stop = (np.broadcast_to(X, shape).reshape(math.prod(lead), Tq) for X in (start, stop))
-    return Reach(start, stop, mask, free)
-
-
-def set_aside(Q, K, V, reach):
+def set_aside(Q, K, V, owner, reach):
     """Zeros in place of every row that holds NaN or inf, and who is spoilt by that.
 
     A product 0 · NaN is NaN, so a weight of 0 does not keep a NaN out. Without it the sums are
     as if it had never been there; the queries that may attend to it are given NaN afterwards.
 
-    Q (N, Tq, Dk)   K (N, Tk, Dk)   V (N, Tk, Dv)
+    Q (N, Tq, Dk)   K (M, Tk, Dk)   V (M, Tk, Dv)
+    owner  (N,) which of the M heads of keys is whose; None means M = N
 
     Returns Q, K, V and spoilt (N, Tq) bool.
     """
     good_Q, good_K, good_V = (np.isfinite(X).all(axis=2, keepdims=True) for X in (Q, K, V))
     bad_keys = ~(good_K & good_V)[..., 0]
+    bad_keys = bad_keys if owner is None else bad_keys[owner]
     spoilt = reach.meets(bad_keys) | (~good_Q[..., 0] & reach.meets(np.ones_like(bad_keys)))
     zero = Q.dtype.type(0.0)
     return np.where(good_Q, Q, zero), np.where(good_K, K, zero), np.where(good_V, V, zero), spoilt
-
-
-def _require_integer(name, value):
-    if not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name} must be an integer, got {value!r}")
-    return min(max(int(value), -FAR), FAR)
-
-
-def _require_lens(valid_lens, shape, Tk):
-    """The lengths, int, broadcastable to `shape`."""
-    lens = np.asarray(valid_lens)
-    if lens.dtype.kind not in "iu":
-        raise TypeError(f"valid_lens must be integers, got {lens.dtype}")
-    if len(shape) < 2 or lens.shape not in (shape[:1], (shape[0], shape[-1])):
-        raise ValueError(
-            f"valid_lens must be (B,) or (B, Tq) for queries (B, ..., Tq, Dk); "
-            f"got {lens.shape} for {(*shape, 'Dk')}"
-        )
-    if lens.size and (lens.min() < 0 or lens.max() > Tk):
-        raise ValueError(f"valid_lens must lie in 0 … {Tk}, got {lens.min()} … {lens.max()}")
-    return lens.reshape(shape[0], *(1,) * (len(shape) - 2), -1).astype(np.int32)

@@ -1,8 +1,9 @@
-"""Memory for matrix products that are used and forgotten, again and again.
+"""Memory for tiles that are used and forgotten, again and again.
 
 Fresh memory for each tile of scores would cost page faults, and would push the last tile out
-of the cache without need. So a product is written over an older one, in one of three rooms:
-whoever asks for it must have done with what that room held before.
+of the cache without need. So a tile is written over an older one, in one of a few rooms:
+whoever asks for a room must have done with what it held before. A room that nobody asks for
+takes no memory, since the system gives it none before it is written to.
 """
 
 import threading
@@ -12,21 +13,28 @@ import numpy as np
 
 from npattn.kernels.tiling.tiles import cache_bytes
 
+ROOMS, SPARE = 5, 2**16  # bytes; for rows that are longer than they need be
+
 
 class Scratch(threading.local):
-    """Three rooms for a tile each, to each thread its own."""
+    """Rooms for a tile each, to each thread its own."""
 
     def __init__(self):
-        size, line = cache_bytes(), 64
-        rooms = [np.empty(size + line, np.uint8) for _ in range(3)]
+        size, line = cache_bytes() + SPARE, 64
+        rooms = [np.empty(size + line, np.uint8) for _ in range(ROOMS)]
         begins = [-room.ctypes.data % line for room in rooms]
         self.rooms = [room[i : i + size] for room, i in zip(rooms, begins, strict=True)]
         self.place = lru_cache(maxsize=256)(self._place)
 
     def product(self, room, A, B):
-        """A B, for A (n, i, j) and B (n, j, k), over what the last product left in that room."""
-        out = self.place(room, A.shape[0], A.shape[1], B.shape[2], A.dtype)
+        """A B, for A (n, i, j) and B (n, j, k), over what that room held. n may be 1 in one."""
+        out = self.place(room, max(len(A), len(B)), A.shape[1], B.shape[2], A.dtype)
         return np.matmul(A, B, out=out)
+
+    def tile(self, room, n, i, k, dtype):
+        """An array (n, i, k) in that room, which holds anything."""
+        place = self.place(room, n, i, k, dtype)
+        return np.empty((n, i, k), dtype) if place is None else place
 
     def _place(self, room, n, i, k, dtype):
         """An array (n, i, k) in that room; None, that is fresh memory, if there is no place."""

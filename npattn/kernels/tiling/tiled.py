@@ -18,9 +18,8 @@ Backward. L alone brings the weights back, and one more number per query their g
     Append −L to the queries and 1 to the keys: their product is S − L. Append −δ to dO and 1
     to V: theirs is dP − δ. What remains is one exponential and one ⊙ for each tile.
 
-This page has the pair, and the driver of both directions, which deals out the score matrix
-in patches; the page `passes` has what is done on a patch. Patches that add to different
-sums run side by side on threads: NumPy lets go of the interpreter lock inside a product.
+This page has the pair; `driver` deals out the score matrix in patches, `passes` has what is done on
+a patch, `score_steps` what a cap, a bias and a sink change, `restrictions` who may attend to whom.
 
 `...` stands for any leading axes (batch, heads). A gradient carries the name of what it
 differentiates: dO is ∂loss/∂O.
@@ -29,65 +28,45 @@ Source: Dao et al. 2022, "FlashAttention", section 3; Dao 2023, "FlashAttention-
 
 import math
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.arrays import require_floats
-from npattn.kernels.shapes import require_shapes
-from npattn.kernels.tiling.exp_range import needs_shift
+from npattn.kernels.arrays import require_real_floats
 from npattn.kernels.floats import half_in, half_out
-from npattn.kernels.tiling.reach import Reach, reach_of, set_aside
+from npattn.kernels.online_softmax import log_sum_exp
+from npattn.kernels.options import score_scale
+from npattn.kernels.shapes import require_shapes
 from npattn.kernels.sums import unbroadcast
-from npattn.kernels.tiling.threads import run, thread_count
-from npattn.kernels.tiling.passes import (
-    appended_columns,
-    backward_pass,
-    forward_pass,
-    log_sum_exp,
-)
-from npattn.kernels.tiling.tiles import draw_seed, latin_patches, row_patches, tile_shape
-
-WORTH_THREADS = 2**16  # scores; with fewer, handing out the work takes longer than doing it
-
-
-class TiledCache(NamedTuple):
-    """What tiled_attention_backward reads. Nothing in it has Tq · Tk entries, but for the mask.
-
-    A row of Q, K or V that holds NaN or inf may be zeros here; where a query may attend to
-    it, O and L are NaN.
-    """
-
-    Q: np.ndarray        # (..., Tq, Dk)
-    K: np.ndarray        # (..., Tk, Dk)
-    V: np.ndarray        # (..., Tk, Dv)
-    O: np.ndarray        # (..., Tq, Dv)
-    L: np.ndarray        # (..., Tq) log-sum-exp of the scores; −inf where no key is allowed
-    L_rest: np.ndarray   # (..., Tq) what L has lost to rounding
-    shifted: np.ndarray  # (..., Tq) bool: the bound was too large, a running maximum was kept
-    reach: Reach         # who may attend to whom
-    scale: float
-    dropout: float       # 0 without a generator
-    seed: int | None     # of the dropout; None where nothing is dropped
-    threads: int
-    half: np.dtype | None = None  # float16 or bfloat16 where Q, K and V came as such
-    shapes: tuple = ()   # of Q, K and V as they came, before their leading axes were broadcast
+from npattn.kernels.tiling.driver import TiledCache, on_rows, on_squares, one_axis, with_axes
+from npattn.kernels.tiling.exp_range import needs_shift
+from npattn.kernels.tiling.passes import appended_columns, backward_pass, forward_pass
+from npattn.kernels.tiling.reach import set_aside
+from npattn.kernels.tiling.restrictions import reach_of
+from npattn.kernels.tiling.score_steps import steps_of
+from npattn.kernels.tiling.sharing import owners
+from npattn.kernels.tiling.threads import thread_count
+from npattn.kernels.tiling.tiles import draw_seed
 
 
 @half_in
 def tiled_attention(
-    Q, K, V, mask=None, *, valid_lens=None, causal=False, offset=0, window=None,
-    scale=None, dropout=0.0, rng=None, threads=None,
+    Q, K, V, mask=None, bias=None, sink=None, *, valid_lens=None, causal=False, offset=0,
+    window=None, cap=None, scale=None, dropout=0.0, rng=None, threads=None,
 ):
     """Same output as `attention`, faster and with less memory; the weights are not returned.
 
     Q           (..., Tq, Dk)  queries
-    K           (..., Tk, Dk)  keys
-    V           (..., Tk, Dv)  values
+    K           (..., Tk, Dk)  keys; a leading axis of length 1 is shared, without a copy
+    V           (..., Tk, Dv)  values; likewise
     mask        bool, broadcastable to (..., Tq, Tk); True means "may attend"
+    bias        float, broadcastable to (..., Tq, Tk), as in `add_bias`
+    sink        float, broadcastable to the leading axes, as in `attend_with_sink`
     valid_lens  (B,) or (B, Tq) integers, B the first axis of Q: only so many keys count
     causal      query i may attend to the keys j ≤ i + offset
-    window      query i may attend to the keys with |j − i − offset| < window
+    offset      the position of query 0 among the keys: an integer, or (B,) integers
+    window      query i may attend to the keys with |j − i − offset| < window; or (left, right),
+                the keys from `left` before the query to `right` behind it, None for all
+    cap         as in `soft_cap`
     scale       factor on the scores; None means 1/√Dk
     dropout     share of the weights that is dropped while rng, a Generator, is given
     threads     None means NPATTN_THREADS from the environment, else as many as BLAS uses
@@ -98,29 +77,33 @@ def tiled_attention(
     no bit. Raises ValueError if shapes disagree, TypeError for anything but float32 or
     float64 arrays of one precision (complex ones are for `attention`).
     """
-    _require_real(Q=Q, K=K, V=V)
+    require_real_floats(Q=Q, K=K, V=V)
     require_shapes("Q ... Tq Dk, K ... Tk Dk, V ... Tk Dv", Q, K, V)
-    shapes = Q.shape, K.shape, V.shape
-    lead = np.broadcast_shapes(*(shape[:-2] for shape in shapes))
-    Q, K, V = (np.broadcast_to(X, (*lead, *X.shape[-2:])) for X in (Q, K, V))
-    N = math.prod(lead)
-    scale = 1.0 / math.sqrt(Q.shape[-1]) if scale is None else float(scale)
-    reach = reach_of(Q.shape[:-1], K.shape[-2], mask, valid_lens, causal, offset, window)
+    scale, shapes = score_scale(scale, Q), tuple(X if X is None else X.shape for X in (Q, K, V))
+    key_lead = np.broadcast_shapes(K.shape[:-2], V.shape[:-2])
+    lead = np.broadcast_shapes(Q.shape[:-2], key_lead)
+    steps = steps_of((*lead, Q.shape[-2], K.shape[-2]), Q.dtype, cap, bias, sink)
+    reach = reach_of(
+        (*lead, Q.shape[-2]), K.shape[-2], mask, valid_lens, causal, offset, window, bias
+    )
     seed, threads = draw_seed(dropout, rng), thread_count(threads)
-    dropout = 0.0 if seed is None else dropout
-    Q, K, V = (X.reshape(N, *X.shape[-2:]) for X in (Q, K, V))
-    shifted, spoilt = needs_shift(Q, K, V, reach.stop, scale), None
+    dropout, owner, spoilt = 0.0 if seed is None else dropout, owners(key_lead, lead), None
+    Q, K, V = one_axis(Q, lead), one_axis(K, key_lead), one_axis(V, key_lead)
+    shifted = needs_shift(Q, K, V, reach.stop, scale, steps, owner)
     if shifted.any() and not all(np.isfinite(X).all() for X in (Q, K, V)):
-        Q, K, V, spoilt = set_aside(Q, K, V, reach)
-        shifted = needs_shift(Q, K, V, reach.stop, scale) | spoilt
+        Q, K, V, spoilt = set_aside(Q, K, V, owner, reach)
+        shifted = needs_shift(Q, K, V, reach.stop, scale, steps, owner) | spoilt
     O = np.empty((*Q.shape[:2], V.shape[-1]), Q.dtype)
-    m, Z = np.where(shifted, -np.inf, 0.0).astype(Q.dtype), np.zeros(shifted.shape, Q.dtype)
-    flat = TiledCache(Q, K, V, O, None, None, shifted, reach, scale, dropout, seed, threads)
-    _on_tiles(partial(forward_pass, (m, Z)), flat, row_patches)
+    m, Z = (X.astype(Q.dtype) for X in steps.begin(shifted))
+    flat = TiledCache(
+        Q, K, V, O, m, Z, shifted, owner, reach, steps, scale, dropout, seed, threads,
+        (*shapes, None if bias is None else bias.shape, None if sink is None else sink.shape),
+    )
+    on_rows(partial(forward_pass, (m, Z)), flat)
     L, L_rest = log_sum_exp(m, Z)
     if spoilt is not None:
         O[spoilt] = L[spoilt] = np.nan
-    cache = _with_axes(flat._replace(L=L, L_rest=L_rest), lead)._replace(shapes=shapes)
+    cache = with_axes(flat._replace(L=L, L_rest=L_rest), lead, key_lead)
     return cache.O, cache
 
 
@@ -128,54 +111,33 @@ def tiled_attention(
 def tiled_attention_backward(dO, cache, dL=None):
     """dQ, dK, dV from dO (..., Tq, Dv), and from dL (..., Tq) if the loss depends on cache.L too.
 
+    Behind them dbias and dsink, each where there is such a thing.
     Tile by tile the weights are computed once more, and the forward's lines are undone in
     reverse. ∂L_i/∂S_ij = P_ij, so dL takes its place beside δ:  dS = P ⊙ (dP − δ + dL).
     Raises ValueError if dO is not shaped like O, or dL like L.
     """
     dL = np.zeros_like(cache.L) if dL is None else dL
-    _require_real(dO=dO, dL=dL, Q=cache.Q)
+    require_real_floats(dO=dO, dL=dL, Q=cache.Q)
     if dO.shape != cache.O.shape or dL.shape != cache.L.shape:
         raise ValueError(
             f"dO {dO.shape} and dL {dL.shape} must be shaped like "
             f"O {cache.O.shape} and L {cache.L.shape}"
         )
-    flat = _with_axes(cache, (math.prod(cache.L.shape[:-1]),))
-    grads = [np.zeros(X.shape, X.dtype) for X in (flat.Q, flat.K, flat.V)]
-    dO, dL = dO.reshape(flat.O.shape), dL.reshape(flat.L.shape)
-    columns = appended_columns(dO, dL, flat)
-    _on_tiles(partial(backward_pass, dO, columns, grads), flat, latin_patches)
-    return tuple(
-        unbroadcast(G.reshape(X.shape), shape)
-        for G, X, shape in zip(grads, cache[:3], cache.shapes, strict=True)
+    lead, key_lead = cache.L.shape[:-1], cache.K.shape[:-2]
+    flat = with_axes(cache, (math.prod(lead),), (math.prod(key_lead),))
+    steps, dO, dL = flat.steps, dO.reshape(flat.O.shape), dL.reshape(flat.L.shape)
+    delta = np.einsum("nqd,nqd->nq", dO, flat.O) - dL
+    grads = [*(np.zeros(X.shape, X.dtype) for X in flat[:3]), steps.zeros()]
+    on_squares(partial(backward_pass, dO, appended_columns(delta, flat), grads), flat)
+    if steps.bias is not None:  # then dS was without the scale
+        for dX in grads[:2]:
+            dX *= flat.scale
+    *_, bias, sink = cache.shapes
+    dQ, dK, dV = (
+        unbroadcast(dX.reshape(*axes, *dX.shape[1:]), shape)
+        for dX, axes, shape in zip(grads, (lead, key_lead, key_lead), cache.shapes, strict=False)
     )
-
-
-def _on_tiles(work, flat, patches):
-    """The driver of both directions: has all patches of the score matrix worked on."""
-    (N, Tq, _), Tk = flat.Q.shape, flat.K.shape[1]
-    heads, *block = tile_shape(Tq, Tk, flat.Q.itemsize)
-    shape = (max(1, min(heads, N // 4)), *block)  # where heads share a tile, leave some for others
-    threads = flat.threads if N * Tq * Tk >= WORTH_THREADS else 1
-
-    def job(patch):
-        with np.errstate(all="ignore"):
-            work(flat, shape, *patch)
-
-    run([(partial(job, patch), sums) for patch, sums in patches(N, Tq, Tk, shape)], threads)
-
-
-def _with_axes(cache, lead):
-    """The cache with other leading axes: one to work with, those of the caller to hand out."""
-    own = cache.L.ndim - 1
-    arrays = {name: getattr(cache, name) for name in ("Q", "K", "V", "O", "L", "L_rest", "shifted")}
-    return cache._replace(**{name: X.reshape(*lead, *X.shape[own:]) for name, X in arrays.items()})
-
-
-def _require_real(**arrays):
-    require_floats(**arrays)
-    for name, X in arrays.items():
-        if np.iscomplexobj(X):
-            raise TypeError(
-                f'{name} is {X.dtype}, but kernel="tiled" and tiled_attention take real arrays '
-                'only: use `attention` instead; use kernel="attention" in a model'
-            )
+    dbias = () if bias is None else (steps.dbias(grads[3], bias),)
+    dsink = () if sink is None else (
+        unbroadcast(steps.dsink(flat.L, delta).reshape(lead), sink),)
+    return dQ, dK, dV, *dbias, *dsink

@@ -58,19 +58,24 @@ def row_patches(N, Tq, Tk, shape):
     return [((n, part, slice(0, Tk)), ()) for n in blocks(0, N, shape[0]) for part in rows]
 
 
-def latin_patches(N, Tq, Tk, shape):
+def latin_patches(N, Tq, Tk, shape, sums=None):
     """Patches of some queries and some keys, each of which adds to the sums of both.
 
     Patch (a, b) has its turn when b − a, modulo their number, is 1, 2 and so on: the diagonals
     of a Latin square, on which no two share queries, nor keys. So there is hardly one that has
     to wait. The main diagonal, half empty under a causal mask, is last: its patches are short.
-    Arguments and result as in `row_patches`.
+    sums  which sums a patch adds to: sums(heads, a, b); None means those of its own heads
+    The other arguments, and the result, as in `row_patches`.
     """
+    def own(heads, a, b):
+        return ("queries", heads.start, a), ("keys", heads.start, b)
+
+    sums = sums or own
     size = max(shape[1], min(PATCH, N * Tq // 4 // shape[1] * shape[1]))  # four to a diagonal
     rows, keys = blocks(0, Tq, size), blocks(0, Tk, max(size, shape[2]))
     side = max(len(rows), len(keys))
     return [
-        ((n, part, keys[b]), (("queries", n.start, a), ("keys", n.start, b)))
+        ((n, part, keys[b]), sums(n, a, b))
         for turn in range(1, side + 1)
         for n in blocks(0, N, shape[0])
         for a, part in enumerate(rows)
