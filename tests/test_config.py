@@ -59,8 +59,8 @@ def test_rates(name, rate):
 @pytest.mark.parametrize("name, field, words", [
     *((name, "activation", '"relu", "gelu", "gelu_tanh" or "silu"') for name in BLOCKS),
     *((name, "kernel", '"attention", "tiled" or "auto"') for name in BLOCKS),
-    ("Transformer", "norm", '"post" or "pre"'),
-    ("TimeSeries", "norm", '"post" or "pre"'),
+    ("Transformer", "norm", '"post", "pre" or "sandwich"'),
+    ("TimeSeries", "norm", '"post", "pre" or "sandwich"'),
     ("Vision", "pool", '"class" or "mean"'),
     ("Seq2Seq", "reset", '"before" or "after"'),
 ])

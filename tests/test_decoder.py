@@ -177,7 +177,7 @@ def test_gradients_of_a_stack(assert_gradients, XM, make_stack, draw_mask, norm)
 
 @pytest.mark.parametrize("options, message", [
     ({"num_heads": 3}, "num_heads=3 for a width of 4"),
-    ({"norm": "none"}, 'norm must be "post" or "pre", got \'none\''),
+    ({"norm": "none"}, 'norm must be "post", "pre" or "sandwich", got \'none\''),
     ({"activation": "swish"}, 'activation must be "relu", .* got .swish'),
     ({"dropout": 1.0}, r"rate must lie in \[0, 1\), got 1.0"),
 ])
@@ -203,5 +203,5 @@ def test_a_pre_norm_stack_may_do_without_its_last_norm(XM, make_stack, rng):
     Y, _ = decoder(*XM, params._replace(norm=None), num_heads=2, norm="pre")
     whole, _ = decoder(*XM, params, num_heads=2, norm="pre")
     assert_array_equal(layer_norm(Y, params.norm)[0], whole)
-    with pytest.raises(ValueError, match='norm must be "post" or "pre", got .Pre'):
+    with pytest.raises(ValueError, match='norm must be "post", "pre" or "sandwich", got .Pre'):
         init_decoder(4, 6, 1, rng, norm="Pre")

@@ -197,7 +197,7 @@ def test_gradients_of_a_stack(assert_gradients, draw, make_stack, draw_mask, nor
 
 @pytest.mark.parametrize("options, message", [
     ({"num_heads": 3}, "num_heads=3 for a width of 4"),
-    ({"norm": "none"}, 'norm must be "post" or "pre", got \'none\''),
+    ({"norm": "none"}, 'norm must be "post", "pre" or "sandwich", got \'none\''),
     ({"activation": "swish"}, 'activation must be "relu", .* got .swish'),
     ({"dropout": 1.0}, r"rate must lie in \[0, 1\), got 1.0"),
 ])
@@ -214,7 +214,7 @@ def test_arrays_that_do_not_fit(block):
 
 
 def test_a_norm_that_init_does_not_know(rng):
-    with pytest.raises(ValueError, match='norm must be "post" or "pre", got .Pre'):
+    with pytest.raises(ValueError, match='norm must be "post", "pre" or "sandwich", got .Pre'):
         init_encoder(4, 6, 1, rng, norm="Pre")
 
 

@@ -128,7 +128,7 @@ def test_gradients_of_add_norm(assert_gradients, convention, draw, params, rate)
 
 @pytest.mark.parametrize("norm", ["Post", "", None])
 def test_norms_that_are_none(params, norm):
-    with pytest.raises(ValueError, match=f'norm must be "post" or "pre", got {norm!r}'):
+    with pytest.raises(ValueError, match=f'norm must be "post", "pre" or "sandwich", got {norm!r}'):
         residual(np.zeros((2, 5)), params, doubled, norm=norm)
 
 

@@ -271,7 +271,7 @@ def test_gradients_reach_every_parameter(make_model, batch, draw):
     ({"hidden": -1}, "hidden must be at least 1, got -1"),
     ({"num_heads": 0}, "num_heads must be at least 1, got 0"),
     ({"num_heads": 3}, "num_heads=3 for a width of 4"),
-    ({"norm": "both"}, 'norm must be "post" or "pre", got \'both\''),
+    ({"norm": "both"}, 'norm must be "post", "pre" or "sandwich", got \'both\''),
     ({"decoder_blocks": 0}, "decoder_blocks must be at least 1, got 0"),
     ({"encoder_blocks": -1}, "encoder_blocks must be at least .*, got -1"),
     ({"activation": "swish"}, 'activation must be "relu", .* got .swish'),

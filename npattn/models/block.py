@@ -76,7 +76,7 @@ def init_decoder_block(D, F, rng, *, dtype=np.float64, options=None, **changes):
 def _inits(D, F, rng, dtype, o):
     return (
         lambda: o.init_attention(D, rng, dtype), lambda: o.init_feed_forward(D, F, rng, dtype),
-        lambda: o.init_norm(D, dtype),
+        lambda: o.init_norms(D, dtype),
     )
 
 

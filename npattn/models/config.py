@@ -15,9 +15,9 @@ from npattn.models.feed_forward import ACTIVATIONS, init_feed_forward
 from npattn.models.head_extras import Rotary, require_rotary
 from npattn.models.kernel_choice import require_kernel
 from npattn.models.multihead import init_multihead, require_groups
-from npattn.models.normalize import NORMALIZATIONS, init_normalize
+from npattn.models.normalize import NORMALIZATIONS, BothNorms, init_normalize
 
-ORDERS = "post", "pre"
+ORDERS = "post", "pre", "sandwich"
 
 
 class Options:
@@ -52,6 +52,11 @@ class Options:
             D, normalization=self.normalization, bias=self.bias, dtype=dtype
         )
 
+    def init_norms(self, D, dtype):
+        """Parameters of the norms of one residual."""
+        norm = self.init_norm(D, dtype)
+        return BothNorms(norm, self.init_norm(D, dtype)) if self.norm == "sandwich" else norm
+
     def attended(self, rng, past=None):
         """What `multihead_attention` is told."""
         if self.num_heads is None:
@@ -59,7 +64,9 @@ class Options:
         told = dict(num_heads=self.num_heads, kernel=self.kernel, dropout=self.dropout, rng=rng)
         if self.num_kv_heads is not None:
             told["num_kv_heads"] = self.num_kv_heads
-        given = dict(cap=self.cap, past=past)
+        given = dict(cap=self.cap, scale=self.scale, past=past)
+        if self.qk_norm:
+            given["qk_eps"] = self.eps
         return told | {name: value for name, value in given.items() if value is not None}
 
     def self_attended(self, rng, past=None):
@@ -100,7 +107,8 @@ class BlockOptions(Options):
     qk_norm: bool = False              # whether `init_…` gives queries and keys a norm
     sink: bool = False                 # whether `init_…` gives each head a sink
     cap: float | None = None           # soft cap on the scores
-    norm: str = "post"                 # where the norm stands: "post" or "pre", as in `residual`
+    scale: float | None = None         # factor on the scores; None means 1/√head_width
+    norm: str = "post"                 # "post", "pre" or "sandwich": where norms stand
     normalization: str = "layer_norm"  # what normalizes, as in `normalize`
     eps: float = 1e-5                  # of every norm
     activation: str = "relu"           # of the feed-forward network

@@ -2,10 +2,13 @@
 
     "layer_norm"  rows to mean 0 and variance 1; LayerNormParams
     "rms_norm"    rows to a root mean square of 1; a gain (D,)
+    "rms_norm_1"  the same with the gain 1 + params, so that params start at 0, as in Gemma
 
 Every residual and every stack takes normalization= and eps=. Each cache says by its type which
 backward it is for.
 """
+
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,13 +16,26 @@ from npattn.kernels.layer_norm import init_layer_norm, layer_norm, layer_norm_ba
 from npattn.kernels.options import require_choice
 from npattn.kernels.rms_norm import RMSNormCache, init_rms_norm, rms_norm, rms_norm_backward
 
-NORMALIZATIONS = {"layer_norm": layer_norm, "rms_norm": rms_norm}
+
+def _rms_norm_1(X, params, *, eps):
+    return rms_norm(X, 1.0 + params, eps=eps)
+
+
+NORMALIZATIONS = {"layer_norm": layer_norm, "rms_norm": rms_norm, "rms_norm_1": _rms_norm_1}
+
+
+class BothNorms(NamedTuple):
+    """What a residual learns with norms on both sides of f. The gradient has the same type."""
+
+    before: Any
+    after: Any
 
 
 def init_normalize(D, *, normalization="layer_norm", bias=True, dtype=np.float64):
     """Parameters of that norm for rows D wide, with which it does nothing but normalize."""
-    if normalization == "rms_norm":
-        return init_rms_norm(D, dtype=dtype)
+    if normalization != "layer_norm":
+        gain = init_rms_norm(D, dtype=dtype)
+        return gain if normalization == "rms_norm" else gain - gain
     return init_layer_norm(D, bias=bias, dtype=dtype)
 
 

@@ -2,6 +2,7 @@
 
     post-norm   Y = N(X + dropout(f(X)))       Vaswani et al. 2017, d2l 11.7
     pre-norm    Y = X + dropout(f(N(X)))       Xiong et al. 2020, ViT, d2l 11.8
+    sandwich    Y = X + dropout(M(f(N(X))))    Gemma 2 and 3; M is a norm of its own
 
 Post-norm keeps every output normalized; pre-norm leaves the way from the last X back to the
 first free of norms, so that a gradient arrives undamped and training needs less care.
@@ -15,7 +16,7 @@ from typing import Any, NamedTuple
 from npattn.kernels.arrays import require_floats
 from npattn.kernels.dropout import DropoutCache, dropout, dropout_backward
 from npattn.models.config import options_of
-from npattn.models.normalize import normalize, normalize_backward
+from npattn.models.normalize import BothNorms, normalize, normalize_backward
 
 
 class AddNormCache(NamedTuple):
@@ -28,9 +29,10 @@ class AddNormCache(NamedTuple):
 class ResidualCache(NamedTuple):
     """What residual_backward reads, in the order of the forward."""
 
-    norm: Any                     # of N in pre-norm, else None
+    norm: Any                     # of N before f, or None
     sublayer: Any                 # of f
-    dropped: DropoutCache | None  # in pre-norm
+    after: Any                    # of M behind f, or None
+    dropped: DropoutCache | None  # but in post-norm
     added: AddNormCache | None    # in post-norm
 
     @property
@@ -65,10 +67,10 @@ def residual(X, params, f, *, rng=None, options=None, **changes):
     """X, and what the sublayer f makes of it, added.
 
     X       (..., D)
-    params  of the norm, (D,)
+    params  of the norm, (D,); BothNorms where norm is "sandwich"
     f       the sublayer, F, cache = f(Z), with F shaped like Z (..., D)
     rng     Generator for dropout, or None
-    options, changes  norm ("post" or "pre"), normalization, eps, dropout, as in `BlockOptions`
+    options, changes  norm ("post", "pre", "sandwich"), normalization, eps, dropout: `BlockOptions`
 
     Returns Y (..., D) and the cache.
     Raises ValueError if f changes the shape, or for another norm.
@@ -77,11 +79,13 @@ def residual(X, params, f, *, rng=None, options=None, **changes):
     if o.norm == "post":
         F, sublayer = f(X)
         Y, added = add_norm(X, F, params, rng=rng, options=o)
-        return Y, ResidualCache(None, sublayer, None, added)
-    Z, norm = normalize(X, params, **o.normalized())
+        return Y, ResidualCache(None, sublayer, None, None, added)
+    before, behind = params if o.norm == "sandwich" else (params, None)
+    Z, norm = normalize(X, before, **o.normalized())
     F, sublayer = f(Z)
+    F, after = (F, None) if behind is None else normalize(F, behind, **o.normalized())
     Y, dropped = _add(X, F, o, rng)
-    return Y, ResidualCache(norm, sublayer, dropped, None)
+    return Y, ResidualCache(norm, sublayer, after, dropped, None)
 
 
 def residual_backward(dY, cache, f_backward):
@@ -93,9 +97,12 @@ def residual_backward(dY, cache, f_backward):
         dX, dF, dparams = add_norm_backward(dY, cache.added)
         dZ, *rest = f_backward(dF, cache.sublayer)
         return dX + dZ, dparams, *rest
-    dZ, *rest = f_backward(dropout_backward(dY, cache.dropped), cache.sublayer)
+    dF, dafter = dropout_backward(dY, cache.dropped), None
+    if cache.after is not None:
+        dF, dafter = normalize_backward(dF, cache.after)
+    dZ, *rest = f_backward(dF, cache.sublayer)
     dX, dparams = normalize_backward(dZ, cache.norm)
-    return dY + dX, dparams, *rest
+    return dY + dX, dparams if dafter is None else BothNorms(dparams, dafter), *rest
 
 
 def _add(X, F, options, rng):

@@ -35,10 +35,10 @@ def init_stack(
     """`num_blocks` blocks of width D, F in their feed-forward networks, and a last norm.
 
     init_block  init_block(D, F, rng, dtype=…, options=…)
-    last_norm   whether there is one; None means in pre-norm, where nothing else normalizes
+    last_norm   whether there is one; None means yes, but not in post-norm
     """
     o = options_of(options, changes)
-    last_norm = o.norm == "pre" if last_norm is None else last_norm
+    last_norm = o.norm != "post" if last_norm is None else last_norm
     return StackParams(
         tuple(init_block(D, F, rng, dtype=dtype, options=o) for _ in range(num_blocks)),
         o.init_norm(D, dtype) if last_norm else None,

@@ -391,6 +391,10 @@ CASES = {
     "stack as in Llama": partial(_stack, options=dict(
         norm="pre", normalization="rms_norm", bias=False, activation="silu", gated=True,
     )),
+    "stack as in Gemma": partial(_stack, options=dict(
+        norm="sandwich", normalization="rms_norm_1", bias=False, activation="gelu_tanh", gated=True,
+        qk_norm=True, scale=0.7,
+    )),
     "feed_forward": _feed_forward,
     "feed_forward with a gate": partial(_feed_forward, gated=True),
     "encoder_block": _encoder_block,
