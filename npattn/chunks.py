@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from npattn.kernels.shapes import require_shapes
-from npattn.kernels.tiling.reach import reach_of
+from npattn.kernels.tiling.restrictions import reach_of
 
 
 def require_chunks(spec, *arrays):

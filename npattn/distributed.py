@@ -25,8 +25,10 @@ from npattn.cluster import connect, require_dask  # noqa: F401
 from npattn.kernels.online_softmax import Partial, merge_partials
 from npattn.kernels.options import score_scale
 from npattn.kernels.tiling.exp_range import needs_shift
-from npattn.kernels.tiling.reach import reach_of, set_aside
-from npattn.kernels.tiling.tiled import TiledCache, tiled_attention, tiled_attention_backward
+from npattn.kernels.tiling.reach import set_aside
+from npattn.kernels.tiling.restrictions import reach_of
+from npattn.kernels.tiling.driver import TiledCache
+from npattn.kernels.tiling.tiled import tiled_attention, tiled_attention_backward
 require_dask("npattn.distributed")
 import dask.array as da  # noqa: E402
 from dask import delayed  # noqa: E402

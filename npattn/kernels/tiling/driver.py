@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.tiling.reach import Reach
-from npattn.kernels.tiling.score_steps import ScoreSteps
+from npattn.kernels.tiling.score_steps import NO_STEPS, ScoreSteps
 from npattn.kernels.tiling.sharing import places
 from npattn.kernels.tiling.threads import run
 from npattn.kernels.tiling.tiles import latin_patches, row_patches, tile_shape
@@ -34,15 +34,15 @@ class TiledCache(NamedTuple):
     L: np.ndarray        # (..., Tq) log-sum-exp of the scores; −inf where no key is allowed
     L_rest: np.ndarray   # (..., Tq) what L has lost to rounding
     shifted: np.ndarray  # (..., Tq) bool: the bound was too large, a running maximum was kept
-    owner: np.ndarray | None  # which head of K belongs to each of Q: the page `sharing`
     reach: Reach         # who may attend to whom
-    steps: ScoreSteps    # a cap, a bias, a sink
     scale: float
     dropout: float       # 0 without a generator
     seed: int | None     # of the dropout; None where nothing is dropped
     threads: int
-    shapes: tuple = ()   # of Q, K, V, bias and sink as they came
     half: np.dtype | None = None  # float16 or bfloat16 where Q, K and V came as such
+    shapes: tuple = ()   # of Q, K, V, and maybe bias and sink, as they came
+    owner: np.ndarray | None = None  # which head of K belongs to each of Q: the page `sharing`
+    steps: ScoreSteps = NO_STEPS     # a cap, a bias, a sink
 
 
 def one_axis(X, lead):

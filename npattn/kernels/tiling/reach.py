@@ -89,7 +89,7 @@ def silence(X, allowed, value=None):
         np.copyto(X, value, where=~allowed)
 
 
-def set_aside(Q, K, V, owner, reach):
+def set_aside(Q, K, V, reach, owner=None):
     """Zeros in place of every row that holds NaN or inf, and who is spoilt by that.
 
     A product 0 · NaN is NaN, so a weight of 0 does not keep a NaN out. Without it the sums are

@@ -91,13 +91,14 @@ def tiled_attention(
     Q, K, V = one_axis(Q, lead), one_axis(K, key_lead), one_axis(V, key_lead)
     shifted = needs_shift(Q, K, V, reach.stop, scale, steps, owner)
     if shifted.any() and not all(np.isfinite(X).all() for X in (Q, K, V)):
-        Q, K, V, spoilt = set_aside(Q, K, V, owner, reach)
+        Q, K, V, spoilt = set_aside(Q, K, V, reach, owner)
         shifted = needs_shift(Q, K, V, reach.stop, scale, steps, owner) | spoilt
     O = np.empty((*Q.shape[:2], V.shape[-1]), Q.dtype)
     m, Z = (X.astype(Q.dtype) for X in steps.begin(shifted))
     flat = TiledCache(
-        Q, K, V, O, m, Z, shifted, owner, reach, steps, scale, dropout, seed, threads,
+        Q, K, V, O, m, Z, shifted, reach, scale, dropout, seed, threads, None,
         (*shapes, None if bias is None else bias.shape, None if sink is None else sink.shape),
+        owner, steps,
     )
     on_rows(partial(forward_pass, (m, Z)), flat)
     L, L_rest = log_sum_exp(m, Z)
@@ -132,7 +133,7 @@ def tiled_attention_backward(dO, cache, dL=None):
     if steps.bias is not None:  # then dS was without the scale
         for dX in grads[:2]:
             dX *= flat.scale
-    *_, bias, sink = cache.shapes
+    bias, sink = cache.shapes[3:] or (None, None)
     dQ, dK, dV = (
         unbroadcast(dX.reshape(*axes, *dX.shape[1:]), shape)
         for dX, axes, shape in zip(grads, (lead, key_lead, key_lead), cache.shapes, strict=False)
