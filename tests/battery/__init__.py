@@ -1,0 +1,20 @@
+"""Functions with backwards of other people's kind, half of them wrong; no code of npattn's.
+
+`entries(peers)` lists them, family by family; those with torch, JAX or numba inside only where
+peers is true. The package is laid beside the tests, for what is checked here is a checker.
+"""
+
+
+def entries(peers=False):
+    from battery import algebra, arithmetic, kinks, plain, styles
+
+    shelves = [
+        plain.shelf, algebra.linalg, algebra.special, arithmetic.precision, arithmetic.scales,
+        arithmetic.offsets, kinks.kinks, kinks.branches, kinks.scans, styles.layers,
+        styles.losses, styles.trees,
+    ]
+    if peers:
+        from battery import inside
+
+        shelves += [inside.torch_inside, inside.jax_inside, inside.numba_inside]
+    return [entry for shelf in shelves for entry in shelf]

