@@ -4,8 +4,12 @@ import battery
 import pytest
 from battery.judging import complaints
 
-ENTRIES = battery.entries()
+FIRST, SECOND = battery.entries(), battery.second_entries()
+ENTRIES = FIRST + SECOND
 STILL_OPEN = {
+    "geometry and physics: rotated by SciPy, right",
+    "other arithmetic: reciprocal at 1e+10, one entry off by 1e-6",
+    "other corners: squared hinge, hinge's",
     "numba inside: signature of float64, exchanged",
     "numba inside: signature of float64, right",
     "numba inside: signature of float64, sign of the second",
@@ -44,10 +48,11 @@ def test_functions_with_another_library_inside_get_the_verdict_that_is_due(name)
     require_due(entry for entry in inside if entry.family.lower().startswith(name))
 
 
-def test_at_least_half_are_wrong_and_at_most_a_tenth_may_stay_undecided():
-    wrong = [entry for entry in ENTRIES if entry.fault]
-    assert len(ENTRIES) >= 320 and len(wrong) >= len(ENTRIES) / 2
-    assert sum("undecided" in entry.due for entry in ENTRIES) <= 0.1 * len(ENTRIES)
+@pytest.mark.parametrize("entries, least", [(FIRST, 320), (SECOND, 150)], ids=["first", "second"])
+def test_at_least_half_are_wrong_and_at_most_a_tenth_may_stay_undecided(entries, least):
+    wrong = [entry for entry in entries if entry.fault]
+    assert len(entries) >= least and len(wrong) >= len(entries) / 2
+    assert sum("undecided" in entry.due for entry in entries) <= 0.1 * len(entries)
 
 
 def test_no_entry_allows_the_false_verdict():

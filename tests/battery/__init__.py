@@ -18,3 +18,12 @@ def entries(peers=False):
 
         shelves += [inside.torch_inside, inside.jax_inside, inside.numba_inside]
     return [entry for shelf in shelves for entry in shelf]
+
+
+def second_entries():
+    """Those that were written afterwards, without a look at what the first showed."""
+    from battery import second
+
+    shelves = (second.geometry, second.signals, second.chance, second.attention, second.numbers,
+               second.corners, second.objects)
+    return [entry for shelf in shelves for entry in shelf]
