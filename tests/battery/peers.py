@@ -7,9 +7,9 @@ raises that is no verdict passes through.
 
 import copy
 import dataclasses
-import re
 import warnings
 from importlib import import_module
+from importlib.util import find_spec
 
 import numpy as np
 from npattn import gradcheck
@@ -179,7 +179,7 @@ def by_autograd(entry):
     state = np.random.get_state()
     np.random.seed(0)  # it draws from the global generator
     try:
-        check_grads(f, modes=["rev"], order=1)(*arrays)
+        check_grads(f, tuple(range(len(arrays))), modes=["rev"], order=1)(*arrays)
     except AssertionError as error:
         return "wrong", str(error)
     finally:
@@ -223,6 +223,14 @@ CHECKERS = {
 PACKAGES = {"npattn": "numpy", "torch": "torch", "jax": "jax", "HIPS": "autograd", "scipy": "scipy"}
 
 
+def missing(checker):
+    """None, or why a checker cannot be asked."""
+    package = PACKAGES[checker.split()[0]]
+    if find_spec(package) is None:
+        return f"{checker}: {package} is not installed (pip install {package})"
+    return None
+
+
 def ask(checker, entry):
     """(verdict, message), the verdict being "refused" where it raises something else."""
     with np.errstate(all="ignore"), warnings.catch_warnings():
@@ -231,9 +239,3 @@ def ask(checker, entry):
             return CHECKERS[checker](copy.copy(entry))
         except Exception as error:  # noqa: BLE001: whatever it is, the entry was not judged
             return "refused", f"{type(error).__name__}: {error}"
-
-
-def names_the_entry(message, place):
-    """Whether a message has the place of the wrong entry in it, as [1, 2] or (1, 2)."""
-    inside = r",\s*".join(map(str, place))
-    return re.search(rf"[\[(]{inside},?[\])]", message) is not None

@@ -1,6 +1,6 @@
 """The battery judged by npattn's checker and by its peers, as a table.
 
-    cd tests && python -m battery.table --markdown battery/README.md [--second] [--without-peers]
+    cd tests && python -m battery.table --markdown battery/README.md [--without-peers]
 
 Takes some minutes. Each checker has its own defaults. Exit code 1 if npattn calls a wrong gradient
 right or a right one wrong.
@@ -18,7 +18,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import battery  # noqa: E402
-from battery.peers import CHECKERS, PACKAGES, ask  # noqa: E402
+from battery import museum  # noqa: E402
+from battery.peers import CHECKERS, ask, missing  # noqa: E402
 from npattn.benchmarks.machine import machine  # noqa: E402
 
 COLUMNS = ("wrong called right", "right called wrong", "undecided", "refused")
@@ -67,6 +68,9 @@ def markdown(titled, command):
             name: sum(counts[name][family, column] for column in COLUMNS[:2]) for name in counts}
             for family in families}
         lines += [*_table("family", rows, list(counts)), ""]
+    lines += ["## Ten bugs that well-known projects really had", "",
+              "`museum.py` has each in a minimal form, and notebook 12 tells of them.", "",
+              museum.table(), ""]
     return "\n".join(lines)
 
 
@@ -97,7 +101,7 @@ def main():
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the page there too")
     parser.add_argument("--without-peers", action="store_true", help="npattn alone")
     options = parser.parse_args()
-    checkers = [name for name in CHECKERS if _installed(PACKAGES[name.split()[0]])]
+    checkers = [name for name in CHECKERS if not missing(name)]
     if options.without_peers:
         checkers = ["npattn"]
     inside = all(map(_installed, ("torch", "jax", "numba")))
