@@ -26,8 +26,8 @@ def configure(parser):
     parser.add_argument("--json", action="store_true", help="print one object")
     parser.add_argument("--gallery", action="store_true", help="well-known snippets, each with its "
                                                                "verdict")
-    parser.add_argument("--limit", type=float, default=30.0, metavar="SECONDS",
-                        help="that the code may take in all (default: 30)")
+    parser.add_argument("--limit", type=float, default=45.0, metavar="SECONDS",
+                        help="that the code may take in all (default: 45)")
     for name, hint in HINTS.items():
         values = "|".join(hint.values) or hint.kind.__name__.upper()
         parser.add_argument(f"--{name.replace('_', '-')}", metavar=values, help=hint.words)

@@ -82,7 +82,7 @@ def sizes_of(hints, attributes=(), parameters=()):
     groups = hints.get("kv_heads") or known.get("kv_heads")
     wants = {role for _, _, _, role in parameters}
     if not heads:
-        heads = HEAD if wants & {"heads", "kv_heads"} else 1
+        heads = HEAD if wants & {"heads", "kv_heads", "config"} else 1
     if not groups:
         groups = 2 if "kv_heads" in wants and heads % 2 == 0 else heads
     width = hints.get("width") or known.get("width") or heads * WIDTH

@@ -12,6 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from npattn.edits import Edit, apply
 
 SOURCE = Path(__file__).with_name("reference.py")
@@ -50,6 +52,22 @@ HALF = "return np.concatenate([E * cos - F * sin, E * sin + F * cos], -1)"
 VAR = "(Z**2).mean(-1, keepdims=True) + c.eps"
 DS = "P * (dP - (dP * P).sum(-1, keepdims=True))"
 GROUPS = "np.repeat(K, H // K.shape[1], axis=1)"
+
+TILES = {  # what a loop over tiles of keys (flash attention) does wrong
+    "output not rescaled": "The running output is not rescaled when the maximum of the scores "
+                           "changes; it must be multiplied by exp(old − new maximum).",
+    "sum not rescaled": "The running sum is not rescaled when the maximum of the scores changes; it "
+                        "must be multiplied by exp(old − new maximum).",
+    "neither rescaled": "Running sum and output are not rescaled when the maximum of the scores "
+                        "changes; they must be multiplied by exp(old − new maximum).",
+    "own maxima": "Each tile subtracts its own maximum and the sums are added as they are; they must "
+                  "be brought to one maximum, that of all tiles so far.",
+    "tail dropped": "The last keys, which fill no whole tile, are left out.",
+    "last tile only": "Only the last tile of keys counts.",
+    "tiles averaged": "Each tile of keys is normalised alone and the tiles are averaged; they must be "
+                      "weighted by their sums.",
+    "tiles added": "Each tile of keys is normalised alone and the tiles are added.",
+}
 
 MISTAKES = {
     # scores
@@ -354,6 +372,9 @@ MISTAKES = {
         f"Weights below {t} are set to 0, so that keys are cut off and the weights of a row no "
         "longer sum to 1: the output is no average of values.", r"where|<|>|clip|thresh")
        for t in ("1e-1", "5e-2", "1e-2", "5e-3", "1e-3", "1e-4")},
+    **{f"{kind}, tiles of {n}": _m(
+        "core", "O = P @ V", f'O = _t(np.where(M, S, -np.inf), V, "{kind}", {n})', words,
+        r"max|\*=|\+=|range") for n in (2, 3, 4, 8, 16, 32, 64, 128) for kind, words in TILES.items()},
     "merge reversed": _m(
         "merge", MERGE, "return O[:, ::-1].swapaxes(1, 2).reshape(B, T, H * d)",
         "The heads are merged in the wrong order.", HEADS, "heads"),
@@ -717,6 +738,28 @@ def _other(c):
     return type(c)(**{**vars(c), "rotary": "half" if c.rotary == "pairs" else "pairs"})
 
 
+def _tiled(S, V, kind, n):
+    """Attention over tiles of n keys with one thing wrong."""
+    Tk, m, total, O = S.shape[-1], -np.inf, 0.0, 0.0
+    starts = range(0, Tk - Tk % n if kind == "tail dropped" else Tk, n)
+    parts = []
+    for j in starts:
+        s, v = S[..., j : j + n], V[..., j : j + n, :]
+        top = s.max(-1, keepdims=True)
+        new = top if kind == "own maxima" else np.maximum(m, top)
+        p, r = np.exp(s - new), np.exp(m - new)
+        plain = kind in ("neither rescaled", "own maxima")
+        total = total * (1.0 if plain or kind == "sum not rescaled" else r) + p.sum(-1, keepdims=True)
+        O = O * (1.0 if plain or kind == "output not rescaled" else r) + p @ v
+        m = new
+        parts.append(p @ v / p.sum(-1, keepdims=True))
+    if kind == "last tile only":
+        return parts[-1]
+    if kind in ("tiles averaged", "tiles added"):
+        return sum(parts) / (len(parts) if kind == "tiles averaged" else 1)
+    return O / total
+
+
 def _pairing(d):
     """Columns of the angles as the other pairing would read a table of the wrong kind."""
     half = [*range(d // 2)]
@@ -742,7 +785,7 @@ def mistaken(*names):
     """{name: function} of the reference with these mistakes; EditError if they exclude each other."""
     from npattn.doctor import reference
 
-    space = dict(vars(reference)) | {"_r": _pairing, "_o": _other}
+    space = dict(vars(reference)) | {"_r": _pairing, "_o": _other, "_t": _tiled}
     by = {}
     for name in names:
         by.setdefault(ALL[name].where, []).append(name)

@@ -3,11 +3,14 @@
 import html
 import inspect
 import json
+import math
 import tempfile
 import textwrap
 import time
 from pathlib import Path
 from typing import NamedTuple
+
+import numpy as np
 
 from npattn.doctor import hints as hints_
 from npattn.doctor.examine import Examination
@@ -16,7 +19,7 @@ from npattn.doctor import gradients
 from npattn.doctor.stages import STAGES
 from npattn.strangers import Trouble
 
-LIMIT = 30.0  # seconds that all calls together may take
+LIMIT = 45.0  # seconds that all calls together may take
 
 
 class Diagnosis(NamedTuple):
@@ -52,7 +55,7 @@ class Diagnosis(NamedTuple):
             "worst": self.worst, "seconds": round(self.seconds, 2)}
 
     def to_json(self):
-        return json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False)
+        return json.dumps(_plain(self.to_dict()), ensure_ascii=False, allow_nan=False)
 
     def __str__(self):
         return "\n".join(_told(self))
@@ -181,6 +184,21 @@ def _concluded(exam):
     return Diagnosis(verdict, tuple(dict.fromkeys(mistakes)), tuple(exam.properties),
                      tuple(dict.fromkeys(conventions)), tuple(dict.fromkeys(guessed)), "", reason,
                      exam.patient.calls, exam.worst)
+
+
+def _plain(value):
+    """What JSON can write: no arrays, no NaN."""
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value
 
 
 def _sentence(mistake):

@@ -110,7 +110,7 @@ class Examination:
                 value = ("value", 0) if role == "offset" else ("none",)
             elif role in ("seed", "base", "eps", "max_len", "window") and required:
                 value = ("value", {"seed": 0, "base": 10000.0, "eps": 1e-5}.get(role, 64))
-            elif role == "causal" and required:
+            elif role == "causal":
                 value = ("value", False)
             elif role == "returns" and required:
                 value = ("value", False)
@@ -393,6 +393,8 @@ class Examination:
             if not pairs and self.nearly(way, models, case, got, sizes, tried):
                 return True
             names = fit.PLAIN if pairs else fit.PLAIN + fit.CAUSAL
+            if way.layout != tried[0][0].layout:  # a guess and a mistake may be the same thing
+                names = [n for n in names if n not in fit.ACROSS]
             found = fit.explain(models[:60], [(case, got)], names, way.dtype, pairs)
             if found:
                 found = self.sharpened(found, way, sizes)

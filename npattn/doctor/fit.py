@@ -20,6 +20,8 @@ WITHIN = {  # functions of the reference that a form calls
             "angles", "rotary", "multihead"},
 }
 WITHIN["block"] = WITHIN["mha"] | {"norm", "feed_forward", "block"}
+ACROSS = {"over the heads of a core", "over the batch", "softmax over heads",
+          "softmax over the batch"}
 NUMERIC = ("no maximum", "one maximum for all", "one maximum for a matrix")
 
 

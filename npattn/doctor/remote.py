@@ -408,4 +408,14 @@ def _flatten(value, path, found, arrays, depth=0):
             _flatten(inner, (*path, key), found, arrays, depth + 1)
 
 
-STEPS = {"load": _load, "build": _build, "set": _set, "call": _call}
+def _state(path, arrays, key):
+    """All arrays that an object holds now: [(name, number), …]."""
+    found, names = [], []
+    _walk(STATE[key], (), found, set())
+    for where, _, X, _ in found:
+        names.append([".".join(map(str, where)), len(arrays)])
+        arrays.append(X)
+    return {"arrays": names}
+
+
+STEPS = {"state": _state, "load": _load, "build": _build, "set": _set, "call": _call}

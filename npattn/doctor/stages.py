@@ -65,6 +65,7 @@ def compare(exam, probe, asked, names=(), right=None, soft=False, **extra):
         return None
     right = right or exam.model._replace(mistakes=())
     pairs = list(zip(observed, replies, strict=True))
+    returned_weights(exam, pairs)
     if soft:
         left = [(o, r) for o, r in pairs if not refuses(r)]
         for (case, _), r in pairs:
@@ -108,6 +109,40 @@ def compare(exam, probe, asked, names=(), right=None, soft=False, **extra):
         exam.said(f"It fails where {case.words}: {reply.error}"
                   f"{exam.patient.place({'line': reply.line})}.", reply.line)
     return False
+
+
+def returned_weights(exam, pairs):
+    """Whether weights that come back beside the output are those that made it."""
+    for (case, got), reply in pairs:
+        if got is None or exam.model.mistakes:
+            continue
+        try:
+            P = fit.predict(exam.model, case)[1]
+        except fit.Failed:
+            continue
+        for path, X in reply.out:
+            if path == exam.way.out or X.dtype.kind != "f" or X.shape[-2:] != P.shape[-2:]:
+                continue
+            sums = X.sum(-1)
+            if X.ndim < 2 or not np.allclose(sums[np.isfinite(sums)], 1.0, atol=1e-6) or (
+                    X[np.isfinite(X)] < 0).any():
+                continue  # something else
+            means = [P, P.mean(1), P[0], P[:, 0], P[0, 0], P.max(1)]
+            same = [Q for Q in means if Q.shape == X.shape]
+            live = fit.alive(case, exam.model).all()
+            if same and live and min(fit.gap(X, Q) for Q in same) > 1e-9 and (
+                    exam.way.dtype == "float64"):
+                exam.said("The weights that are returned are not those that make the output, where "
+                          f"{case.words}.", *exam.patient.line(r"return"))
+                exam.properties.append(Property(
+                    "returned weights are those of the output", False,
+                    counterexample(exam, case, None, None) | {"got": shown(X),
+                                                              "expected": shown(same[0])}))
+                return
+            if same:
+                note = "it returns the weights, too"
+                if note not in exam.conventions:
+                    exam.conventions.append(note)
 
 
 def refuses(reply):
