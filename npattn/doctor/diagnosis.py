@@ -107,22 +107,25 @@ def _source(subject):
     except (OSError, TypeError) as error:
         raise TypeError(f"the source of {subject.__name__} cannot be found; write it to a file and "
                         "name that: 'FILE.py:NAME'") from error
-    try:
-        file = inspect.getsourcefile(subject)
-        text = Path(file).read_text(encoding="utf-8") if file else ""
-        if own in text:
-            return text
-    except (OSError, TypeError):
-        pass
-    space = getattr(subject, "__globals__", {}) or vars(inspect.getmodule(subject) or object())
-    lines, used = [], set(own.replace("(", " ").split()) | set(_words(own))
-    for key, value in space.items():
-        if inspect.ismodule(value) and key in used:
-            lines.append(f"import {value.__name__} as {key}")
-    helpers = [textwrap.dedent(inspect.getsource(v)) for k, v in space.items()
-               if k in used and v is not subject and inspect.isroutine(v)
-               and getattr(v, "__module__", "") == getattr(subject, "__module__", None)]
-    return "\n".join([*lines, *helpers, own])
+    space = getattr(subject, "__globals__", None) or vars(inspect.getmodule(subject))
+    lines, parts, waiting, seen = [], [own], _words(own), {subject.__name__}
+    while waiting:  # what it uses, and what that uses
+        name = waiting.pop()
+        value = space.get(name)
+        if name in seen or name not in space:
+            continue
+        seen.add(name)
+        if inspect.ismodule(value):
+            lines.append(f"import {value.__name__} as {name}")
+        elif isinstance(value, (bool, int, float, str)):
+            lines.append(f"{name} = {value!r}")
+        elif getattr(value, "__module__", None) == getattr(subject, "__module__", ""):
+            if inspect.isfunction(value) or inspect.isclass(value):
+                parts.insert(0, textwrap.dedent(inspect.getsource(value)))
+                waiting += _words(parts[0])
+        elif getattr(value, "__module__", None) and hasattr(value, "__name__"):
+            lines.append(f"from {value.__module__} import {value.__name__} as {name}")
+    return "\n".join([*lines, *parts])
 
 
 def _words(text):
@@ -143,7 +146,7 @@ def _examined(path, name, given, limit):
         exam.guessed += notes
         patient.load()
         exam.start()
-        for stage in (*STAGES, gradients.stage):
+        for stage in (*STAGES, gradients.stage) if exam.way else ():
             stage(exam)
         return _concluded(exam)
     except Trouble as error:

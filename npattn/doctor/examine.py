@@ -5,6 +5,7 @@ and, where they differ, looks for the mistake that explains them. What has no ex
 a property that does not hold.
 """
 
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -45,7 +46,14 @@ class Examination:
     def start(self):
         """Find a way to call and the model. Raises Trouble if no call comes back."""
         self.target = target(self.patient, self.hints)
-        tried = self.tries()
+        try:
+            tried = self.tries()
+        except Trouble:
+            if self.bare():
+                return
+            raise
+        if self.noisy(tried):
+            return
         if self.choose(tried) or self.search(tried):
             return
         if self.patient.facts.kind != "function" and self.target.weights:
@@ -56,6 +64,69 @@ class Examination:
             self.target = target(self.patient, self.hints)
             tried = self.tries()
         self.search(tried, True)
+
+    def bare(self):
+        """Where outputs are not those of a layer: whether items of a batch influence each other."""
+        first = self.target.parameter("x", "q")
+        if not first or self.form() == "core" and not self.target.object:
+            return False
+        needed = [n for n, _, need, _ in self.target.parameters if need and n != first]
+        width, length = self.target.sizes.width, self.hints.get("length", 12)
+        for reply, _ in self.troubles:
+            shapes = re.search(r"\((\d+)x(\d+) and (\d+)x\d+\)", reply.error)
+            if shapes and "length" not in self.hints and int(shapes[3]) % width == 0:
+                length = int(shapes[3]) // width  # a length that is written into a layer
+        rng = np.random.default_rng(0)
+        X = cases.drawn(rng, 3, length, width)
+        Y = X.copy()
+        Y[1:] = cases.drawn(rng, 2, length, width)
+        if needed:
+            return False
+        base = {"object": self.target.object, "name": self.target.name,
+                "torch": self.target.torch, "dtype": "float64"}
+        for dtype in ("float64", "float32"):
+            base["dtype"] = dtype
+            one, again, two = self.patient.call([
+                {**base, "kwargs": {first: ("array", Z)}, "seed": i}
+                for i, Z in enumerate((X, X, Y))])
+            if not one.error and one.out:
+                break
+        else:
+            return False
+        outs = [dict(r.out).get(one.out[0][0]) for r in (one, again, two)]
+        if any(o is None or o.shape[:1] != (3,) for o in outs):
+            return False
+        a, b, c = outs
+        self.conventions.append(f"examined as a whole: ({', '.join(map(str, X.shape))}) to "
+                                f"({', '.join(map(str, a.shape))})")
+        same = np.array_equal(a, b, equal_nan=True)
+        self.properties.append(Property("evaluation is deterministic", same))
+        apart = np.abs(a[0] - c[0]).max() <= 1e-5 * max(1.0, np.abs(a[0]).max())
+        self.properties.append(Property(
+            "items of a batch do not influence each other", bool(apart), {} if apart else {
+                "case": "items 1 and 2 of the batch are others", "inputs": {first: list(X.shape)},
+                "got": c[0].tolist(), "expected": a[0].tolist()}))
+        if not apart:
+            self.said("Items of the batch influence each other: attention runs over the batch (the "
+                      "first axis is taken for time, as where batch_first is not set), or a norm "
+                      "does.", *self.patient.line(r"MultiheadAttention|TransformerEncoder|permute|"
+                                                  r"transpose|softmax"))
+        return True
+
+    forced = False
+
+    def noisy(self, tried):
+        """Whether the same call gives another output: then nothing can be compared."""
+        way, case, got, sizes = tried[0]
+        self.settle(way, None, sizes, tried)
+        found = [Y for _, Y in self.ask([case._replace(options={"seed": s}) for s in (3, 4)])]
+        if any(Y is None or Y.shape != got.shape for Y in found):
+            return False
+        if fit.gap(found[0], found[1]) == 0.0:
+            self.way = None
+            self.plain_sizes = {}
+            return False
+        return True
 
     def form(self):
         W = self.target.weights
@@ -191,9 +262,16 @@ class Examination:
 
     def tries(self):
         """[(way, case, output, sizes), …] of all ways in which a plain call has an output."""
-        for dtype in ("float64", "float32"):
-            if found := self._tries(dtype):
-                return found
+        for forced in (False, True):  # a mask may be needed, whatever its default says
+            self.forced = forced
+            for dtype in ("float64", "float32"):
+                if found := self._tries(dtype):
+                    if forced:
+                        self.said("It cannot be called without a mask, although the signature says "
+                                  "so.", *self.patient.line(r"mask|len"))
+                    return found
+            if not any(role in ("mask", "lens") for *_, role in self.target.parameters):
+                break
         raise self.no_call()
 
     def _tries(self, dtype):
@@ -251,7 +329,7 @@ class Examination:
     def open_masks(self, layout):
         """(None,) where a mask can be left out; else the ways to pass one that masks nothing."""
         for name, default, required, role in self.target.parameters:
-            if role in ("mask", "lens") and required:
+            if role in ("mask", "lens") and (required or self.forced):
                 return [(name, form, how) for form in self.forms(role, layout)
                         for how in self.hows(role, name)[:1]]
         return [None]
@@ -362,8 +440,6 @@ class Examination:
                 for pre in (True, False) for a in ACTIVATIONS]
 
     def rotaries(self):
-        import re
-
         given = self.hints.get("rotary")
         if given:
             return [given if given != "no" else ""]

@@ -1,0 +1,107 @@
+"""The doctor: right code is right, mistakes are named, and what cannot be run is said so."""
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from npattn.cli import main
+from npattn.doctor import doctor
+from npattn.doctor.catalogue import ALL, MISTAKES, mistaken
+from npattn.doctor.hints import HintError
+
+PATIENTS = Path(__file__).parent / "patients"
+EXPECTED = json.loads((PATIENTS / "expected.json").read_text())
+TORCH = importlib.util.find_spec("torch") is not None
+QUICK = """right_keys_first right_scale_in_weights right_features_first right_rotary_cache
+    right_causal_corner right_layer right_additive wrong_zeroed_scores wrong_width_of_model
+    wrong_back_rowsum wrong_back_stale wrong_bias_unused wrong_rotary_restart wrong_one_maximum
+    wrong_no_self wrong_float32 wrong_either_mask""".split()
+
+
+def needs_torch(name):
+    return "torch" in (PATIENTS / f"{name}.py").read_text()
+
+
+def told(name):
+    patient = EXPECTED[name]
+    found = doctor(f"{PATIENTS / name}.py:{patient['name']}", limit=120.0)
+    assert found.verdict == patient["verdict"], str(found)
+    if patient["verdict"] == "right":
+        assert found.code == 0 and not found.mistakes
+        return
+    assert re.search("|".join(re.split(r"[| ]", patient["words"])), found.mistakes[0], re.I)
+
+
+@pytest.mark.parametrize("name", [name for name in QUICK if name in EXPECTED])
+def test_a_patient_gets_its_verdict_and_the_mistake_its_name(name):
+    if needs_torch(name) and not TORCH:
+        pytest.skip("torch is not installed")
+    told(name)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", [name for name in EXPECTED if name not in QUICK])
+def test_every_other_patient_gets_its_verdict_and_the_mistake_its_name(name):
+    if needs_torch(name) and not TORCH:
+        pytest.skip("torch is not installed")
+    told(name)
+
+
+@pytest.mark.skipif(not TORCH, reason="torch is not installed")
+@pytest.mark.parametrize(("name", "verdict", "words"), [
+    ("SelfAttention", "wrong", "mask. fails"), ("DotProductAttention", "wrong", "set to 0"),
+    ("MultiHeadAttention", "right", ""), ("TimeSeriesTransformer", "wrong", "batch"),
+    ("CrossAttention", "wrong", "")])
+def test_the_systems_of_the_five_articles_are_diagnosed(name, verdict, words):
+    found = doctor(f"{PATIENTS / 'articles.py'}:{name}", limit=120.0)
+    assert found.verdict == verdict and re.search(words, " ".join(found.mistakes))
+
+
+def test_each_mistake_of_the_catalogue_changes_the_reference_and_compiles():
+    assert len(MISTAKES) >= 60
+    for name in ALL:
+        space = mistaken(name)
+        assert callable(space[ALL[name].where]) and ALL[name].words.endswith(".")
+
+
+@pytest.mark.parametrize(("text", "name", "words"), [
+    ("x = = 1\n", "f", "no Python in line 1"), ("import nothing_of_that_name\n", "f", "line 1"),
+    ("def g(): pass\n", "f", "there is no f"), ("def f(a): return 1 / 0\n", "f", "line 1"),
+    ("f = 3\n", "f", "type int"), ("while True: pass\n", "f", "still running"),
+    ("def f(Q, K, V): return Q[:1, :1]\n", "f", "no output of attention"),
+    ("import os\nos._exit(3)\n", "f", "ended with code 3"),
+])
+def test_what_cannot_be_run_is_said_in_one_sentence_and_json_is_printed(text, name, words, tmp_path,
+                                                                        capsys):
+    path = tmp_path / "mine.py"
+    path.write_text(text)
+    assert main(["doctor", f"{path}:{name}", "--json", "--limit", "2"]) == 2
+    found = json.loads(capsys.readouterr().out)
+    assert found["verdict"] == "undecided" and words in found["trouble"]
+    assert "\n" not in found["trouble"]
+
+
+def test_a_function_of_a_session_is_examined_by_its_source():
+    found = doctor(unscaled)
+    assert found.verdict == "wrong" and "not scaled" in found.mistakes[0]
+    assert "wrong" in found._repr_html_() and "not scaled" in str(found)
+    assert set(json.loads(found.to_json())) >= {"verdict", "mistakes", "properties", "conventions",
+                                                "guessed"}
+
+
+def unscaled(Q, K, V):
+    S = Q @ K.swapaxes(-1, -2)
+    P = np.exp(S - S.max(-1, keepdims=True))
+    return P / P.sum(-1, keepdims=True) @ V
+
+
+def test_a_hint_that_cannot_be_meant_is_refused_by_name(capsys):
+    with pytest.raises(HintError, match="layout=xy"):
+        doctor("mine.py:f", layout="xy")
+    assert main(["doctor", "mine.py:f", "--mask", "maybe"]) == 2
+    assert "mask=maybe" in capsys.readouterr().err
+    assert main(["doctor", "nowhere.py:f"]) == 2
