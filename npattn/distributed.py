@@ -24,10 +24,10 @@ from npattn.chunks import block_array, block_pairs, blocks_of, place_in, require
 from npattn.cluster import connect, require_dask  # noqa: F401
 from npattn.kernels.online_softmax import Partial, merge_partials
 from npattn.kernels.options import score_scale
+from npattn.kernels.tiling.driver import TiledCache
 from npattn.kernels.tiling.exp_range import needs_shift
 from npattn.kernels.tiling.reach import set_aside
 from npattn.kernels.tiling.restrictions import reach_of
-from npattn.kernels.tiling.driver import TiledCache
 from npattn.kernels.tiling.tiled import tiled_attention, tiled_attention_backward
 require_dask("npattn.distributed")
 import dask.array as da  # noqa: E402
@@ -55,7 +55,6 @@ def attention(Q, K, V, *, valid_lens=None, causal=False, offset=0, window=None, 
     valid_lens, causal, offset, window, scale  as in `tiled_attention`
 
     Returns O (..., Tq, Dv) and the cache. Raises TypeError or ValueError that names the array.
-
     >>> Q = da.from_array(np.eye(4), chunks=(2, -1))
     >>> attention(Q, Q, Q, causal=True, scale=0.0)[0].compute()[:2].tolist()
     [[1.0, 0.0, 0.0, 0.0], [0.5, 0.5, 0.0, 0.0]]
