@@ -26,7 +26,7 @@ def pyplot():
 @pytest.fixture
 def cell(pyplot):
     """A function that runs cells in one namespace, and returns it."""
-    space = {}
+    space = {"np": np}
 
     def run(code, edition="en"):
         exec(f"from npattn.d2l import {edition} as d2l, torch, nn", space)
@@ -48,6 +48,7 @@ def cell(pyplot):
     ("torch.arange(24).reshape(2, 3, 4).permute(2, 0, 1)[3, 1, 2]", 23),
     ("torch.arange(24).reshape(2, 3, 4).transpose(1, 2).shape", (2, 4, 3)),
     ("torch.arange(3).repeat((2, 1)).tolist()", [[0, 1, 2]] * 2),
+    ("np.tile(torch.arange(2), (2, 2)).tolist()", [[0, 1, 0, 1]] * 2),
     ("torch.arange(2).repeat_interleave(2).tolist()", [0, 0, 1, 1]),
     ("torch.repeat_interleave(torch.tensor([[1], [2]]), 2, dim=0).tolist()", [[1], [1], [2], [2]]),
     ("torch.repeat_interleave(torch.ones(3).mean(), 2).tolist()", [1, 1]),

@@ -487,8 +487,8 @@ def test_plot_of_one_curve_and_of_curves_with_their_own_places(pyplot):
 
 def test_pyplot_under_the_text_s_name(pyplot):
     assert d2l.plt is pyplot
-    with pytest.raises(AttributeError, match="no 'Trainer'"):
-        d2l.Trainer
+    with pytest.raises(AttributeError, match="no 'Residual'"):
+        d2l.Residual
 
 
 def test_check_shape():

@@ -60,7 +60,7 @@ class Tensor(np.ndarray):
 
     def repeat(self, *counts, **axis):
         """The whole several times along each axis, as np.tile; np.repeat, given an axis."""
-        if axis:
+        if axis or counts[1:] == (0,):  # np.tile itself repeats along axis 0
             return super().repeat(*counts, **axis)
         counts = counts[0] if np.ndim(counts[0]) else counts
         return np.tile(np.asarray(self), counts).view(Tensor)
