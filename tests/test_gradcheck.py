@@ -415,6 +415,67 @@ def test_the_promise_is_kept_for_entries_outside_the_sample():
         assert not gradcheck(attention, wrong, *args, max_entries=2).ok
 
 
+def calls_and_report(f, backward, *args, **options):
+    """How often f is called, and the report."""
+    calls = []
+
+    def counted(*args, **kwargs):
+        calls.append(np.iscomplexobj(args[0]))
+        return f(*args, **kwargs)
+
+    return calls, gradcheck(counted, backward, *args, **options)
+
+
+def test_a_quick_look_takes_one_complex_forward_and_states_what_it_sees():
+    args = arguments()
+    calls, report = calls_and_report(attention, attention_backward, *args, quick=True)
+    assert report.ok and len(calls) == 4 and sum(calls) == 1
+    assert report.checked == 0 and report.smallest_fault < 1e-6 and "quick" in str(report)
+    rng = np.random.default_rng(3)
+    for trial in range(6):
+        index = tuple(int(rng.integers(n)) for n in args[2].shape)
+        wrong = planted(attention_backward, 2, index, lambda d: d * 1.01)
+        found = gradcheck(attention, wrong, *args, quick=True)
+        assert found.verdict == "wrong" and found.worst.index == index
+        shift = 1.5 * report.smallest_fault
+        wrong = planted(attention_backward, 2, index, lambda d: d + shift)
+        assert not gradcheck(attention, wrong, *args, quick=True).ok
+
+
+def test_a_quick_look_at_what_is_not_analytic_takes_longer():
+    X = np.array([-1.3, 0.4, 2.0])
+    report = gradcheck(softplus_of_modulus, softplus_of_modulus_backward, X, quick=True)
+    assert report.ok and report.method == "central differences"
+    wrong = planted(lambda d, c: (softplus_of_modulus_backward(d, c),), 0, 1, lambda d: d * 1.01)
+    report = gradcheck(softplus_of_modulus, lambda d, c: wrong(d, c)[0], X, quick=True)
+    assert report.verdict == "wrong"
+
+
+def test_a_quick_look_finds_what_the_fast_mode_of_torch_misses():
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    X = np.random.default_rng(0).normal(size=(20, 30))
+
+    def off(dX):
+        dX = dX * 1.0
+        dX[7, 11] *= 1.01
+        return dX
+
+    class Tanh(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, X):
+            ctx.save_for_backward(torch.tanh(X))
+            return torch.tanh(X)
+
+        @staticmethod
+        def backward(ctx, d):
+            return off(d * (1 - ctx.saved_tensors[0] ** 2))
+
+    x = torch.tensor(X, requires_grad=True)
+    assert torch.autograd.gradcheck(Tanh.apply, (x,), fast_mode=True, raise_exception=False)
+    report = gradcheck(np.tanh, lambda d, Y: off(d * (1 - Y**2)), X, quick=True)
+    assert report.worst.index == (7, 11) and not report.ok
+
+
 # How it is called
 
 

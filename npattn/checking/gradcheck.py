@@ -22,9 +22,11 @@ import numpy as np
 from npattn.checking.arithmetic import inner_epsilons
 from npattn.checking.central import CentralDifference
 from npattn.checking.complex_step import ComplexStep
+from npattn.checking.entries import POWER
 from npattn.checking.leaf import check_leaf
 from npattn.checking.naming import axis_words, entry_name
 from npattn.checking.pairs import Pair, flat, keeps_keywords, random_upstream
+from npattn.checking.quick import along_all
 from npattn.checking.report import Report, Row
 from npattn.trees import tree_map
 
@@ -35,7 +37,8 @@ DOUBLE = np.finfo(np.float64).eps
 
 @keeps_keywords
 def gradcheck(f, f_backward, *args, axes=None, seed=0, rtol=1e-12, method="auto",
-              max_entries=None, name=None, names=None, **kwargs):
+              max_entries=None, name=None, names=None, quick=False,
+              **kwargs):
     """Check every gradient that f_backward returns, at the given arguments.
 
     f, f_backward  Y, cache = f(*args, **kwargs) and gradients = f_backward(dY, cache); or only Y,
@@ -50,6 +53,9 @@ def gradcheck(f, f_backward, *args, axes=None, seed=0, rtol=1e-12, method="auto"
     method         "complex", "central", or "auto": complex where f allows it
     max_entries    take only so many random entries of each array one by one, and all at once along
                    random signs
+    quick          look at all entries at once first, along one random direction by one complex
+                   forward; the report states which single fault that would have shown. What
+                   it does not pass is checked again as max_entries=1 does
     name, names    what the report calls f and the arguments; None takes them from f
 
     Returns a `Report`. What the pair does wrong is a failure in it, and where f has no derivative
@@ -62,9 +68,15 @@ def gradcheck(f, f_backward, *args, axes=None, seed=0, rtol=1e-12, method="auto"
     words, rng = axis_words(axes, pair.paths, pair.leaves), np.random.default_rng(seed)
     title = name or title_of(f)
     try:
-        dY, cache, gradients, failures = run_backward(pair, rng)
+        dY, cache, gradients, failures = run_backward(pair, rng, once=quick)
     except Misbehaviour as fault:
         return Report(title, "calling it", failures=(str(fault),))
+    if quick:
+        rows = _quick_rows(pair, dY, gradients, rng) if not failures else ()
+        if rows:
+            note = "all entries at once along one random direction (quick)"
+            return Report(title, "complex step", rows, notes=(note,))
+        max_entries = max_entries or 1
     truth, notes = choose_method(method, pair, flat(dY), rng)
     inner = truth.eps
     rows, kinks, reasons = [], [], []
@@ -88,6 +100,24 @@ def gradcheck(f, f_backward, *args, axes=None, seed=0, rtol=1e-12, method="auto"
             reasons.append(f"{outcome.row.doubt}; {_advice(pair.leaves[k].dtype, inner[k])}")
     return Report(
         title, truth.name, tuple(rows), tuple(failures), tuple(notes), tuple(kinks), tuple(reasons)
+    )
+
+
+def _quick_rows(pair, dY, gradients, rng):
+    """A `Row` for each gradient, all of them right, or () where a longer look is needed."""
+    leaves = [leaf.astype(np.float64) for leaf in pair.leaves]
+    found = along_all(pair.outputs, leaves, flat(dY), gradients, rng)
+    eps = max(np.finfo(leaf.dtype).eps for leaf in pair.leaves)
+    if found is None:
+        return ()
+    gap, tolerance = found.gap, found.tolerance + 100 * eps * found.size
+    fault = 2 * (gap + tolerance)
+    scales = [np.abs(g).max(initial=0.0) for g in gradients]
+    if not gap <= tolerance or fault > POWER * min(scales, default=0.0):
+        return ()
+    return tuple(
+        Row(f"d{path}", 0, g.size, None, fault, True, g, None)
+        for path, g in zip(pair.paths, gradients, strict=True)
     )
 
 
@@ -125,19 +155,22 @@ class Misbehaviour(Exception):
     """The pair does something that makes its gradients meaningless."""
 
 
-def run_backward(pair, rng):
-    """dY, cache, gradients, complaints. Each half is called twice and must agree with itself."""
+def run_backward(pair, rng, once=False):
+    """dY, cache, gradients, complaints. Each half is called twice and must agree with itself,
+    unless `once`.
+    """
     try:
-        return _run_backward(pair, rng)
+        return _run_backward(pair, rng, once)
     except Exception as error:
         if not READ_ONLY.search(str(error)):
             raise
     pair.allow_writing()  # the two halves may write, or may only refuse read-only arrays: numba
-    return _run_backward(pair, rng)
+    return _run_backward(pair, rng, once)
 
 
-def _run_backward(pair, rng):
-    (Y, cache), (again, _) = pair.forward(), pair.forward()
+def _run_backward(pair, rng, once):
+    Y, cache = pair.forward()
+    again = Y if once else pair.forward()[0]
     if pair.written_to():
         raise Misbehaviour("f writes to one of its arguments")
     if Y is None:
@@ -150,7 +183,7 @@ def _run_backward(pair, rng):
     dY = tree_map(lambda d: d.copy(), dY) if pair.writable else dY
     upstream = flat(dY).copy()
     gradients, complaints = pair.gradients(dY, cache)
-    again = gradients if pair.owner is not None else pair.gradients(dY, cache)[0]
+    again = gradients if once or pair.owner is not None else pair.gradients(dY, cache)[0]
     if pair.written_to() or not _same(flat(dY), upstream):
         raise Misbehaviour("the backward writes to dY or to an argument of f")
     pairs = [(a, b) for a, b in zip(gradients, again, strict=True) if a is not None]
