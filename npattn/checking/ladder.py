@@ -22,6 +22,7 @@ import numpy as np
 RATIO, LEVELS = 4.0, 18
 FIRST_STEP = 2.0**-6            # in units of what moves
 FAR, NEAR = 2.0**-10, 2.0 ** -np.arange(20.0, 50.0, 6.0)  # in the same units: a kink stays
+NO_STEP = 2.0**-50              # in the same units: what this changes is rounding of X
 SPACING = 2.0**-36              # in the same units: of the values whose rounding is compared
 AGREED = 1e-12                  # relative: no rung need do better
 DOUBLE = np.finfo(np.float64).eps
@@ -44,7 +45,10 @@ def ladder(change, unit, rounding):
     rounding  (m,) rounding that is known already
     """
     with np.errstate(all="ignore"):
-        noise = np.fmax(rounding, _jitter(change, unit, np.shape(rounding)))
+        still = np.fmax(*(np.abs(_guarded(change, t * unit)) for t in (NO_STEP, -NO_STEP)))
+        noise = np.fmax(rounding, np.nan_to_num(still, nan=0.0, posinf=0.0))
+        noise = np.fmax(noise, _jitter(change, unit, np.shape(noise)))
+        kink, bent = _kink(change, unit, noise)
         rungs, D, R, step = [], None, None, None
         for level in range(LEVELS):
             t = unit * FIRST_STEP / RATIO**level
@@ -57,32 +61,33 @@ def ladder(change, unit, rounding):
             last, step = step, np.abs(R - above)
             doubt = step if last is None else np.fmax(step, last / 10)
             rungs.append((R, doubt + noise / t + AGREED * np.abs(R)))
-            if (rungs[-1][1] <= 3 * AGREED * np.abs(R)).all():
+            if not bent and (rungs[-1][1] <= 3 * AGREED * np.abs(R)).all():
                 break
         value, error = _best(rungs, noise.shape)
-        kink = _kink(change, unit, noise)
     return Slopes(value, error, kink, noise)
 
 
 def _kink(change, unit, noise):
     """(m,) by how much the slopes to both sides differ, where that stays as steps shrink, else 0.
 
-    A pole or a sharp bend close by looks like a kink until steps are shorter than its distance.
+    A pole or a kink close by looks like a kink until steps are shorter than its distance. Returns
+    also whether any output does so: differences of long steps then agree, and are wrong.
     """
 
     def apart(t):
         return np.abs(_guarded(change, t * unit) + _guarded(change, -t * unit)) / (t * unit)
 
     near = apart(FAR)
-    stays = np.full(noise.shape, True)
+    stays, bent = np.full(noise.shape, True), False
     for t in NEAR:
         far, near = near, apart(t)
         seen = near > 1e3 * noise / (t * unit)
         stays &= ~seen & (t != NEAR[0]) | seen & (near > far / 8) & (near < 8 * far)
+        bent |= t == NEAR[0] and stays.any()
+        near = np.where(seen, near, far)
         if not (stays & seen).any():
             break
-        near = np.where(seen, near, far)
-    return np.where(stays, near, 0.0)
+    return np.where(stays, near, 0.0), bent
 
 
 def _jitter(change, unit, shape):
