@@ -123,7 +123,7 @@ def test_layers_take_every_option(draw):
 @pytest.mark.parametrize("options, message", [
     (dict(num_heads=0), "num_heads must be at least 1, got 0"),
     (dict(num_heads=4, num_kv_heads=3), "num_kv_heads must be a positive integer that divides"),
-    (dict(normalization="batch"), 'normalization must be "layer_norm" or "rms_norm", got'),
+    (dict(normalization="batch"), 'must be "layer_norm", "rms_norm" or "rms_norm_1", got'),
     (dict(rotary="thirds"), 'rotary must be "interleaved" or "halves", got'),
     (dict(eps=-1.0), "eps must be 0 or more"),
 ])
