@@ -3,6 +3,7 @@
 import copy
 import functools
 import os
+import shutil
 import sys
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy: small matrices, many workers
@@ -123,6 +124,37 @@ def _is_differentiable(arg):
 
 def _assert_same_shape(leaf, gradient):
     assert np.shape(leaf) == np.shape(gradient)
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory):
+    """Chromium without a window, started once."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not (chromium and driver):
+        pytest.skip("chromium and chromedriver are not both installed")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    for flag in (
+        "headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run",
+        "disable-background-networking", "disable-component-update", "disable-sync",
+        f"user-data-dir={tmp_path_factory.mktemp('profile')}", "window-size=1280,900",
+    ):
+        options.add_argument(f"--{flag}")
+    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture(scope="module")
+def browser(chromium):
+    """Chromium, 1280 × 900, in the light, whatever another module set."""
+    chromium.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    chromium.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": False})
+    chromium.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
+    chromium.get_log("browser")
+    return chromium
 
 
 def pytest_collection_modifyitems(config, items):

@@ -1,6 +1,5 @@
 """The explorer page in headless Chromium: its numbers against NumPy, and all ways to handle it."""
 
-import shutil
 import time
 
 import numpy as np
@@ -17,27 +16,6 @@ NASTY = ['</script><script>hacked=1</script>', '"<img src=x onerror=hacked=1>', 
 WORDS = "the cat sat".split()
 SIZES = {"desktop": dict(width=1280, height=900, deviceScaleFactor=1, mobile=False),
          "phone": dict(width=390, height=844, deviceScaleFactor=2, mobile=True)}
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    """Chromium without a window."""
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not (chromium and driver):
-        pytest.skip("chromium and chromedriver are not both installed")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    for flag in (
-        "headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run",
-        "disable-background-networking", "disable-component-update", "disable-sync",
-        f"user-data-dir={tmp_path_factory.mktemp('profile')}", "window-size=1280,900",
-    ):
-        options.add_argument(f"--{flag}")
-    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    yield browser
-    browser.quit()
 
 
 @pytest.fixture

@@ -238,12 +238,12 @@ def test_masks_that_do_not_fit(sources, make_params, mask, error, message):
 def test_sources_that_do_not_fit(sources, make_params):
     (Xq, Xk, Xv), params = sources, make_params()
     with pytest.raises(ValueError, match="^Din is 3 in X, 7 in W"):
-        multihead_attention(Xk, Xq, Xv, params, num_heads=3)
-    with pytest.raises(ValueError, match="Tk is 5 in K, 4 in V"):
+        multihead_attention(Xk, Xk, Xv, params, num_heads=3)
+    with pytest.raises(ValueError, match="Tk is 5 in Xk, 4 in Xv"):
         multihead_attention(Xq, Xk, Xv[:, :4], params, num_heads=3)
+    with pytest.raises(ValueError, match="leading axes that do not broadcast: got Xq"):
         multihead_attention(np.concatenate([Xq, Xq[:1]]), Xk, Xv, params, num_heads=3)
-        multihead_attention(Xq[:1], Xk, Xv, params, num_heads=3)
-    with pytest.raises(TypeError, match="^X must be float32 or float64, got int64"):
+    with pytest.raises(TypeError, match="^Xq must be float32 or float64, got int64"):
         multihead_attention(Xq.astype(np.int64), Xk, Xv, params, num_heads=3)
 
 

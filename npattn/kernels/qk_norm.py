@@ -19,6 +19,7 @@ import numpy as np
 from npattn.kernels.rms_norm import (
     RMSNormCache, init_rms_norm, rms_norm, rms_norm_backward,
 )
+from npattn.kernels.shapes import require_shapes
 
 
 class QKNormParams(NamedTuple):
@@ -56,6 +57,8 @@ def qk_norm(Q, K, params, *, eps=1e-6) -> tuple[tuple, QKNormCache]:
     >>> Qhat.round(3).tolist(), Khat.round(3).tolist()
     ([[0.849, 1.131]], [[0.0, 1.414]])
     """
+    require_shapes("Q ... Tq D, params.query D", Q, params.query)
+    require_shapes("K ... Tk D, params.key D", K, params.key)
     Qhat, query = rms_norm(Q, params.query, eps=eps)
     Khat, key = rms_norm(K, params.key, eps=eps)
     return (Qhat, Khat), QKNormCache(query, key)

@@ -14,6 +14,7 @@ import numpy as np
 
 from npattn.kernels.co_attention import CoAttentionCache, co_attention, co_attention_backward
 from npattn.kernels.linear import LinearCache, LinearParams, init_linear, linear, linear_backward
+from npattn.kernels.shapes import require_shapes
 
 
 class BidirectionalParams(NamedTuple):
@@ -50,6 +51,8 @@ def bidirectional_attention(Xa, Xb, params, mask_a=None, mask_b=None, *, scale=N
     Returns (Ya, Yb), Ya (..., Ta, Db) and Yb (..., Tb, Da), and the cache.
     Raises as `linear` and `co_attention` do.
     """
+    require_shapes("Xa ... Ta Da, Xb ... Tb Db, params.a.W Da D, params.b.W Db D",
+                   Xa, Xb, params.a.W, params.b.W)
     A, a_cache = linear(Xa, params.a)
     B, b_cache = linear(Xb, params.b)
     Y, attention_cache = co_attention(A, B, Xa, Xb, mask_a, mask_b, scale=scale)

@@ -25,6 +25,7 @@ from npattn.kernels.qk_norm import (
 )
 from npattn.kernels.rotary import PAIRINGS, rotary, rotary_backward
 from npattn.kernels.rotary_speeds import rotary_speeds
+from npattn.kernels.shapes import require_shapes
 from npattn.models.kernel_choice import window_sides
 
 
@@ -86,6 +87,8 @@ def prepare_heads(
     Returns (Q, K, V) and the cache, which has the mask, the window, and `present`.
     Where there is a key behind the others, the window becomes a part of the mask.
     """
+    require_shapes("Q ... H Tq D", Q)
+    require_shapes("K ... G Tk D, V ... G Tk Dv", K, V)
     extras = params or HeadExtras(None, None, None)
     normed = turned = None
     Tp, new = 0 if past is None else past.K.shape[-2], K.shape[-2]

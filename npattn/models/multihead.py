@@ -20,6 +20,7 @@ from npattn.kernels.heads import (
 )
 from npattn.kernels.key_value_cache import KeysValues
 from npattn.kernels.linear import LinearCache, LinearParams, init_linear, linear, linear_backward
+from npattn.kernels.shapes import require_shapes
 from npattn.models.head_extras import (
     HeadExtras, PreparedCache, init_head_extras, prepare_heads, prepare_heads_backward,
 )
@@ -129,6 +130,7 @@ def multihead_attention(
     G = num_heads if num_kv_heads is None else num_kv_heads
     if num_kv_heads is not None:
         require_groups(num_heads, num_kv_heads)
+    require_shapes("Xq ... Tq Dq, Xk ... Tk Dk, Xv ... Tk Dv", Xq, Xk, Xv)
     query, query_cache = linear(Xq, params.query)
     key, key_cache = linear(Xk, params.key)
     value, value_cache = linear(Xv, params.value)

@@ -23,6 +23,7 @@ from npattn.kernels.dropout import DropoutCache, dropout, dropout_backward
 from npattn.kernels.embedding import EmbeddingCache, embedding, embedding_backward, normal
 from npattn.kernels.gru_cell import GRUCache, GRUParams, gru_cell, gru_cell_backward
 from npattn.kernels.linear import LinearCache, LinearParams, init_linear, linear, linear_backward
+from npattn.kernels.shapes import require_shapes
 from npattn.models.recurrent_encoder import init_gru_layers
 from npattn.models.transformer import key_mask
 from npattn.trees import tree_map
@@ -58,6 +59,7 @@ def recurrent_step(X, states, M, params, mask=None, *, reset="before", dropout_r
     """
     if len(states) != len(params.layers):
         raise ValueError(f"states must be one per layer, {len(params.layers)}, got {len(states)}")
+    require_shapes("X ... De, M ... Tm Dm", X, M)
     context, attended = additive_attention(
         states[-1][..., None, :], M, M, params.attention, key_mask(mask, M.shape[:-1]),
         dropout=dropout_rate, rng=rng,

@@ -17,6 +17,7 @@ from npattn.kernels.attention import AttendCache, attend, attend_backward
 from npattn.kernels.sums import unbroadcast
 from npattn.kernels.score_bias import BiasCache, add_bias, add_bias_backward
 from npattn.kernels.scores import DotScoresCache, dot_scores, dot_scores_backward
+from npattn.kernels.shapes import require_shapes
 from npattn.kernels.sinks import SinkCache, attend_with_sink, attend_with_sink_backward
 from npattn.kernels.soft_cap import SoftCapCache, soft_cap, soft_cap_backward
 
@@ -54,6 +55,7 @@ def scored_attention(
 
     Returns O (..., Tq, Dv) and the cache.
     """
+    require_shapes("Q ... Tq Dk, K ... Tk Dk, V ... Tk Dv", Q, K, V)
     shapes = K.shape, V.shape
     lead = np.broadcast_shapes(Q.shape[:-2], K.shape[:-2], V.shape[:-2])
     K, V = (np.broadcast_to(X, (*lead, *X.shape[-2:])) for X in (K, V))

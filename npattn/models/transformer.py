@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.shapes import require_mask
+from npattn.kernels.shapes import require_mask, require_shapes
 from npattn.kernels.dropout import DropoutCache, dropout, dropout_backward
 from npattn.kernels.embedding import EmbeddingCache, embedding, embedding_backward, normal
 from npattn.kernels.linear import LinearCache, LinearParams, init_linear, linear, linear_backward
@@ -185,6 +185,7 @@ def decode(target, M, params, target_mask=None, source_mask=None, *, config, rng
 
     Returns logits (..., Tt, target_vocabulary) and the cache.
     """
+    require_shapes("M ... Ts D", M)
     X, embed_cache = embed_tokens(target, params.embedding, config=config, rng=rng)
     mask = combine_masks(causal_mask(target.shape[-1]), key_mask(target_mask, target.shape))
     memory_mask = key_mask(source_mask, M.shape[:-1])
