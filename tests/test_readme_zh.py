@@ -78,6 +78,6 @@ def test_each_points_to_the_other(pair):
 
 @both
 def test_the_chinese_one_is_in_chinese(english, chinese):
-    lines = [line for line in prose(chinese).splitlines() if len(line) > 60 and "|" not in line]
+    lines = [line for line in prose(chinese).splitlines() if len(line) > 40 and "|" not in line]
     assert lines
     assert all(re.search(r"[一-鿿]", line) for line in lines)

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from npattn.verification.snippets import SNIPPETS, format_snippets, function_of, snippet_of
+from npattn.verification.snippets import (
+    SNIPPETS, format_snippets, function_of, markdown, snippet_of,
+)
 from npattn.verification.systems import SYSTEMS
 
 ROOT = Path(__file__).parent.parent
@@ -27,3 +29,8 @@ def test_every_system_has_its_function_and_page():
         assert snippet_of(system.name).write in line and snippet_of(system.name).path in line
     for snippet in SNIPPETS:
         assert any(line.startswith(snippet.what) for line in lines)
+
+
+def test_the_page_shows_the_table():
+    page = ROOT / "docs" / "snippets.md"
+    assert markdown().replace("](npattn/", "](../npattn/") in page.read_text(encoding="utf-8")
