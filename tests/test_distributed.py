@@ -317,7 +317,7 @@ def test_a_worker_that_is_killed_changes_nothing(client):
 
 def test_the_example_runs_on_any_scheduler(client, capsys, monkeypatch):
     address = client.scheduler_info()["address"]
-    script = ROOT / "examples" / "attention_on_dask.py"
+    script = ROOT / "notebooks" / "attention_on_dask.py"
     monkeypatch.setattr(sys, "argv", [
         str(script), "--scheduler", address, "--tokens", "512", "--chunk", "128", "--causal"])
     runpy.run_path(str(script), run_name="__main__")
@@ -354,7 +354,7 @@ def test_a_file_is_graded_where_it_is_not(tmp_path):
 @pytest.mark.long
 def test_65536_tokens_fit_into_two_workers_of_one_gibibyte():
     run = subprocess.run(
-        [sys.executable, ROOT / "examples" / "attention_on_dask.py"], check=True, text=True,
+        [sys.executable, ROOT / "notebooks" / "attention_on_dask.py"], check=True, text=True,
         capture_output=True)
     peaks = [float(line.split("at most ")[1].split(" MiB")[0])
              for line in run.stdout.splitlines() if "MiB of memory" in line]

@@ -1,7 +1,7 @@
 """Attention over a sequence that two small workers share, forward and backward.
 
-    python examples/attention_on_dask.py                                 two workers on this machine
-    python examples/attention_on_dask.py --scheduler tcp://HOST:8786     any Dask cluster
+    python notebooks/attention_on_dask.py                                 two workers on this machine
+    python notebooks/attention_on_dask.py --scheduler tcp://HOST:8786     any Dask cluster
 
 Needs `pip install "npattn[dask]"`, also on the workers. Prints Dask's own progress, the time, and
 how much memory each worker took at most, and received from others.
