@@ -12,16 +12,24 @@ first with the conventions in which people differ, then with the mistakes of a c
 import sys
 from types import ModuleType
 
-from npattn.doctor.diagnosis import Diagnosis, doctor
-
 __all__ = ["Diagnosis", "doctor"]
 
 
 class _Callable(ModuleType):
-    """This module, which can be called like the function of its name."""
+    """This module, which can be called like the function of its name.
+
+    What it exports is imported when it is asked for: the command line needs the hints alone.
+    """
 
     def __call__(self, *args, **hints):
-        return doctor(*args, **hints)
+        return self.doctor(*args, **hints)
+
+    def __getattr__(self, name):
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from npattn.doctor import diagnosis
+
+        return getattr(diagnosis, name)
 
 
 sys.modules[__name__].__class__ = _Callable

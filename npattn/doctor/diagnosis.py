@@ -4,6 +4,7 @@ import html
 import inspect
 import json
 import math
+import re
 import tempfile
 import textwrap
 import time
@@ -129,8 +130,6 @@ def _source(subject):
 
 
 def _words(text):
-    import re
-
     return re.findall(r"\w+", text)
 
 

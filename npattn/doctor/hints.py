@@ -81,7 +81,7 @@ def from_header(text):
         for word in line.replace(",", " ").split():
             name, equals, value = word.partition("=")
             if not equals:
-                name, value = name, "yes"
+                value = "yes"
             try:
                 name, value = read(name.lower(), value)
             except HintError as error:

@@ -68,7 +68,7 @@ _TABLE = (
     ("x", r"x\d?|xs|inputs?|hidden_states?|hidden|src|h|tokens?|embeddings?|seq(uence)?|emb|data|"
           r"features|input_tensor|x_in|residual|states|h_in"),
 )
-ROLES = [(role, re.compile(pattern)) for role, pattern in _TABLE]
+ROLES = {role: re.compile(pattern) for role, pattern in _TABLE}
 CALL = ("mask", "lens", "causal", "bias_add", "train", "eval", "dropout", "rng", "seed", "kv_heads",
         "heads", "returns", "scale", "cache", "use_cache", "offset", "positions", "eps", "base",
         "window", "max_len", "tile", "params", "config", "q", "k", "v", "memory", "x")
@@ -85,14 +85,12 @@ def role(name, among):
     lower = name.lower()
     if among is CALL:
         if lower in ("h", "b", "d", "c", "a", "y", "z", "m", "p"):
-            found = {"h": "heads", "b": None, "d": None, "c": None, "a": "q", "y": "memory",
-                     "z": "memory", "m": "mask", "p": "dropout"}[lower]
-            return found
+            return {"h": "heads", "b": None, "d": None, "c": None, "a": "q", "y": "memory",
+                    "z": "memory", "m": "mask", "p": "dropout"}[lower]
         if weight := weight_role(name, 0):
             return "weight:" + weight
-    known = dict(ROLES)
     for key in among:
-        if known[key].fullmatch(lower):
+        if ROLES[key].fullmatch(lower):
             return key
     if among is MAKE and (weight := weight_role(name, 0)):
         return "weight:" + weight
@@ -115,7 +113,7 @@ def weight_role(path, ndim):
     """
     name = re.sub(r"([a-z])([A-Z])", r"\1_\2", path).lower()
     last = name.split(".")[-1]
-    for pattern, found in _NORMS:
+    for pattern in _NORMS:
         if re.search(pattern, name):
             number = "2" if re.search(r"2|ffn|ff_|mlp|post|after", name) else "1"
             shift = re.search(r"bias|beta|shift|^h\d|\.h\d|\bb\d?$|_b\d?$|(^|\.)(ln|norm)_?\d?_?b", name)
@@ -148,8 +146,8 @@ def weight_role(path, ndim):
     return ("b" if bias else "W") + letter
 
 
-_NORMS = [(r"(^|[._])(ln|norm|layer_?norm|layernorm|gamma|beta|gain|shift|rms)\w*", ""),
-          (r"(^|\.)(g|h)\d$", ""), (r"(^|[._])(attn|ffn?|mlp)_norm", "")]
+_NORMS = [r"(^|[._])(ln|norm|layer_?norm|layernorm|gamma|beta|gain|shift|rms)\w*",
+          r"(^|\.)(g|h)\d$", r"(^|[._])(attn|ffn?|mlp)_norm"]
 _FEED = [(r"(mlp|ffn?|feed_?forward|ff)\.(0|fc1|w1|c_fc|up\w*|linear1|lin1|in)\b", "1"),
          (r"(mlp|ffn?|feed_?forward|ff)\.(2|3|fc2|w2|c_proj|down\w*|linear2|lin2|out|1)\b", "2"),
          (r"(^|[._])(w|b|fc|lin|linear|ff|dense|w_?ff|b_?ff)_?1($|[._])", "1"),
