@@ -1,6 +1,5 @@
 """Find out how code is called: from its signature, its defaults, its weights, and by trying."""
 
-import itertools
 import re
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -9,6 +8,7 @@ import numpy as np
 
 from npattn.doctor import roles
 from npattn.doctor.patient import signature_roles
+from npattn.doctor.weights import draw, held_weights, weight_shape
 from npattn.strangers import Trouble
 
 METHODS = (
@@ -90,7 +90,7 @@ def sizes_of(hints, attributes=(), parameters=()):
                            max_len=known.get("max_len"), layers=known.get("layers"))
 
 
-def target(patient, hints, seed=0, plain=False):
+def target(patient, hints, seed=0, plain=""):
     """The `Target`: a function as it is, a class built. Raises Trouble in one sentence."""
     facts = patient.facts
     if facts.kind == "function":
@@ -132,6 +132,11 @@ def _torch_code(patient):
 def _named_inputs(parameters):
     """Parameters whose names say nothing, that must be given: queries, keys, values by order."""
     found = [role for *_, role in parameters]
+    needed = [n for n, _, required, role in parameters
+              if required and role in (None, "x", "memory", "q")]
+    if len(needed) == 3 and not {"k", "v"} & set(found):  # three inputs of any names, as (x, y, z)
+        order = dict(zip(needed, "qkv", strict=True))
+        return [(n, d, r, order.get(n, role)) for n, d, r, role in parameters]
     if {"q", "x"} & set(found):
         return parameters
     order, result = iter(("q", "k", "v")), []
@@ -170,26 +175,6 @@ def _weight_arguments(patient, parameters, sizes, seed, hints):
     return found, others
 
 
-def weight_shape(key, sizes):
-    D, d = sizes.width, sizes.width // sizes.heads
-    shared = d * sizes.groups
-    return {"Wq": (D, D), "Wk": (D, shared), "Wv": (D, shared), "Wo": (D, D), "bq": (D,),
-            "bk": (shared,), "bv": (shared,), "bo": (D,), "Wqkv": (D, D + 2 * shared),
-            "bqkv": (D + 2 * shared,), "Wkv": (D, 2 * shared), "bkv": (2 * shared,),
-            "W1": (D, sizes.hidden), "b1": (sizes.hidden,), "W2": (sizes.hidden, D), "b2": (D,),
-            "g1": (D,), "g2": (D,), "h1": (D,), "h2": (D,)}[key]
-
-
-def draw(rng, key, shape, scale=1.0):
-    """A weight of about the size that training gives; no bias is 0 and no gain is 1."""
-    X = rng.standard_normal(shape)
-    if key.startswith("g"):
-        return np.round(1.0 + 0.3 * X, 2)
-    if key.startswith(("b", "h")) or len(shape) < 2:
-        return np.round(0.4 * X, 2)
-    return np.round(1.2 * X / np.sqrt(shape[-1 if len(shape) == 2 else -2]), 3) * scale
-
-
 def _object(patient, hints, seed, plain):
     facts = patient.facts
     args, kwargs, parameters, given = [], {}, [], {}
@@ -221,7 +206,7 @@ def _object(patient, hints, seed, plain):
     if given:
         weights = {key: [(name, X, {})] for name, (key, X) in given.items()}
     elif held:
-        weights, loose, scaled = _held(patient, held, seed, plain, found)
+        weights, loose, scaled = held_weights(patient, held, seed, plain, found)
     if not any(r == "width" for *_, r in parameters) and weights:
         for key in ("Wq", "Wqkv"):
             if key in weights and "width" not in hints:
@@ -331,153 +316,3 @@ def _config(patient, name, sizes):
             "hidden": sizes.hidden, "dropout": 0.0, "flag_bias": True, "layers": 1,
             "head_dim": sizes.width // sizes.heads, "causal": True}.get(role)
     return "bag", {key: ("value", value) for key, value in values.items()}
-
-
-def _held(patient, held, seed, plain, sizes):
-    """Weights that the object holds, set to numbers of our own: {role: [(path, array, facts)]}."""
-    rng, found, loose, values = np.random.default_rng([seed, 7]), {}, [], []
-    first = {}
-    for path, kind, X, facts in held:
-        name = path if isinstance(path, str) else ".".join(map(str, path))
-        key = roles.weight_role(name, X.ndim)
-        if kind != "parameter" and not _drawn(X):
-            continue
-        if key is None and X.ndim == 1 and kind != "parameter" and not X.any():
-            continue
-        first.setdefault(key, X)
-        Y = X
-        if not plain:
-            Y = draw(rng, key or ("g" if X.ndim == 1 and (X == 1).all() else "W"), X.shape)
-            if key == "Wqkv" and X.ndim == 2 and max(X.shape) % 3 == 0:
-                axis = 0 if X.shape[0] > X.shape[1] else 1
-                a, b = np.split(X, 3, axis)[:2]
-                if 1e-9 < a.std() / max(b.std(), 1e-300) < 0.75:
-                    pass
-            values.append((path, Y))
-        if key:
-            found.setdefault(key, []).append((name, Y, facts))
-        else:
-            loose.append((name, Y, facts))
-    scaled = False
-    if "Wq" in first and "Wk" in first and first["Wk"].std() > 0:
-        d = sizes.width / sizes.heads
-        ratio = first["Wq"].std() / first["Wk"].std()
-        scaled = d > 1 and abs(ratio * np.sqrt(d) - 1) < 0.25
-    if values:
-        done, = patient.ask(("set", "it", values))
-        if "error" in done:
-            raise Trouble(f"the weights cannot be set: {done['error']}")
-    return found, tuple(loose), scaled
-
-
-def _drawn(X):
-    """Whether an array looks like a weight and not like a table or a mask."""
-    if X.ndim == 1:
-        return not X.any() or (X == 1).all() or len(np.unique(X)) == X.size
-    if X.ndim > 3:
-        return False
-    if len(np.unique(X)) < 0.9 * X.size:
-        return False
-    first = X.reshape(-1, X.shape[-1])[0]
-    return not ((first == 0) | (first == 1)).all()
-
-
-# ---- from what an object holds to the weights of the reference ----
-
-
-def readings(target):
-    """Weights of the reference, in each way in which those of the target may be meant.
-
-    Yields (W, notes).
-    """
-    held = target.weights
-    if target.loose and "Wq" not in held and "Wqkv" not in held:
-        square = [w for w in target.loose if w[1].ndim == 2]
-        names = ("Wq", "Wk", "Wv", "Wo")[: len(square)]
-        if len(square) in (3, 4):
-            held = held | {n: [w] for n, w in zip(names, square, strict=True)}
-        elif len(square) == 2:
-            held = held | {"Wqkv": [square[0]], "Wo": [square[1]]}
-        elif len(square) == 1:
-            held = held | {"Wqkv": [square[0]]}
-    turned = [False, True]
-    if all(f.get("linear") for k, ws in held.items() if k.startswith("W") for _, _, f in ws):
-        turned = [False]
-    for turn in turned:
-        W = {}
-        for key, ws in held.items():
-            W[key] = _joined(key, ws, turn, target.sizes)
-        if any(X is None for X in W.values()):
-            continue
-        yield from _split_fused(W, target, turn)
-
-
-def _joined(key, ws, turn, sizes):
-    """One array, whatever the heads are kept in."""
-    made = []
-    for _, X, facts in ws:
-        if key.startswith("W") and X.ndim == 2 and (facts.get("linear") or turn):
-            X = X.T
-        if key.startswith("W") and X.ndim == 3:
-            if key == "Wo":
-                X = X.reshape(-1, X.shape[-1])
-            else:
-                X = X.swapaxes(0, 1).reshape(X.shape[1], -1) if len(X) == sizes.heads or len(
-                    X) == sizes.groups else X.reshape(len(X), -1)
-        elif key.startswith("b") and X.ndim > 1:
-            X = X.reshape(-1)
-        made.append(X)
-    if len(made) == 1:
-        return made[0]
-    if key == "Wo" or not key.startswith(("W", "b")):
-        return np.concatenate(made, 0) if key == "Wo" else made[0]
-    return np.concatenate(made, -1)
-
-
-def _split_fused(W, target, turn):
-    sizes = target.sizes
-    notes = ("weights are used transposed (X Wᵀ)",) if turn else ()
-    kinds = [("Wqkv", "bqkv", "qkv"), ("Wkv", "bkv", "kv")]
-    for big, small, letters in kinds:
-        if big not in W:
-            continue
-        X, b = W[big], W.get(small)
-        rest = {k: v for k, v in W.items() if k not in (big, small)}
-        n = len(letters)
-        d = sizes.width // sizes.heads
-        total = X.shape[-1]
-        for order in itertools.permutations(letters):
-            said = () if "".join(order) == letters else (f"fused weights in the order {order}",)
-            widths = [d * (sizes.heads if x == "q" else sizes.groups) for x in order]
-            if sum(widths) == total:
-                cuts = np.cumsum(widths)[:-1]
-                parts = dict(zip(order, np.split(X, cuts, -1), strict=True))
-                biases = {} if b is None else dict(
-                    zip(order, np.split(b, cuts, -1), strict=True))
-                yield _named(rest, parts, biases), notes + said
-            if total % n == 0 and sizes.heads > 1 and total % (n * sizes.heads) == 0:
-                Y = X.reshape(len(X), sizes.heads, n, -1)
-                c = None if b is None else b.reshape(sizes.heads, n, -1)
-                parts = {x: Y[:, :, i].reshape(len(X), -1) for i, x in enumerate(order)}
-                biases = {} if c is None else {x: c[:, i].reshape(-1) for i, x in enumerate(order)}
-                yield (_named(rest, parts, biases),
-                       notes + said + ("fused weights are stored head by head",))
-                Y = X.reshape(len(X), -1, n)
-                c = None if b is None else b.reshape(-1, n)
-                parts = {x: Y[:, :, i] for i, x in enumerate(order)}
-                biases = {} if c is None else {x: c[:, i] for i, x in enumerate(order)}
-                yield (_named(rest, parts, biases),
-                       notes + said + ("fused weights alternate column by column",))
-        return
-    yield W, notes
-
-
-def _named(rest, parts, biases):
-    return rest | {f"W{x}": X for x, X in parts.items()} | {f"b{x}": X for x, X in biases.items()}
-
-
-def complete(W):
-    """With zeros for biases that are not there; None if a weight is missing."""
-    if "Wq" not in W or "Wk" not in W or "Wv" not in W:
-        return None
-    return {**{f"b{x}": 0.0 for x in "qkvo12"}, **{f"h{i}": 0.0 for i in "12"}, **W}

@@ -40,8 +40,10 @@ def _m(where, old, new, words, at, needs=""):
     return Mistake(where, Edit(old, new, words), at, needs)
 
 
+NAMES = {"q": "queries", "k": "keys", "v": "values", "o": "output"}
 NO_MAX = "S - S.max(-1, keepdims=True)"
 PLAIN = "S = np.where(M, S, -np.inf)"
+CLIPS = (5, 10, 15, 20, 30, 40, 50, 60, 64, 70, 80, 88, 100)
 RATIO = "A / A.sum(-1, keepdims=True)"
 CAUSAL = "np.arange(Tk) <= start + np.arange(Tq)[:, None]"
 SCALE = "c.scale / np.sqrt(Q.shape[-1])"
@@ -190,6 +192,14 @@ MISTAKES = {
     **{f"1e-{n} in the sum": _m("softmax", RATIO, f"A / (A.sum(-1, keepdims=True) + 1e-{n})",
                                 f"1e-{n} is added to the sum of the exponentials: the weights do "
                                 "not sum to 1.", SOFTMAX + "|sum|1e-") for n in (3, 4, 5, 6, 7, 8, 9)},
+    **{f"scores clipped at {n}": _m(
+        "softmax", NO_MAX, f"np.clip(S, -{n}.0, {n}.0)",
+        f"The scores are clipped to ±{n}: large scores that differ get equal weights; subtract the "
+        "maximum instead.", r"clip|clamp|minimum|maximum|min\(") for n in CLIPS},
+    **{f"scores clipped above {n}": _m(
+        "softmax", NO_MAX, f"np.minimum(S, {n}.0)",
+        f"Scores above {n} are clipped: large scores that differ get equal weights; subtract the "
+        "maximum instead.", r"clip|clamp|minimum|min\(") for n in CLIPS},
     # masks
     "mask inverted": _m("allowed", "M = M & keep", "M = M & ~keep",
                         "The mask is inverted: what should be masked is kept.", MASK, "mask"),
@@ -317,6 +327,12 @@ MISTAKES = {
                            "The weights average the queries; they must average the values.", SCORES),
     "weights transposed": _m("core", "O = P @ V", "O = P.swapaxes(-1, -2) @ V",
                              "The weights are transposed before they meet the values.", SCORES),
+    **{f"scores {kind} over the heads": _m(
+        "core", "P = softmax(S, M, c)", f"S = np.broadcast_to(S.{f}(1, keepdims=True), S.shape)\n    "
+        "P = softmax(S, M, c)",
+        f"The scores are {kind} over the heads, so that heads influence each other: each head must "
+        "use its own.", SCORES + "|mean|sum", "heads")
+       for kind, f in (("added", "sum"), ("averaged", "mean"))},
     "heads averaged": _m("core", "O = P @ V", "O = P.mean(1, keepdims=True) @ V",
                          "The weights are averaged over the heads before they meet the values: each "
                          "head must use its own.", r"mean|sum", "heads"),
@@ -431,6 +447,20 @@ MISTAKES = {
     "no output projection": _m(
         "multihead", '(dense(O, W["Wo"], W["bo"]) if "Wo" in W else O)', "O",
         "The output projection is missing.", r"return|out|proj"),
+    **{f"bias of {y} in {x}": _m(
+        "multihead", f'W["b{x}"]', f'W["b{y}"]',
+        f"The bias of the {NAMES[y]} is added to the {NAMES[x]}, in place of their own.",
+        rf"b_?{y}|bias") for x in "qkv" for y in "qkv" if x != y},
+    "sides exchanged": _m(
+        "multihead", ("Q = split(dense(Xq,", "K = split(dense(Xk,", "V = split(dense(Xv,"),
+        ("Q = split(dense(Xk,", "K = split(dense(Xq,", "V = split(dense(Xq,"),
+        "The two inputs are exchanged, each meets the weights of the other side: queries come from "
+        "the context, keys and values from the input that should ask.", r"[qQ]\w* ?=|[qQ]\w*\(",
+        "cross"),
+    "queries from the context": _m(
+        "multihead", "Q = split(dense(Xq,", "Q = split(dense(Xk,",
+        "The queries are computed from the context; they must come from the other input.",
+        r"[qQ]\w* ?=|[qQ]\w*\(", "cross"),
     "no bias": _m("dense", "Y + b", "Y", "The biases have no effect.", r"@|bias|\bb"),
     **{f"no bias of {x}": _m("multihead", f'W["b{x}"]', "0.0",
                              f"The bias of the {words} has no effect.", rf"b_?{x}|bias|[{x.upper()}]")

@@ -16,7 +16,6 @@ import numpy as np
 from npattn.doctor import hints as hints_
 from npattn.doctor.examine import Examination
 from npattn.doctor.patient import Patient
-from npattn.doctor import gradients
 from npattn.doctor.stages import STAGES
 from npattn.strangers import Trouble
 
@@ -145,11 +144,15 @@ def _examined(path, name, given, limit):
         exam.guessed += notes
         patient.load()
         exam.start()
-        for stage in (*STAGES, gradients.stage) if exam.way else ():
+        for stage in STAGES if exam.way else ():
             stage(exam)
         return _concluded(exam)
     except Trouble as error:
         return Diagnosis("undecided", trouble=str(error))
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        return Diagnosis("undecided", trouble=(  # of the doctor itself: said, and not a traceback
+            f"the doctor cannot follow this code ({type(error).__name__}: {error}); hints such as "
+            "layout=btd or heads=4 may help"))
     finally:
         if patient is not None:
             patient.close()

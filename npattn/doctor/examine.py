@@ -11,12 +11,11 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.doctor import cases, fit
-from npattn.doctor.calling import (
-    ACTIVATIONS, WIDTH, Model, complete, conventions, readings, target,
-)
+from npattn.doctor.calling import ACTIVATIONS, WIDTH, Model, conventions, target
 from npattn.doctor.cases import Sizes
 from npattn.doctor.catalogue import ALL
 from npattn.doctor.patient import Way
+from npattn.doctor.weights import complete, readings
 from npattn.strangers import Trouble
 
 LAYOUTS = {"core": ("bhtd", "bthd", "btd", "td", "tbd", "htd", "bdt", "bhdt", "dt"),
@@ -54,16 +53,42 @@ class Examination:
             raise
         if self.noisy(tried):
             return
-        if self.choose(tried) or self.search(tried):
+        if self.choose(tried) or self.choose(self.with_tables(tried)):
+            return
+        if self.search(self.with_tables(tried) or tried):
             return
         if self.patient.facts.kind != "function" and self.target.weights:
-            self.target = target(self.patient, self.hints, plain=True)
-            if self.choose(self.tries()):
-                self.conventions.append("examined with the weights that it was built with")
+            if self.as_built():
                 return
             self.target = target(self.patient, self.hints)
             tried = self.tries()
         self.search(tried, True)
+
+    def with_tables(self, tried):
+        """The same, for code whose angles are kept in 32 bits; nothing where there are none."""
+        if not self.target.torch or self.rotaries() == [""]:
+            return []
+        return [(way._replace(dtype="tables"), *rest) for way, *rest in tried
+                if way.dtype == "float64"]
+
+    def as_built(self):
+        """Whether it is right with the weights that it was built with; then biases are tried."""
+        self.target = target(self.patient, self.hints, plain="all")
+        if not self.choose(self.tries()):
+            return False
+        self.conventions.append("examined with the weights that it was built with")
+        self.target = target(self.patient, self.hints, plain="biases")
+        tried = self.tries()
+        if self.choose(tried) or self.search(tried):
+            return True
+        case, got = tried[0][1:3]
+        self.properties.append(Property("biases act where they should", False, {
+            "case": "biases are not 0", "inputs": {}, "got": got.ravel()[:8].tolist(),
+            "expected": fit.predict(self.model, case)[0].ravel()[:8].tolist()
+            if self.model else None}))
+        self.said("It is right with the numbers that it was built with, and wrong where biases are "
+                  "not 0.", *self.patient.line(r"bias|\bb[qkvo]?\b"))
+        return True
 
     def bare(self):
         """Where outputs are not those of a layer: whether items of a batch influence each other."""
@@ -457,6 +482,8 @@ class Examination:
 
     def settle(self, way, model, sizes, tried):
         self.way, self.model, self.plain_sizes = way, model, sizes
+        if way.dtype == "tables":
+            self.conventions.append("the angles of the positions are kept in 32 bits")
         if sizes.get("dv"):
             self.dv = sizes["dv"]
         self.tried = tried
@@ -471,7 +498,11 @@ class Examination:
             names = fit.PLAIN if pairs else fit.PLAIN + fit.CAUSAL
             if way.layout != tried[0][0].layout:  # a guess and a mistake may be the same thing
                 names = [n for n in names if n not in fit.ACROSS]
-            found = fit.explain(models[:60], [(case, got)], names, way.dtype, pairs)
+            if not re.search(r"\b(for|while)\b|scan|map", self.patient.text):  # no loop, no tiles
+                names = [n for n in names if ", tiles of " not in n]
+            models.sort(key=lambda m: len(m.notes) + m.c.heads_last)
+            found = fit.explain(models[:60], [(case, got)], names, way.dtype, pairs,
+                                2.0 if way is not tried[0][0] else 3.5)
             if found:
                 found = self.sharpened(found, way, sizes)
                 self.settle(way, found[0], sizes, tried)
@@ -516,6 +547,10 @@ class Examination:
         return False
 
     loose = 1.0
+
+    def near(self):
+        """Two outputs of the code that differ by less are the same."""
+        return {"float64": 1e-9, "tables": 1e-5, "float32": 1e-4}[self.way.dtype]
 
     def sharpened(self, found, way, sizes):
         """Those of several explanations that hold in a second call of other sizes."""

@@ -1,6 +1,7 @@
 """Fit the reference to outputs: with its conventions, with one mistake, with two."""
 
 import itertools
+import time
 from functools import lru_cache
 
 import numpy as np
@@ -9,7 +10,7 @@ from npattn.doctor.calling import Model
 from npattn.doctor.catalogue import MISTAKES, mistaken
 from npattn.edits import EditError
 
-EXACT = {"float64": 2e-12, "float32": 3e-5}
+EXACT = {"float64": 2e-12, "tables": 2e-6, "float32": 3e-5}  # tables: those of 32 bits
 HARMLESS = {"1e-9 in the sum", "1e-8 in the sum"}
 MASKING = [name for name, m in MISTAKES.items() if "mask" in m.needs]
 CAUSAL = [name for name, m in MISTAKES.items() if m.needs == "causal"]
@@ -110,28 +111,43 @@ def mistakes_for(form, names):
     return [n for n in names if MISTAKES[n].where in WITHIN[form]]
 
 
-def explain(models, observed, names, dtype="float64", pairs=False, first=()):
-    """[model with a mistake, …] that give all outputs: all with one, or else all with two."""
-    found = []
+def explain(models, observed, names, dtype="float64", pairs=False, seconds=6.0):
+    """[model with a mistake, …] that give all outputs: all with one, or else some with two.
+
+    seconds  of this process that the search may take; the likely models come first
+    """
+    until = time.process_time() + seconds
+    if dtype == "tables":
+        names = [n for n in names if "32 bits" not in n and "in the sum" not in n]
     for model in models:
+        found = []
         for name in mistakes_for(model.form, tuple(names)):
             made = model._replace(mistakes=(*model.mistakes, name))
-            if _differs(made, model, observed) and fits(made, observed, dtype):
+            if fits(made, observed, dtype) and _differs(made, model, observed):
                 found.append(made)
         if found:
             return found
-    if pairs:
-        for model in models[:2]:
-            effective = [n for n in mistakes_for(model.form, tuple(names))
-                         if n not in NUMERIC and _differs(
-                             model._replace(mistakes=(*model.mistakes, n)), model, observed[:1])]
-            for two in itertools.combinations(effective, 2):
-                made = model._replace(mistakes=(*model.mistakes, *two))
-                if fits(made, observed, dtype):
-                    found.append(made)
-            if found:
+        if time.process_time() > until:
+            break
+    return _two(models[:2], observed, names, dtype, until) if pairs else []
+
+
+def _two(models, observed, names, dtype, until):
+    """Models with two mistakes, both of which show."""
+    for model in models:
+        effective = [n for n in mistakes_for(model.form, tuple(names))
+                     if n not in NUMERIC and _differs(
+                         model._replace(mistakes=(*model.mistakes, n)), model, observed[:1])]
+        found = []
+        for two in itertools.combinations(effective, 2):
+            made = model._replace(mistakes=(*model.mistakes, *two))
+            if fits(made, observed, dtype):
+                found.append(made)
+            if time.process_time() > until:
                 return found
-    return found
+        if found:
+            return found
+    return []
 
 
 def _differs(made, model, observed):

@@ -11,6 +11,7 @@ import numpy as np
 
 from npattn.doctor import cases, fit, roles
 from npattn.doctor.catalogue import BACKWARD, mistaken
+from npattn.doctor.comparing import counterexample
 from npattn.doctor.examine import Property
 from npattn.edits import EditError
 
@@ -243,8 +244,6 @@ def judge(exam, asked, upstream, replies, how):
     case, dO, got, want = results[i]
     names = {letters[k] for _, k in bad}
     shown_names = ", ".join(f"d{p}" for p, letter in exam.way.inputs if letter in names)
-    from npattn.doctor.stages import counterexample
-
     example = counterexample(exam, case, got[k], want[k])
     example["case"] = f"{case.words}: d{exam.way.inputs[k][0]}"
     exam.properties.append(Property(probe, False, example))

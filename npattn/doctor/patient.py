@@ -120,7 +120,8 @@ class Patient:
         given += [(name, spec) for name, spec in way.others
                   if name not in dict(given)]
         return {"object": way.object, "name": way.name, "torch": way.torch,
-                "autograd": way.autograd, "dtype": options.get("dtype", way.dtype),
+                "autograd": way.autograd,
+                "dtype": options.get("dtype", way.dtype).replace("tables", "float64"),
                 **self._arguments(way, given),
                 **{k: options[k] for k in ("strided", "train", "seed", "fresh") if k in options},
                 **extra}

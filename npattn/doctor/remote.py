@@ -95,6 +95,9 @@ def _torch():
 
 def _described(target):
     torch, found = _torch(), {}
+    owner = getattr(target, "__self__", None)
+    if torch and inspect.isclass(owner) and issubclass(owner, torch.autograd.Function):
+        target = owner  # attend = Attend.apply
     if inspect.isclass(target):
         found["kind"] = "class"
         if torch and issubclass(target, torch.autograd.Function):
@@ -196,8 +199,13 @@ def _weights(target):
             facts = {"linear": name.rpartition(".")[0] in linear or name.endswith("in_proj_weight")}
             found.append((name, "parameter", p.detach().numpy().copy(), facts))
         for name, module in target.named_modules():
+            own = {}
             if isinstance(module, torch.nn.LayerNorm):
-                found = [(n, k, X, f | ({"eps": module.eps} if n.startswith(name + ".") else {}))
+                own = {"weight": {"eps": module.eps, "gain": True}, "bias": {"shift": True}}
+            elif isinstance(module, torch.nn.Conv1d) and module.kernel_size == (1,):
+                own = {"weight": {"linear": True, "conv": True}}
+            for last, more in own.items():
+                found = [(n, k, X, f | (more if n == f"{name}.{last}" else {}))
                          for n, k, X, f in found]
         return found
     _walk(target, (), found, set())
@@ -231,6 +239,11 @@ def _children(value):
     return []
 
 
+def _part(owner, step):
+    plain = isinstance(owner, (dict, list, tuple)) and not hasattr(owner, "_fields")
+    return owner[step] if plain else getattr(owner, step)
+
+
 def _set(path, arrays, key, values):
     target, torch = STATE[key], _torch()
     for where, X in values:
@@ -241,10 +254,9 @@ def _set(path, arrays, key, values):
             continue
         owner = target
         for step in where[:-1]:
-            owner = owner[step] if isinstance(owner, (dict, list, tuple)) and not hasattr(
-                owner, "_fields") else getattr(owner, step)
+            owner = _part(owner, step)
         last = where[-1]
-        old = owner[last] if isinstance(owner, (dict, list)) else getattr(owner, last)
+        old = _part(owner, last)
         if torch and isinstance(old, torch.Tensor):
             with torch.no_grad():
                 old.copy_(torch.from_numpy(np.array(X)).to(old.dtype))
@@ -332,7 +344,8 @@ def _call(path, arrays, spec):
     name = spec.get("name")
     if owner is None:
         function = _find(name)
-        function = function.apply if spec.get("autograd") else function
+        if spec.get("autograd") and inspect.isclass(function):
+            function = function.apply
     elif name in (None, "__call__"):
         function = owner if callable(owner) else owner.forward
     else:

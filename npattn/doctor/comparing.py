@@ -1,0 +1,147 @@
+"""Cases against the model: what agrees, what differs, and a counterexample of what does."""
+
+import numpy as np
+
+from npattn.doctor import cases, fit
+from npattn.doctor.examine import Property
+
+
+def shown(X, most=60):
+    """An array for a counterexample: small ones as nested lists, others by their shape."""
+    X = np.asarray(X)
+    if X.size > most:
+        return {"shape": list(X.shape), "start": plain(X.reshape(-1)[:8])}
+    return plain(X)
+
+
+def plain(X):
+    """Nested lists that JSON can write: NaN and infinities as text."""
+    if isinstance(X, np.ndarray) and X.ndim:
+        return [plain(x) for x in X]
+    if X.dtype.kind in "iu":
+        return int(X)
+    if X.dtype.kind == "b":
+        return bool(X)
+    return round(float(X), 6) if np.isfinite(X) else str(float(X))
+
+
+def counterexample(exam, case, got, expected):
+    """What was put in, what came out, what should have."""
+    inputs = {}
+    way = exam.way
+    for parameter, letter in way.inputs:
+        inputs[parameter] = shown(cases.outward(getattr(case, letter), way.layout))
+    if way.mask and case.keep is not None:
+        inputs[way.mask[0]] = shown(cases.written(case.keep, case.form, way.mask[2])[1])
+    if way.causal:
+        inputs[way.causal] = bool(case.causal)
+    out = "an error" if got is None else shown(cases.outward(got, way.layout))
+    wanted = expected if isinstance(expected, str) else shown(
+        cases.outward(expected, way.layout)) if expected is not None else None
+    found = {"case": case.words, "inputs": inputs, "got": out, "expected": wanted}
+    if got is not None and isinstance(expected, np.ndarray) and got.shape == expected.shape:
+        off = np.abs(np.nan_to_num(got, nan=1e30, posinf=1e30, neginf=-1e30)
+                     - np.nan_to_num(expected, nan=0.0))
+        if got.size <= 4096:
+            worst = np.unravel_index(off.argmax(), off.shape)
+            found["worst"] = {"index": [int(i) for i in worst], "got": plain(got[worst]),
+                              "expected": plain(np.asarray(expected)[worst])}
+    return found
+
+
+def compare(exam, probe, asked, names=(), right=None, soft=False, **extra):
+    """Ask for cases and compare them with the model; name what explains a difference.
+
+    soft    an error that the code raises by itself is a limit of it and no mistake
+    Returns whether all of them agree.
+    """
+    observed = exam.ask(asked, **extra)
+    replies = exam.replies
+    if exam.model is None:
+        return None
+    right = right or exam.model._replace(mistakes=())
+    pairs = list(zip(observed, replies, strict=True))
+    returned_weights(exam, pairs)
+    if soft:
+        left = [(o, r) for o, r in pairs if not refuses(r)]
+        for (case, _), r in pairs:
+            if refuses(r):
+                exam.conventions.append(f"refuses {case.words}: {r.error}")
+        pairs = left
+    observed = [o for o, _ in pairs]
+    bad = []
+    for (case, got), reply in pairs:
+        far = fit.distance(exam.model, case, got)
+        exam.compared += 1
+        if far <= fit.tolerance(case, exam.way.dtype) * exam.loose:
+            if not exam.model.mistakes:
+                exam.worst = max(exam.worst, far)
+        else:
+            bad.append((case, got, reply))
+    if not bad:
+        exam.properties.append(Property(probe, None if exam.model.mistakes else True))
+        return True
+    found = fit.explain([exam.model], observed, names, exam.way.dtype) if names else []
+    harmless = [m for m in found if m.mistakes[-1] in fit.HARMLESS]
+    if harmless:
+        exam.model = harmless[0]
+        exam.conventions.append(f"{harmless[0].mistakes[-1]} of the softmax: {'harmless'}")
+        exam.properties.append(Property(probe, True))
+        return True
+    case, got, reply = min(bad, key=lambda b: b[0].q.size + b[0].k.size)
+    try:
+        want = fit.predict(right, case)[0]
+    except fit.Failed:
+        want = None
+    example = counterexample(exam, case, got, want)
+    if got is None:
+        example["got"] = reply.error or "an output of another shape"
+        example["line"] = reply.line
+    exam.properties.append(Property(probe, False, example))
+    if found:
+        exam.blame(found)
+        exam.model = found[0]
+    elif got is None and reply.error:
+        exam.said(f"It fails where {case.words}: {reply.error}"
+                  f"{exam.patient.place({'line': reply.line})}.", reply.line)
+    return False
+
+
+def returned_weights(exam, pairs):
+    """Whether weights that come back beside the output are those that made it."""
+    for (case, got), reply in pairs:
+        if got is None or exam.model.mistakes:
+            continue
+        try:
+            P = fit.predict(exam.model, case)[1]
+        except fit.Failed:
+            continue
+        for path, X in reply.out:
+            if path == exam.way.out or X.dtype.kind != "f" or X.shape[-2:] != P.shape[-2:]:
+                continue
+            sums = X.sum(-1)
+            if X.ndim < 2 or not np.allclose(sums[np.isfinite(sums)], 1.0, atol=1e-6) or (
+                    X[np.isfinite(X)] < 0).any():
+                continue  # something else
+            means = [P, P.mean(1), P[0], P[:, 0], P[0, 0], P.max(1)]
+            same = [Q for Q in means if Q.shape == X.shape]
+            live = fit.alive(case, exam.model).all()
+            if same and live and min(fit.gap(X, Q) for Q in same) > 1e-9 and (
+                    exam.way.dtype == "float64"):
+                exam.said("The weights that are returned are not those that make the output, where "
+                          f"{case.words}.", *exam.patient.line(r"return"))
+                exam.properties.append(Property(
+                    "returned weights are those of the output", False,
+                    counterexample(exam, case, None, None) | {"got": shown(X),
+                                                              "expected": shown(same[0])}))
+                return
+            if same:
+                note = "it returns the weights, too"
+                if note not in exam.conventions:
+                    exam.conventions.append(note)
+
+
+def refuses(reply):
+    """Whether the code itself refuses the call: an exception that it raises on purpose."""
+    return reply.error.startswith(("ValueError", "AssertionError", "NotImplementedError")) and (
+        reply.inside) and "broadcast" not in reply.error and "matmul" not in reply.error

@@ -1,0 +1,280 @@
+"""Stages with masks: whose convention is found by trying, and then asked in all kinds of cases."""
+
+import numpy as np
+
+from npattn.doctor import cases, fit
+from npattn.doctor.comparing import compare, counterexample, refuses
+from npattn.doctor.examine import Property
+
+
+def mask_stage(exam):
+    """Each mask parameter: its form and convention, then masks of all kinds."""
+    for name, default, required, role in exam.target.parameters:
+        if role in ("mask", "lens"):
+            one_mask(exam, name, role)
+
+
+def one_mask(exam, name, role):
+    way, model = exam.way, exam.model
+    if exam.tried_forms_fail(name):
+        return
+    options = [(form, how) for form in exam.forms(role, way.layout)
+               for how in exam.hows(role, name)]
+    ran, good = trial(exam, name, options)
+    sizes = None
+    if not ran:
+        for sizes in ({"B": exam.heads(), "Tq": 5, "Tk": 5}, {"B": 5, "Tq": 5, "Tk": 5},
+                      {"B": 1}, {"Tq": 5, "Tk": 5}):
+            ran, good = trial(exam, name, options, **sizes)
+            if ran:
+                break
+        else:
+            error = exam.mask_error
+            exam.said(f"Every call with `{name}` fails: {error.error}"
+                      f"{exam.patient.place({'line': error.line})}.", error.line,
+                      exam.text(error.line))
+            exam.properties.append(Property("a masked key does not matter", False,
+                                            {"inputs": {name: "any mask"}, "got": error.error,
+                                             "expected": "an output"}))
+            return
+        exam.said_note(f"`{name}` works for equal sizes only: {exam.mask_error.error}"
+                       f"{exam.patient.place({'line': exam.mask_error.line})}")
+    if model is None:
+        masked_properties(exam, name, ran)
+        return
+    for other, case, got, _ in [] if good else exam.tried:  # the mask may be for another layout
+        if other.layout == way.layout or not fit.fits(model, [(case, got)], way.dtype):
+            continue
+        exam.way = other._replace(causal=way.causal)
+        options = [(form, how) for form in exam.forms(role, other.layout)
+                   for how in exam.hows(role, name)]
+        more, good = trial(exam, name, options)
+        if good:
+            way, ran = exam.way, more
+            break
+    else:
+        exam.way = way
+    if not good:
+        explain_mask(exam, name, ran, sizes)
+        return
+    fine = {form for form, _ in good}
+    wider = [r for r in ran if r[0] not in fine and "b" in r[0] and r[1] == good[0][1]
+             and not any("b" in form for form in fine)]
+    for form, how, observed in wider:
+        found = fit.explain([model], observed, FIRSTS, way.dtype)
+        if found:
+            exam.way = way._replace(mask=(name, form, how))
+            exam.blame(found)
+            case, got = observed[0]
+            exam.properties.append(Property("each item has its own mask", False, counterexample(
+                exam, case, got, fit.predict(model, case)[0])))
+            return
+    first = {}
+    for option in good:
+        first.setdefault(option[0], option[1])
+    chosen = list(first.items())
+    how = chosen[0][1]
+    said = "valid lengths" if role == "lens" or chosen[0][0].startswith("lens") else cases.SAID.get(
+        how, how[0])
+    forms = ", ".join(f"({', '.join(words(f, exam.way.layout))})" for f, _ in chosen[:3])
+    exam.conventions.append(f"`{name}`: {said}; axes {forms}")
+    if "mask" not in exam.hints and role == "mask":
+        exam.guessed.append(f"mask={how[0]}")
+    if sizes is not None:
+        exam.mistakes.append({"name": "mask for equal sizes", "sentence": (
+            f"`{name}` is right for equal sizes only, and fails for others: "
+            f"{exam.mask_error.error}{exam.patient.place({'line': exam.mask_error.line})}."),
+            "line": exam.mask_error.line, "text": "", "certain": True})
+        return
+    for form, how in chosen:
+        masks(exam, name, form, how)
+
+
+FIRSTS = ("mask of the first item", "mask of the first query", "mask of the first head")
+
+
+def words(form, layout):
+    return [{"b": "B", "h": "H", "q": "Tq", "k": "Tk", "1": "1"}[a] for a in form
+            ] if not form.startswith("lens") else (["B", "Tq"] if form == "lens2" else ["B"])
+
+
+def trial(exam, name, options, **sizes):
+    """(options that come back, options that agree with the model)."""
+    asked = []
+    for form, how in options:
+        for seed in (0, 1, 2):
+            case = exam.case("mask", "there is a mask", seed=40 + seed, **(exam.small(sizes)))
+            asked.append((form, how, exam.masked(case, form, seed)))
+    specs = [exam.patient.spec(exam.way._replace(mask=(name, form, how)), case)
+             for form, how, case in asked]
+    replies = exam.patient.call(specs)
+    ran, good, k = [], [], 0
+    exam.mask_error = next((r for r in replies if r.error), None)
+    for form, how in options:
+        observed = []
+        for _ in range(3):
+            _, _, case = asked[k]
+            reply = replies[k]
+            k += 1
+            out = None if reply.error else dict(reply.out).get(exam.way.out)
+            got = None if out is None else cases.inward(out, exam.way.layout, case.q.ndim)
+            if got is not None and got.shape[:-1] != case.q.shape[:-1]:
+                got = None
+            observed.append((case, got))
+        if any(got is None for _, got in observed):
+            continue
+        ran.append((form, how, observed))
+        if exam.model is not None and fit.fits(exam.model, observed, exam.way.dtype):
+            good.append((form, how))
+    return ran, good
+
+
+def explain_mask(exam, name, ran, sizes):
+    """No convention gives the outputs: which mistake does, in which convention?"""
+    preferred = sorted(ran, key=lambda r: (exam.hows_order(name, r[1]),))
+    names = fit.MASKING + [n for n in fit.PLAIN if "softmax" in n or "maximum" in n]
+    if not exam.fixed_polarity(name):
+        names = [n for n in names if n != "mask inverted"] + ["mask inverted"]
+    for form, how, observed in preferred:
+        found = fit.explain([exam.model], observed, names, exam.way.dtype)
+        if found:
+            exam.way = exam.way._replace(mask=(name, form, how))
+            more = [exam.masked(exam.case("mask", "", seed=60 + s, size=z), form, 9 + s)
+                    for s, z in ((0, 1.0), (1, 2.0))] if sizes is None else []
+            seen = exam.ask(more)
+            left = [m for m in found if fit.fits(m, seen, exam.way.dtype)]
+            found = left or found
+            exam.blame(found)
+            case, got = observed[0]
+            want = fit.predict(exam.model._replace(mistakes=()), case)[0]
+            exam.properties.append(Property("a masked key does not matter", False,
+                                            counterexample(exam, case, got, want)))
+            return
+    masked_properties(exam, name, ran)
+
+
+def masked_properties(exam, name, ran):
+    """Without an explanation: whether masked keys matter, in the convention that is kindest."""
+    best = None
+    order = sorted(ran, key=lambda r: exam.hows_order(name, r[1]))
+    for form, how, observed in order:
+        exam.way = exam.way._replace(mask=(name, form, how))
+        case = observed[0][0]
+        dark = ~np.broadcast_to(case.keep, (*case.keep.shape[:2], case.q.shape[-2],
+                                            case.k.shape[-2])).any((0, 1, 2))
+        if not dark.any() or len(exam.way.inputs) == 1:
+            flat = case.keep.copy()
+            flat[..., -1] = False
+            flat[..., 0] |= ~flat.any(-1)
+            case = case._replace(keep=flat)
+            dark = np.zeros(case.k.shape[-2], bool)
+            dark[-1] = True
+        other = exam.poisoned(case, dark)
+        (_, one), (_, two) = exam.ask([case, other])
+        if one is None or two is None:
+            continue
+        if len(exam.way.inputs) == 1:
+            one, two = one[..., ~dark, :], two[..., ~dark, :]
+        if fit.gap(two, one) < 1e-9:
+            exam.conventions.append(f"`{name}`: {cases.SAID.get(how, 'valid lengths')}")
+            exam.properties.append(Property("a masked key does not matter", True))
+            if exam.model is not None:
+                c, got = observed[0]
+                want = fit.predict(exam.model._replace(mistakes=()), c)[0]
+                exam.properties.append(Property("masked outputs are those of attention", False,
+                                                counterexample(exam, c, got, want)))
+            return
+        best = best or (case, other, one, two)
+    if best:
+        case, other, one, two = best
+        example = counterexample(exam, other, two, one)
+        example["case"] = "a masked key and its value are changed"
+        exam.properties.append(Property("a masked key does not matter", False, example))
+        exam.said(f"A key that `{name}` masks still matters.", *exam.patient.line(
+            r"mask|where|masked_fill|tril|triu"))
+
+
+def masks(exam, name, form, how):
+    """Masks of one form in all kinds of cases."""
+    exam.way = exam.way._replace(mask=(name, form, how))
+    case = exam.case("mask", "there is a mask", seed=50)
+    asked = [exam.masked(case, form, 3), exam.masked(exam.case("m", "there is a mask and one item",
+                                                               B=1, seed=51), form, 4),
+             exam.masked(exam.case("m", "there is a mask and many keys", seed=52, Tq=9, Tk=37),
+                         form, 5),
+             exam.masked(exam.case("m", "there are as many queries as keys, and a mask", seed=53,
+                                   Tq=6, Tk=6), form, 6),
+             exam.everything(case, form)]
+    if exam.target.sizes.max_len and exam.target.sizes.max_len < 37:
+        asked.pop(2)
+    names = fit.MASKING
+    compare(exam, "masked keys do not count, allowed ones do", asked, names, soft=True)
+    large = [exam.masked(exam.case("m", "there is a mask and large scores", seed=54 + s, size=z,
+                                   options={"loose": 1e5}), form, 7 + s)
+             for s, z in ((0, 4.0), (1, 12.0))]
+    if exam.form() != "block":
+        compare(exam, "a mask holds where scores are large", large, names + list(fit.NUMERIC))
+    dark = exam.masked(exam.case("m", "there is a mask", seed=56), form, 9)
+    flat = np.broadcast_to(dark.keep, (*dark.keep.shape[:2], dark.keep.shape[2],
+                                       dark.k.shape[-2])).copy()
+    if not form.startswith("lens"):
+        flat[..., -2:] = False
+        flat[..., 0] |= ~flat.any(-1)
+        hidden = np.zeros(dark.k.shape[-2], bool)
+        hidden[-2:] = True
+    else:
+        hidden = ~flat.any((0, 1, 2))
+    dark = dark._replace(keep=flat)
+    if hidden.any() and len(exam.way.inputs) > 1:
+        other = exam.poisoned(dark, hidden)
+        compare(exam, "a masked key does not matter, whatever it holds",
+                [other._replace(words="masked keys and values are large",
+                                options={"loose": 1e4})], names)
+    dead_stage(exam, name, form)
+
+
+def dead_stage(exam, name, form):
+    """A query that may attend to nothing."""
+    case = exam.case("dead", "a query may attend to nothing", seed=57)
+    case = exam.masked(case, form, 11, dead=True)
+    (_, got), = exam.ask([case])
+    reply = exam.replies[0]
+    if got is None:
+        exam.conventions.append(f"a query without keys raises {reply.error}" if refuses(reply)
+                                else f"a query without keys is an error: {reply.error}")
+        return
+    if exam.model is None:
+        return
+    far = fit.distance(exam.model, case, got)
+    if far > fit.tolerance(case, exam.way.dtype):
+        want = fit.predict(exam.model, case)[0]
+        exam.properties.append(Property("a query without keys harms no other query", False,
+                                        counterexample(exam, case, got, want)))
+        exam.said("A query that may attend to nothing changes the outputs of others.",
+                  *exam.patient.line(r"mask|max|softmax"))
+        return
+    exam.properties.append(Property("a query without keys harms no other query", True))
+    dead = ~fit.alive(case, exam.model)
+    if exam.form() != "core":
+        dead = dead.all(1)
+    row = got[np.broadcast_to(dead, got.shape[:-1])]
+    if not row.size:
+        return
+    kind = "something else"
+    if np.isnan(row).any():
+        kind = "NaN (which spreads to all that is computed from it)"
+    elif not row.any():
+        kind = "0"
+    elif exam.form() == "core":
+        B, H = got.shape[:2]
+        mean = np.broadcast_to(case.v.mean(-2, keepdims=True), case.v.shape[:2] + (
+            1, case.v.shape[-1]))
+        mean = np.repeat(mean, got.shape[1] // mean.shape[1], 1)
+        mean = np.broadcast_to(mean, got.shape)[np.broadcast_to(dead, got.shape[:-1])]
+        if np.allclose(row, mean, atol=1e-6):
+            kind = "the mean of all values (uniform weights), masked ones included"
+    exam.conventions.append(f"a query without keys gives {kind}")
+    wanted = exam.hints.get("dead")
+    known = {"zero": "0", "nan": "NaN", "uniform": "the mean"}
+    if wanted and not kind.startswith(known[wanted]):
+        exam.said(f"A query without keys gives {kind}; {wanted} was asked for.", 0, "")
