@@ -1,13 +1,15 @@
 """Attention over Dask arrays is attention, whatever the chunks, and whoever dies on the way."""
 
-import json
 import contextlib
+import gc
+import json
 import os
 import runpy
 import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -276,11 +278,24 @@ def two_workers():
     """Each in a process of its own that starts again when it is killed."""
     environment = dict(os.environ)
     try:
-        with connect(n_workers=2, threads_per_worker=1, memory_limit="1GiB") as client:
-            yield client
+        with contextlib.ExitStack() as stack:
+            yield started(stack, n_workers=2, threads_per_worker=1, memory_limit="1GiB")
     finally:  # Dask sets variables for its workers, also here: malloc's, for instance
         os.environ.clear()
         os.environ.update(environment)
+
+
+def started(stack, attempts=3, **local):
+    """The client of a new cluster. Dask gives its event loop 10 seconds, on a busy machine too few."""
+    for attempt in range(attempts):
+        try:
+            return stack.enter_context(connect(**local))
+        except AssertionError:
+            if attempt == attempts - 1:
+                raise
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()  # the cluster that has no loop
 
 
 @pytest.fixture(scope="module")
