@@ -286,7 +286,7 @@ def two_workers():
 
 
 def started(stack, attempts=3, **local):
-    """The client of a new cluster. Dask gives its event loop 10 seconds, on a busy machine too few."""
+    """The client of a new cluster. Dask gives its event loop 10 seconds, at times too few."""
     for attempt in range(attempts):
         try:
             return stack.enter_context(connect(**local))
