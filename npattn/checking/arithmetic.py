@@ -45,7 +45,8 @@ def _epsilon(F, Y, leaves, chosen, rng):
     with np.errstate(invalid="ignore"):
         for eps, moved, coarse in PRECISIONS:
             noise = 2048 * eps * np.maximum(np.abs(Y), usual)  # an output near 0 has cancelled
-            if not any(_jumps(change, t, coarse, noise).any() for t in moved):
+            # A kink at just that distance jumps under one of the moves, and not under the other.
+            if not np.all([_jumps(change, t, coarse, noise) for t in moved], axis=0).any():
                 return eps
     return HALF
 

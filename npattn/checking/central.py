@@ -9,6 +9,8 @@ import numpy as np
 from npattn.checking.derivatives import Derivatives
 from npattn.checking.ladder import DOUBLE, FAR, FIRST_STEP, bend, ladder, units
 
+UNSURE = 1e-6  # relative: an error above it asks for a look from closer by
+
 
 class CentralDifference:
     """Derivatives of Σ dY·F(leaves), where F returns one vector (m,) and dY (m,) weighs it.
@@ -32,13 +34,26 @@ class CentralDifference:
             unit = max(least, np.abs(leaf[v != 0]).max(initial=0.0))
             found[:, i] = self._slope(lambda t, v=v: {k: leaf + t * v}, unit, self.eps[k])
             own = np.abs(leaf[v != 0]).max(initial=0.0)
-            if found[2, i] and 0.0 < own < unit:  # a kink, but perhaps as far away as 0 is
-                again = self._slope(lambda t, v=v: {k: leaf + t * v}, own, self.eps[k])
-                found[:, i] = again if again[1] <= found[1, i] or not again[2] else found[:, i]
+            if 0.0 < own < unit:
+                found[:, i] = self._closer(found[:, i], lambda t, v=v: {k: leaf + t * v}, own, k)
         value, error, kink = found
         size = np.abs(value)
         rounding = self.eps[k] * size
         return Derivatives(value, size, error, np.full(len(value), True), rounding, kink)
+
+    def _closer(self, found, moved, unit, k):
+        """value, error, kink by shorter steps, where those at hand leave doubts and these do not.
+
+        A kink may be as far away as 0 is.
+        """
+        value, error, kink = found
+        if not kink and error <= UNSURE * abs(value):
+            return found
+        closer = self._slope(moved, unit, self.eps[k])
+        if kink:
+            return closer if closer[1] <= error or not closer[2] else found
+        agree = abs(closer[0] - value) <= 10 * (closer[1] + error)
+        return closer if closer[1] <= error and agree else found
 
     def along(self, directions):
         """(value, error) where all leaves move at once, each along its own direction."""
@@ -78,7 +93,8 @@ class CentralDifference:
             moving = (change(FAR * unit) != 0.0) | (change(FIRST_STEP * unit) != 0.0)
         except Exception:  # outside F's domain, so that all may move
             moving = np.full(self.Y.shape, True)
-        noise = eps * np.linalg.norm((self.dY * self.Y)[moving])
+        largest = np.abs(self.Y).max(initial=0.0) or 1.0
+        noise = eps * largest * np.linalg.norm((self.dY * (self.Y / largest))[moving])
         # Subtracted output by output: an output that does not move contributes exactly nothing.
         slope = ladder(lambda t: np.array([self.dY @ change(t)]), unit, np.array([noise]))
         return slope.value[0], slope.error[0], slope.kink[0]

@@ -29,6 +29,9 @@ from npattn.checking.report import Entry, Row
 MARGIN, UNSURE = 100.0, 10.0
 POWER = 0.01  # of the gradient's scale: a check that misses faults of this size decides nothing
 SMALL = 1e-6  # of the largest entry: below that an entry is judged as if it were so large
+TINY = 1e-10  # the same, where it differs from the truth by more than NEAR of what would show
+NEAR = 0.01
+AGREED = 1e-3  # relative: a tiny entry that agrees so well with its truth does not by chance
 VANISHING = np.finfo(np.float64).tiny / STEP  # smaller derivatives underflow when multiplied by h
 DOUBLE = np.finfo(np.float64).eps
 
@@ -68,10 +71,12 @@ def compare(found, got, chosen, name, tolerance, eps=DOUBLE):
     if not chosen.size:
         return row, []
     scale = natural_scale(found, eps)
-    own = np.maximum(np.maximum(np.abs(found.value), found.size), SMALL * scale)
-    blind = faults > POWER * own
+    own = np.maximum(np.abs(found.value), found.size)
+    far = (error > NEAR * faults) & (error > AGREED * np.abs(found.value))
+    judged_as = np.maximum(own, np.where(far, TINY, SMALL) * scale)
+    blind = faults > POWER * judged_as
     if blind.any():
-        i = np.argmax(faults / own)
+        i = np.argmax(np.where(blind, faults / judged_as, 0.0))
         index = tuple(int(j) for j in np.unravel_index(chosen[i], got.shape))
         many = f" ({blind.sum()} such entries)" * bool(blind.sum() > 1)
         row = row._replace(doubt=(

@@ -19,11 +19,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-RATIO, LEVELS = 4.0, 18
+RATIO, LEVELS = 4.0, 26
 FIRST_STEP = 2.0**-6            # in units of what moves
-FAR, NEAR = 2.0**-10, 2.0 ** -np.arange(20.0, 50.0, 6.0)  # in the same units: a kink stays
+FAR = 2.0**-7                   # in the same units: from here on, a kink stays
+NEAR = 2.0 ** -np.arange(14.0, 50.0, 6.0)
 NO_STEP = 2.0**-50              # in the same units: what this changes is rounding of X
 SPACING = 2.0**-36              # in the same units: of the values whose rounding is compared
+MANY = 8.0                      # so many jumps of one size are no single step of F itself
 AGREED = 1e-12                  # relative: no rung need do better
 DOUBLE = np.finfo(np.float64).eps
 
@@ -49,10 +51,12 @@ def ladder(change, unit, rounding):
         noise = np.fmax(rounding, np.nan_to_num(still, nan=0.0, posinf=0.0))
         noise = np.fmax(noise, _jitter(change, unit, np.shape(noise)))
         kink, bent = _kink(change, unit, noise)
-        rungs, D, R, step = [], None, None, None
+        rungs, moved, D, R, step, least, most = [], [], None, None, None, np.inf, 0.0
         for level in range(LEVELS):
             t = unit * FIRST_STEP / RATIO**level
-            above, D = D, (_guarded(change, t) - _guarded(change, -t)) / (2 * t)
+            up, down = _guarded(change, t), _guarded(change, -t)
+            above, D = D, (up - down) / (2 * t)
+            moved.append((t, up, down))
             if above is None or not np.isfinite(above).any():
                 continue
             above, R = R, D + (D - above) / (RATIO**2 - 1)
@@ -60,10 +64,13 @@ def ladder(change, unit, rounding):
                 continue
             last, step = step, np.abs(R - above)
             doubt = step if last is None else np.fmax(step, last / 10)
-            rungs.append((R, doubt + noise / t + AGREED * np.abs(R)))
-            if not bent and (rungs[-1][1] <= 3 * AGREED * np.abs(R)).all():
+            rungs.append((t, R, doubt + AGREED * np.abs(R)))
+            least, most = np.fmin(least, doubt + noise / t), np.fmax(most, np.abs(R))
+            enough = np.fmax(2 * AGREED * np.abs(R), noise / t / RATIO)
+            if (noise / t > MANY * most if bent else least <= enough).all():
                 break
-        value, error = _best(rungs, noise.shape)
+        noise = np.fmax(noise, _grain(change, moved, noise.shape))
+        value, error = _best([(R, doubt + noise / t) for t, R, doubt in rungs], noise.shape)
     return Slopes(value, error, kink, noise)
 
 
@@ -77,17 +84,38 @@ def _kink(change, unit, noise):
     def apart(t):
         return np.abs(_guarded(change, t * unit) + _guarded(change, -t * unit)) / (t * unit)
 
-    near = apart(FAR)
-    stays, bent = np.full(noise.shape, True), False
+    far = apart(FAR)
+    stays, bent = far > 1e3 * noise / (FAR * unit), False
     for t in NEAR:
-        far, near = near, apart(t)
-        seen = near > 1e3 * noise / (t * unit)
-        stays &= ~seen & (t != NEAR[0]) | seen & (near > far / 8) & (near < 8 * far)
+        near, telling = apart(t), far > 1e3 * noise / (t * unit)  # what was there would show here
+        stays &= ~telling & (t < NEAR[1]) | telling & (near > far / 8) & (near < 8 * far)
         bent |= t == NEAR[0] and stays.any()
-        near = np.where(seen, near, far)
-        if not (stays & seen).any():
+        far = np.where(telling, near, far)
+        if not (stays & telling).any():
             break
-    return np.where(stays, near, 0.0), bent
+    return np.where(stays, far, 0.0), bent
+
+
+def _grain(change, moved, shape):
+    """(m,) the size of the jumps in which an output moves that rounds far above its own last bit,
+    as 1 − cos(1e-7) does: it stands still under the shortest moves. Elsewhere 0.
+
+    F itself may stand still as well, beside a kink. But it goes on smoothly beyond.
+    """
+    steps = np.array([t for t, *_ in moved])
+    up, down = (np.array([np.broadcast_to(m[i], shape) for m in moved]) for i in (1, 2))
+    sizes = np.nan_to_num(np.fmax(np.abs(up), np.abs(down)))
+    grain = np.where(sizes > 0.0, sizes, np.inf).min(axis=0)
+    still = (sizes == 0.0).any(axis=0) & (sizes.max(axis=0) >= MANY * grain)
+    if not still.any():
+        return np.zeros(shape)
+    last = len(steps) - 1 - np.argmax(sizes[::-1] > 0.0, axis=0)  # the shortest that moves it
+    flat = np.full(shape, False)
+    for i in np.unique(last[still]):
+        for side, there in ((1, up[i]), (-1, down[i])):
+            beyond = [_guarded(change, side * steps[i] * (1 + part)) for part in (1 / 16, -1 / 16)]
+            flat |= (last == i) & (there != 0.0) & np.any([there == b for b in beyond], axis=0)
+    return np.where(still & flat, grain, 0.0)
 
 
 def _jitter(change, unit, shape):

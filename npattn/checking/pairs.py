@@ -62,6 +62,7 @@ class Pair:
         self.paths, self.leaves = [path for path, _ in items], [leaf for _, leaf in items]
         self._given = [array.copy() for array in _arrays(self.args)]
         self.writable, self._handed = False, [self.args]
+        self._single = None  # whether f takes float32 alone; None: not known yet
 
     def allow_writing(self):
         """Hands over writable copies from now on, for code that refuses read-only arrays."""
@@ -79,7 +80,9 @@ class Pair:
                     for arg in args]
             self._handed.append(args[:])
         elif leaves is not None:
-            if widen:
+            if self._single:
+                leaves = [_narrowed(a, b) for a, b in zip(leaves, self.leaves, strict=True)]
+            elif widen:
                 args, kwargs = [_double(arg) for arg in args], _double(kwargs)
             queue = iter(leaves)
             for i in self.places:
@@ -103,7 +106,15 @@ class Pair:
     def outputs(self, leaves):
         """All outputs at `leaves`, end to end in one vector (m,). Warnings come once, from f(X)."""
         with np.errstate(all="ignore"):
-            return flat(self.forward(leaves)[0])
+            try:
+                Y = flat(self.forward(leaves)[0])
+            except Exception:
+                if self._single is not None or all(x.dtype != np.float32 for x in self.leaves):
+                    raise
+                self._single = True  # a module of float32 weights refuses doubles
+                return flat(self.forward(leaves)[0])
+            self._single = bool(self._single)
+            return Y
 
     def gradients(self, dY, cache):
         """What the backward returns, matched with `leaves`: ([array or None, ...], complaints).
@@ -285,6 +296,11 @@ def _fixed(value):
         value = value.copy()
         value.setflags(write=False)
     return value
+
+
+def _narrowed(leaf, like):
+    """The real leaf in the precision of the given one."""
+    return leaf if np.iscomplexobj(leaf) else leaf.astype(like.dtype)
 
 
 def _writable(value):
