@@ -83,8 +83,13 @@ def edited(function, *edits):
 
     Raises as `changes` does, and SyntaxError if what comes out is no Python.
     """
+    return rewritten(function, apply(source_of(function), *edits))
+
+
+def rewritten(function, source):
+    """`function` with another source; it sees the same globals."""
     space = dict(function.__globals__)
-    exec(_compiled(apply(source_of(function), *edits), function.__name__), space)
+    exec(_compiled(source, function.__name__), space)
     return space[function.__name__]
 
 

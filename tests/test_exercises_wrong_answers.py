@@ -1,53 +1,58 @@
 """The grader on wrong answers that were not written from its catalogue."""
 
-import collections
-import functools
 import re
 
 import pytest
 from wrong_answers import judged
+from wrong_answers_blind import first
 from wrong_answers_layers import wild as layers
+from wrong_answers_second import second
 from wrong_answers_sections import wild as sections
 from wrong_answers_statements import WRONG
 
-from npattn.exercises import check as graded
-
-check = functools.lru_cache(maxsize=None)(graded)
+from npattn.exercises import check
 
 WILD = [*layers, *sections]
+UNSURE = {  # nothing is on record of these
+    "adam-step:largest_slope_so_far", "attention-backward:added_for_self_attention",
+    "attention-backward:weights_for_upstream", "changed-keys:rectified",
+    "cross-entropy-backward:gradient_of_the_log_alone", "gelu-backward:bell_of_another_width",
+    "gelu-backward:like_a_sigmoid", "head-gate-backward:size_of_the_head",
+    "key-norm-attention-backward:squares_of_keys", "nadaraya-watson-dw:absolute_distance",
+    "query-gradient-covariance:keys_as_one_softmax", "random-heatmap:keys_above_the_average",
+    "sinusoidal-positions:frequencies_as_in_speech_code", "vector-sum-score:one_column_of_dK",
+}
 
 
 @pytest.mark.parametrize(("exercise", "function", "true"), WILD)
-def test_no_wrong_cause_is_named(exercise, function, true):
-    assert judged(exercise, function, true) != "wrong", str(check(exercise, function))
+def test_the_true_cause_is_named_and_no_other(exercise, function, true):
+    name = f"{exercise}:{function.__name__}"
+    assert judged(exercise, function, true) == ("unsure" if name in UNSURE else "diagnosed")
 
 
-def test_most_causes_are_found(record_property):
-    shares = collections.Counter(judged(*answer.values) for answer in WILD)
-    record_property("verdicts on wrong answers", dict(shares))
-    assert shares["diagnosed"] >= 0.93 * len(WILD), shares
+def test_most_causes_are_found():
+    assert len(UNSURE) <= 0.07 * len(WILD)
 
 
-# ---- answers written from the statements alone ----
+# ---- answers written from the statements alone: words is None where the cause is not known ----
 
 
-def said(verdict):
-    """Whether a cause, or a property of all numbers, is named."""
-    found = verdict.diagnosis
-    return bool(found.explanations or found.slips or found.facts)
+BLIND = [pytest.param(*answer, id=f"{answer[0]}:{answer[2].__name__.replace('<lambda>', str(k))}")
+         for k, answer in enumerate([*WRONG, *first, *second])]
 
 
-@pytest.mark.parametrize(("exercise", "words", "function"), WRONG)
-def test_no_wrong_answer_is_accepted_and_no_other_cause_is_named(exercise, words, function):
+@pytest.mark.parametrize(("exercise", "words", "function"), BLIND)
+def test_nothing_wrong_is_accepted_nor_another_cause_named(exercise, words, function):
     verdict = check(exercise, function)
-    assert not verdict.ok and said(verdict)
-    if verdict.explanations or verdict.diagnosis.slips:
-        assert re.search(words, " ".join(verdict.paragraphs())), verdict
+    assert not verdict.ok
+    named = verdict.explanations or verdict.diagnosis and verdict.diagnosis.slips
+    if words is None:
+        assert not named, verdict
+    else:
+        assert re.search(words, " ".join(verdict.paragraphs()).replace("\n", " ")), verdict
 
 
-def test_nine_of_ten_are_named():
-    found = [
-        bool(re.search(words, " ".join(check(exercise, function).paragraphs())))
-        for exercise, words, function in WRONG
-    ]
-    assert len(found) >= 150 and sum(found) >= 0.9 * len(found)
+@pytest.mark.parametrize("answers", [WRONG, first, second], ids=["lines", "first", "second"])
+def test_nine_of_ten_of_each_set_are_named(answers):
+    named = [words for _, words, _ in answers if words is not None]
+    assert len(named) >= 0.9 * len(answers) > 50

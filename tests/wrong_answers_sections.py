@@ -1045,7 +1045,7 @@ def added_for_self_attention(dO, cache):
     return dS @ K + T(dS) @ Q, T(dS) @ Q, T(P) @ dO
 
 
-@wild("masked-softmax", "made up afterwards + dead row")
+@wild("masked-softmax", "made up afterwards + dead row", "times mask after exp + dead row")
 def renormalized_afterwards(S, mask):
     P = softmax(S) * mask
     return P / P.sum(-1, keepdims=True)

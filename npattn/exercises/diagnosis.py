@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.exercises.answers import Trouble, call, close
+from npattn.exercises.probing import one_part, unused
 from npattn.exercises.slips import sentence, slipped, slips
 from npattn.exercises.symptoms import split_by, symptoms
 from npattn.exercises.trials import trials
@@ -56,7 +57,7 @@ class Wrong(NamedTuple):
     given: tuple
     truths: tuple
     order: list  # of trials, those first that tell most: with numbers, then small ones
-    tried: dict  # {(slip, trial): what comes out}
+    tried: dict  # {(id of a slip, trial): what comes out}
 
 
 def diagnose(exercise, seed, function, outcomes, judged):
@@ -77,13 +78,14 @@ def diagnose(exercise, seed, function, outcomes, judged):
         return Diagnosis((), ("The formula is right, but digits get lost on the way.",), compared)
     sets, written = _explain(wrong, everything)
     if sets:
-        compared = _compared(outcomes, predictions(exercise, seed, sets[0]))
-        return Diagnosis((Explanation("", sets),), (), compared)
+        compared = _compared(outcomes, predictions(exercise, seed, sets[0]), truths)
+        return Diagnosis((Explanation("", sets),), _raises(wrong, sets[0]), compared)
     if written:
         bad = [k for k in everything if not _right_where_it_ran(outcomes, truths, k)]
         facts = [symptoms(exercise, given, function, outcomes, judged, k, True) for k in bad]
+        facts.append(_raises(wrong, ()))
         return Diagnosis((), tuple(itertools.chain(*facts)), compared, tuple(written))
-    explanations, facts, told = [], [], []
+    explanations, facts, told, open_ = [], [], [], []
     triples = zip(given, outcomes, truths, strict=True)
     right = [_same([trial], [found], [truth], everything) for trial, found, truth in triples]
     split = split_by(exercise, given, right)
@@ -96,9 +98,11 @@ def diagnose(exercise, seed, function, outcomes, judged):
         elif written:
             told += [f"In {name}: {text}" for text in written]
         else:
+            open_.append(k)
             facts += symptoms(exercise, given, function, outcomes, judged, k)
-    if not (explanations or told) or split:
-        facts += split
+            facts += one_part(exercise, given, outcomes, k)
+    facts += split
+    facts += unused(exercise, seed, function, open_) if open_ else []
     fine = all(_right_where_it_ran(outcomes, truths, k) for k in everything)
     if fine and not facts:
         verb = "are" if len(exercise.answer) > 1 else "is"
@@ -132,52 +136,71 @@ def _explain(wrong, arrays):
         written = _slips(wrong, arrays) if size == 1 else ()
         if written:
             return (), written
-    return (), ()
+    sets = tuple((made,) for made in wrong.exercise.mistakes if _explains(
+        wrong, partial(prediction, wrong.exercise, wrong.seed, (made,)), arrays, lenient=True))
+    raised = any(isinstance(outcome, Trouble) for outcome in wrong.outcomes)
+    return sets, _slips(wrong, arrays, True) if raised and not sets else ()
 
 
-def _slips(wrong, arrays):
+def _raises(wrong, made):
+    """(a sentence,) where the answer raises in cases in which the mistakes `made` do not."""
+    pairs = zip(wrong.outcomes, predictions(wrong.exercise, wrong.seed, made), strict=True)
+    errors = [found.error or "nothing of use" for found, other in pairs
+              if isinstance(found, Trouble) and not isinstance(other, Trouble)]
+    total = len(wrong.outcomes)
+    return tuple(f"Besides, it raises {error} in {len(errors)} of {total} cases."
+                 for error in errors[:1])
+
+
+def _slips(wrong, arrays, lenient=False):
     """Sentences about the slips that give these numbers; () if there are too many to be of use."""
     reference, found = wrong.exercise.reference, []
-    for edit in slips(reference):
-        if _explains(wrong, partial(_try, wrong, edit), arrays, number=True):
-            found.append(sentence(reference, edit))
+    for slip in slips(reference):
+        if _explains(wrong, partial(_try, wrong, slip), arrays, True, lenient):
+            found.append(sentence(reference, slip))
             if len(found) > MANY:
                 return ()
     return found
 
 
-def _try(wrong, edit, i):
+def _try(wrong, slip, i):
     """What comes out of trial i with a slip."""
-    if (edit, i) not in wrong.tried:
-        function = slipped(wrong.exercise.reference, edit)
-        wrong.tried[edit, i] = call(function, wrong.given[i], wrong.exercise.answer, False)
-    return wrong.tried[edit, i]
+    key = id(slip), i
+    if key not in wrong.tried:
+        function = slipped(wrong.exercise.reference, slip)
+        wrong.tried[key] = call(function, wrong.given[i], wrong.exercise.answer, False)
+    return wrong.tried[key]
 
 
-def _explains(wrong, predicted, arrays, number=False):
+def _explains(wrong, predicted, arrays, number=False, lenient=False):
     """Whether a function did what the answer does in `arrays`, and harms no array that is right.
 
     predicted  what the function returns in trial i
     number     whether a wrong number must be among it, and not only an exception
+    lenient    whether the answer may raise where the function does not, and may have numbers where
+               it overflows; two wrong cases must then be alike
     """
     others = [k for k in range(len(wrong.exercise.answer)) if k not in arrays]
-    telling = False
+    telling = 0
     for i in wrong.order:
         found, other, truth = wrong.outcomes[i], predicted(i), wrong.truths[i]
         if isinstance(other, Trouble) and other.unsettled:
             continue
         if isinstance(found, Trouble) or isinstance(other, Trouble):
             alike = type(found) is type(other) and found.error == other.error
-            if not (alike or wrong.given[i].derived):  # there it depends on the writing
+            spared = lenient and not isinstance(other, Trouble)
+            if not (alike or spared or wrong.given[i].derived):  # there it depends on the writing
                 return False
-            telling = telling or alike and not number
+            telling += alike and not number
             continue
+        if lenient and not number:
+            other = _without_overflow(found, other, truth)
         if not all(_equal(found[k], other[k]) for k in arrays):
             return False
         if not all(_equal(truth[k], other[k]) or _equal(found[k], other[k]) for k in others):
             return False
-        telling = telling or any(not _equal(found[k], truth[k]) for k in arrays)
-    return telling
+        telling += any(not _equal(found[k], truth[k]) for k in arrays)
+    return telling > lenient
 
 
 def _same(given, outcomes, others, arrays):
@@ -191,10 +214,23 @@ def _same(given, outcomes, others, arrays):
     return True
 
 
-def _compared(outcomes, others):
-    """In how many trials both functions gave numbers."""
-    pairs = zip(outcomes, others, strict=True)
-    return sum(not any(isinstance(result, Trouble) for result in pair) for pair in pairs)
+def _compared(outcomes, others, truths=None):
+    """In how many trials both functions gave numbers, and the second no NaN of its own."""
+    triples = zip(outcomes, others, truths or others, strict=True)
+    return sum(
+        not (isinstance(found, Trouble) or isinstance(other, Trouble))
+        and all(map(_equal, other, _without_overflow(found, other, truth)))
+        for found, other, truth in triples
+    )
+
+
+def _without_overflow(found, others, truths):
+    """The `others`, with what was found in place of NaN or inf where there must be a number."""
+    return [
+        np.where(np.isfinite(Y) & ~np.isfinite(X) & np.isfinite(Z), Z, X)
+        if X.shape == Y.shape == Z.shape and X.dtype.kind == "f" else X
+        for Z, X, Y in zip(found, others, truths, strict=True)
+    ]
 
 
 def _right_where_it_ran(outcomes, truths, k):

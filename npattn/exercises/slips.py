@@ -6,10 +6,13 @@ missing factor, a sign, a transpose, an axis, a constant. Each is an edit of the
 """
 
 import ast
+import inspect
+import itertools
+import textwrap
 from functools import lru_cache
 from typing import NamedTuple
 
-from npattn.edits import Edit, apply, edited, expressions, source_of, wrote
+from npattn.edits import Edit, expressions, rewritten, source_of, wrote
 
 UNARY = ("sqrt", "exp", "log", "tanh", "abs", "square")
 MODULES = ("np", "math")
@@ -19,11 +22,19 @@ OTHER = {ast.Lt: "<=", ast.LtE: "<", ast.Gt: ">=", ast.GtE: ">", ast.Eq: "!=", a
 
 
 class Slip(NamedTuple):
-    """One slip: a sentence without a full stop, what is then written, and the edit."""
+    """One slip, and the statement in which it is."""
 
-    words: str
+    edit: Edit   # its words are a sentence without a full stop
+    number: int  # of the statement, the docstring is none
+    text: str    # of the statement, with the slip
+
+
+class Statement(NamedTuple):
+    """One statement of a function: where it stands in the source, and its text."""
+
+    start: int
+    stop: int
     text: str
-    edit: Edit
 
 
 @lru_cache(maxsize=64)
@@ -31,36 +42,77 @@ def slips(function):
     """All slips of a function that are Python, each text once."""
     source = source_of(function)
     tree, found = ast.parse(source), {}
-    body = tree.body[0].body
-    first = body[len(body) > 1].lineno  # behind the docstring
+    statements = _statements(function)
     known = _definitions(tree)
+    asked = {  # for its shape or dtype only
+        (node.value.lineno, node.value.col_offset) for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr in ("shape", "dtype", "ndim")
+    }
     axes = {  # of swapaxes: to exchange an axis with itself is to leave the transpose out
         (part.lineno, part.col_offset) for node in ast.walk(tree) if isinstance(node, ast.Call)
         and getattr(node.func, "attr", "") == "swapaxes" for arg in node.args
         for part in (arg, getattr(arg, "operand", arg))
     }
     for low, high, node in expressions(source):
-        if node.lineno < first or isinstance(getattr(node, "ctx", None), ast.Store):
+        inside = [k for k, one in enumerate(statements) if one.start <= low < one.stop]
+        if not inside or isinstance(getattr(node, "ctx", None), ast.Store):
             continue
         if (node.lineno, node.col_offset) in axes:
             continue
+        number, (start, _, old) = inside[0], statements[inside[0]]
         names = [name for name, line in known.items() if line < node.lineno]
         for new, words in _variants(node, names):
-            edit = Edit(source, source[:low] + new + source[high:], words)
-            if new != source[low:high]:
-                found.setdefault(apply(source, edit), edit)
+            if words.endswith("squared") and (node.lineno, node.col_offset) in asked:
+                continue
+            text = source[:low] + new + source[high:]
+            if text != source:
+                written = old[: low - start] + new + old[high - start :]
+                found.setdefault(text, Slip(Edit(source, text, words), number, written))
     return tuple(found.values())
 
 
+def slipped(function, slip):
+    """The function with that slip.
+
+    It is run statement by statement: to compile the one that is changed is much less work.
+    """
+    texts = [one.text for one in _statements(function)]
+    texts[slip.number] = slip.text
+    *others, last = texts
+    if any("return" in text for text in others) or not last.startswith("return "):
+        return rewritten(function, slip.edit.new)
+    codes = [_compiled(text) for text in [*others, f"answer = ({last.removeprefix('return ')})"]]
+    names = tuple(inspect.signature(function).parameters)
+
+    def run(*args):
+        space = {**function.__globals__, **dict(zip(names, args, strict=True))}
+        for code in codes:
+            exec(code, space)
+        return space["answer"]
+
+    return run
+
+
 @lru_cache(maxsize=2**13)
-def slipped(function, edit):
-    """The function with that slip."""
-    return edited(function, edit)
+def _compiled(text):
+    return compile(textwrap.dedent(text), "slip", "exec")
 
 
-def sentence(function, edit):
+def sentence(function, slip):
     """What was probably written."""
-    return f"{edit.words}, as in `{wrote(source_of(function), edit)}`."
+    return f"{slip.edit.words}, as in `{wrote(source_of(function), slip.edit)}`."
+
+
+@lru_cache(maxsize=64)
+def _statements(function):
+    """The statements of a function behind its docstring."""
+    source = source_of(function)
+    lines = source.splitlines(keepends=True)
+    starts = [0, *itertools.accumulate(map(len, lines))]
+    body = ast.parse(source).body[0].body
+    spans = [(starts[node.lineno - 1] + node.col_offset, starts[node.end_lineno])
+             for node in body[ast.get_docstring(ast.parse(source).body[0]) is not None :]]
+    return tuple(Statement(start, stop, source[start:stop]) for start, stop in spans)
 
 
 def _definitions(tree):
@@ -96,6 +148,8 @@ def _name(node, names):
         for other in names:
             if other != node.id:
                 yield other, f"`{other}` stands where `{node.id}` belongs"
+        if node.id[:1].isupper() or node.id[:2] in ("dP", "dS"):
+            yield f"({node.id} * {node.id})", f"`{node.id}` is squared"
 
 
 def _binop(node, names):
@@ -107,6 +161,10 @@ def _binop(node, names):
         yield f"{L} / {R}", f"{_said(right)} divides where it must multiply"
         yield f"{L} * {R} * {R}", f"the factor {_said(right)} is there twice"
         yield f"{L} * {L} * {R}", f"the factor {_said(left)} is there twice"
+        rest, last = (f"{_text(left.left)} * ", left.right) if _is_product(left) else ("", left)
+        if ast.unparse(last) == ast.unparse(right):
+            yield f"{rest}np.abs({R})", (
+                f"the absolute value of {_said(right)} was taken where its square belongs")
     elif kind is ast.Div:
         yield L, f"the division by {_said(right)} is missing"
         yield f"{L} * {R}", f"{_said(right)} multiplies where it must divide"
@@ -134,9 +192,15 @@ def _binop(node, names):
         yield f"{L} ** (2 * {R})", f"the power of {_said(left)} is twice what it should be"
 
 
+def _is_product(node):
+    return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult)
+
+
 def _unaryop(node, names):
     if isinstance(node.op, ast.USub) and not isinstance(node.operand, ast.Constant):
         yield _text(node.operand), f"the minus sign of {_said(node)} is missing"
+        if isinstance(node.operand, ast.Name):
+            yield "0", f"`0` stands where `{ast.unparse(node)}` belongs"
     elif isinstance(node.op, ast.Invert):
         yield _text(node.operand), f"{_said(node)} is not inverted"
     elif isinstance(node.op, ast.USub) and isinstance(getattr(node.operand, "value", 0.0), int):
@@ -203,6 +267,11 @@ def _reduced(node, called):
             f"{what.get(other, 'a minimum')} was taken where {what[called.attr]} belongs"
         )
     yield _text(called.value), f"the {called.attr} over {_said(called.value)} is missing"
+    words = {word.arg: ast.unparse(word.value) for word in node.keywords}
+    if words.get("axis", "(").lstrip("-").isdigit():
+        index = "[0]" if words.get("keepdims") == "True" else "0"
+        first = f"{_text(called.value)}.take({index}, axis={words['axis']})"
+        yield first, f"only the first was taken where {what[called.attr]} belongs"
     for k, keyword in enumerate(node.keywords):
         if keyword.arg == "keepdims":
             yield _with(node, called.attr, k, None), "`keepdims=True` is missing"

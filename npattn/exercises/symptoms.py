@@ -142,14 +142,16 @@ def _properties(exercise, trials, given):
     yield "no two arguments are one array", [len({*map(id, Xs)}) == len(Xs) for Xs in arrays]
     yield "numbers are moderate", [all((np.abs(X) < 50.0).all() for X in Xs) for Xs in arrays]
     lengths = [_lengths(exercise, inputs) for inputs in given]
+    stated = {axis for shape in stated_shapes(exercise).values() for axis in shape.split()}
     names = [name for name in lengths[0] if all(name in found for found in lengths)]
     for name in names:
-        for value in (0, 1):
+        for value in sorted({0, 1} | {found[name] for found in lengths if name not in stated}):
             holds = [found[name] == value for found in lengths]
-            yield f"{name} = {value}", holds
+            if value in (0, 1) or sum(holds) > 1:
+                yield f"{name} = {value}", holds
             yield f"{name} is not {value}", [not each for each in holds]
-    for one, two in itertools.combinations(names, 2):
-        for more, words in ((0, ""), (1, " + 1"), (-1, " − 1")):
+    for more, words in ((0, ""), (1, " + 1"), (-1, " − 1")):
+        for one, two in itertools.combinations(names, 2):
             holds = [found[one] == found[two] + more for found in lengths]
             yield f"{one} = {two}{words}", holds
             yield f"{one} is not {two}{words}", [not each for each in holds]
@@ -173,8 +175,9 @@ def _nearly(name, cases):
     worst, most = 0.0, max(np.abs(case.want).max(initial=0.0) for case in cases)
     for case in cases:
         top = np.abs(case.want).max(initial=0.0) or most  # all zeros: beside the other cases
-        worst = max(worst, np.abs(case.got - case.want).max() / top if top else np.inf)
-    if not worst <= NEAR:
+        error = np.abs(case.got - case.want).max()
+        worst = np.fmax(worst, error / top) if top and np.isfinite(error) else np.inf
+    if not 0.0 < worst <= NEAR:
         return None
     return (
         f"{name} agrees with what it should be to {-np.log10(worst):.0f} digits everywhere, and no "
@@ -206,7 +209,8 @@ def _sums_elsewhere(name, cases):
     if not matrices or not all(_sums_to_one(case.want, -1) for case in cases):
         return None
     for axis, words in ((-2, "columns"), (None, "whole table"), ((-2, -1), "matrices")):
-        if all(_sums_to_one(case.got, axis) and not _sums_to_one(case.got, -1) for case in cases):
+        if (all(_sums_to_one(case.got, axis) for case in cases)
+                and not all(_sums_to_one(case.got, -1) for case in cases)):
             verb = "sums" if words == "whole table" else "sum"
             return f"The {words} of {name} {verb} to 1 (axis {axis}); the rows should (axis -1)."
     return None
@@ -258,6 +262,20 @@ def _not_finite(name, cases):
     return f"{name} holds NaN or inf where it should not; {rest}."
 
 
+def _lost(name, cases):
+    """Weights that vanish or shrink where scores are large, and only there."""
+    large = all(any(isinstance(X, np.ndarray) and (np.abs(X) >= 50.0).any()
+                    for X in case.inputs.values()) for case in cases)
+    if not large or not all(_sums_to_one(case.want, -1) for case in cases):
+        return None
+    short = all((case.got.sum(-1) < case.want.sum(-1) - 1e-6)[case.wrong.any(-1)].all()
+                and (case.got >= 0.0).all() for case in cases)
+    return (
+        f"Rows of {name} have lost their weights where scores are large, as exp underflows: "
+        "subtract from each row its own largest score, of the keys that it may attend to."
+    ) if short else None
+
+
 def _all_zero(name, cases):
     return f"{name} is all zeros." if _all_are(cases, lambda case: 0.0 * case.want) else None
 
@@ -307,6 +325,7 @@ def _sizes(cases):
     for key, n in values.items():
         with np.errstate(all="ignore"):
             yield f"(1 − {key})", 1.0 - n
+            yield f"((1 − {key})/{key})", (1.0 - n) / n
             yield f"({key}/(1 − {key}))", n / (1.0 - n)
             yield f"({key} − 1)", n - 1.0
             yield f"({key} + 1)", n + 1.0
@@ -315,6 +334,22 @@ def _sizes(cases):
     for one, two in itertools.permutations(names, 2):
         yield f"({one}·{two})", values[one] * values[two]
         yield f"({one}/{two})", values[one] / np.where(values[two] == 0.0, np.nan, values[two])
+
+
+def _pooled(name, cases):
+    """Along one axis all entries are the sum, the mean, or one of what they should be."""
+    pools = {"the sum of all": np.sum, "the mean of all": np.mean,
+             "the first": partial(np.take, indices=[0]), "the last": partial(np.take, indices=[-1])}
+    for axis in range(-1, -1 - max(case.want.ndim for case in cases), -1):
+        for words, pool in pools.items():
+            keep = {} if isinstance(pool, partial) else {"keepdims": True}
+            if _all_are(cases, lambda case, pool=pool, axis=axis, keep=keep: (
+                    np.broadcast_to(pool(case.want, axis=axis, **keep), case.want.shape)
+                    if case.want.ndim >= -axis else None)):
+                axes = cases[0].words
+                word = axes[axis] if -axis <= len(axes) else "leading axis"
+                return f"Each {word} of {name} is {words} that there should be."
+    return None
 
 
 def _rearranged(name, cases):
@@ -472,8 +507,8 @@ def _factors(case):
 
 SHAPELESS = (_another, _transposed, _not_broadcast)
 WHOLE = (
-    _another, _transposed, _not_finite, _all_zero, _nearly, _negated, _complemented, _scaled,
-    _sums_elsewhere, _rearranged, _shifted, _rows_scaled,
+    _another, _transposed, _not_finite, _lost, _all_zero, _nearly, _negated, _complemented, _scaled,
+    _sums_elsewhere, _pooled, _rearranged, _shifted, _rows_scaled,
 )
 ANY = (_another, _transposed, _not_broadcast, _complemented)
 PARTS = (

@@ -102,5 +102,8 @@ MISTAKES = {
         "The query read from the old state; it reads from the new one."),
     "query written": (2, "k[..., None] * (beta", "q[..., None] * (beta",
         "The difference was written at the query; it is written at the key."),
+    "key made a unit": (
+        1, "    u = (S", "    k = k / np.sqrt((k * k).sum(axis=-1, keepdims=True))\n    u = (S",
+        "The key was divided by its length. Here it is taken as it comes, of whatever length."),
     "key reads": (3, "(N * q", "(N * k", "The output was read with the key; it is the query."),
 }

@@ -58,6 +58,7 @@ def cases(rng):
     return {
         "three numbers": (draw(rng, 3),),
         "large and small": (np.array([-6.0, -0.125, 0.125, 6.0]) * rng.uniform(0.5, 1.0, 4),),
+        "far from 0, in float64": (np.array([-60.0, -7.0, 7.0, 60.0]) * rng.uniform(0.8, 1.0, 4),),
         "a matrix": (draw(rng, 2, 3),),
         "every axis of another length": (draw(rng, 2, 3, 4),),
     }

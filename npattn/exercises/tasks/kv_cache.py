@@ -70,6 +70,7 @@ def cases(rng):
         return past[..., T:, :], keys[..., :T, :], values[..., :T, :], *W
 
     x, K, *rest = inputs(3, 2, 4, 1)
+    token, *cache = inputs(2, 2, 3, 1, 2)
     return {
         "one token in the cache": inputs(1, 1, 1, 1),
         "every length different": inputs(4, 3, 2, 5),
@@ -77,6 +78,7 @@ def cases(rng):
         "all widths the same": inputs(3, 2, 2, 2),
         "a batch": inputs(2, 4, 3, 1, 2),
         "large scores, in float64": (256.0 * x, 256.0 * K, *rest),
+        "sequences far apart, in float64": (np.array([[[256.0]], [[1.0]]]) * token, *cache),
     }
 
 

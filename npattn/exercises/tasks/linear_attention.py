@@ -99,6 +99,15 @@ MISTAKES = {
         "The state is Σ v kᵀ, the transpose: rows of S belong to the key, columns to the value."),
     "queries written": (1, "V, K.swapaxes(-1, -2) @ V", "V, Q.swapaxes(-1, -2) @ V",
         "The last state was written with the queries; keys write, queries read."),
+    "no state": (
+        1, "np.tril(Q @ K.swapaxes(-1, -2))\n    return scores @ V, K.swapaxes(-1, -2) @ V",
+        "Q @ K.swapaxes(-1, -2) * np.eye(Q.shape[-2], dtype=Q.dtype)\n"
+        "    return scores @ V, K[..., -1:, :].swapaxes(-1, -2) @ V[..., -1:, :]",
+        "Each query read its own token alone, and the state holds the last one alone: nothing was "
+        "kept. S collects from all tokens so far."),
+    "own token only": (1, "np.tril(Q @ K.swapaxes(-1, -2))",
+        "Q @ K.swapaxes(-1, -2) * np.eye(Q.shape[-2], dtype=Q.dtype)",
+        "Each query read what its own token wrote, and nothing of the tokens before."),
     "last token only": (1, "V, K.swapaxes(-1, -2) @ V",
         "V, K[..., -1:, :].swapaxes(-1, -2) @ V[..., -1:, :]",
         "The state holds only what the last token wrote; it collects from all."),

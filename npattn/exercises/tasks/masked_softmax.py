@@ -63,6 +63,8 @@ def cases(rng):
         "one query, the last key forbidden": (draw(rng, 1, 3), one),
         "a query that may attend to nothing": (draw(rng, 3, 4), draw_mask(rng, 3, 4)),
         "scores near 1000": (draw(rng, 2, 3) + 1000.0, rng.permuted(one.repeat(2, 0), axis=-1)),
+        "rows far apart": (
+            draw(rng, 2, 3) + np.array([[-900.0], [900.0]]), np.full((2, 3), True)),
         "forbidden scores that are NaN and inf": (stray, kept),
         "forbidden scores far above the rest": (
             draw(rng, 3, 4) + np.array([0.0, 0.0, 0.0, 900.0]), kept,
@@ -118,6 +120,13 @@ MISTAKES = {
         "The mask was applied to the exponentials, after a shift by the largest score of all keys. "
         "A forbidden score that is NaN, inf or much larger than the others then spoils the row.",
     ),
+    "times mask after exp": (
+        1, [("S - np.where(top", "X - np.where(top"),
+            ("    S = np.where(mask, S, -np.inf)",
+             "    X, S = S, np.where(mask, S, -float('inf'))"),
+            ("    Z = ", "    E = E * mask\n    Z = ")],
+        "What is forbidden was multiplied by 0, after exp. Where such a score is NaN or inf, or "
+        "far above the rest, that is NaN: write over it with np.where, before exp."),
     "made up afterwards": (
         2, [
             ("np.where(mask, S, -np.inf)", "S"),

@@ -65,10 +65,15 @@ def cases(rng):
     far = parts(3, 2)
     far[1] += np.array([900.0, -900.0, -900.0])  # so far apart that one part is all that counts
     far[3] += np.array([-900.0, -950.0, 900.0])
+    none = parts(2, 3)
+    none[1][0], none[3][1] = -np.inf, -np.inf
+    none[1][1] += 900.0
+    none[3][0] += 900.0
     return {
         "one query": tuple(parts(1, 2)),
         "two queries": tuple(parts(2, 3)),
         "queries without a key in one part, or in both": (O1, L1, O2, L2),
+        "no key in one part, large sums in the other": tuple(none),
         "large sums, and very small ones": tuple(far),
         "every axis of another length": tuple(parts(2, 3, 4)),
     }

@@ -53,6 +53,9 @@ def cases(rng):
         "as many rows as columns": (draw(rng, 3, 3), 1.5),
         "large scores, in float64": (1000.0 + draw(rng, 2, 3), 999.5),
         "a large sink, in float64": (draw(rng, 2, 3), 1000.0),
+        "rows far apart, in float64": (
+            draw(rng, 2, 3) + np.array([[-900.0], [900.0]]), -901.0),
+        "scores far apart": (draw(rng, 2, 3) + np.array([-900.0, 0.0, 900.0]), 0.5),
         "scores near -1000": (-1000.0 + draw(rng, 2, 3), -1000.5),
         "every axis of another length": (draw(rng, 2, 3, 4), 0.25),
     }
@@ -83,6 +86,16 @@ MISTAKES = {
         "The sink is missing, or was divided away again: the rows sum to 1."),
     "sink not shifted": (2, "np.exp(b - top)", "np.exp(b)",
         "The sink's exponential was not shifted by the maximum, as those of the scores were."),
+    "sink beside the scores' maximum": (
+        2, [("np.maximum(S.max(axis=-1, keepdims=True), S.dtype.type(b))",
+             "S.max(axis=-1, keepdims=True)"), ("np.exp(b - top)", "np.exp(b)")],
+        "The scores were shifted by their maximum and the sink was not: exp(b) belongs to a sum of "
+        "exp(s), not of exp(s − max). Both need the same shift."),
+    "sink as a number beside the scores' maximum": (
+        1, [("np.maximum(S.max(axis=-1, keepdims=True), S.dtype.type(b))",
+             "S.max(axis=-1, keepdims=True)"), ("np.exp(b - top)", "b")],
+        "b itself was added to the sum of the shifted exponentials; the sink is a score, and "
+        "e^(b − max) belongs there."),
     "no shift": (2, "np.maximum(S.max(axis=-1, keepdims=True), S.dtype.type(b))", "S.dtype.type(0)",
         "No maximum was subtracted: large scores overflow in exp."),
     "sink as a number": (1, "np.exp(b - top)", "b * np.exp(-top)",

@@ -30,7 +30,8 @@ class SwiGLUCache(NamedTuple):
 
 def swiglu(G, U):
     """Y, shaped like G, and the cache."""
-    return G / (1.0 + np.exp(-G)) * U, SwiGLUCache(G, U)
+    sigma = 0.5 * (1.0 + np.tanh(0.5 * G))
+    return G * sigma * U, SwiGLUCache(G, U)
 
 
 FORWARD = swiglu
@@ -56,6 +57,8 @@ def cases(rng):
         "three numbers": (draw(rng, 3), draw(rng, 3)),
         "large and small": (
             np.array([-6.0, -0.125, 0.125, 6.0]) * rng.uniform(0.5, 1.0, 4), draw(rng, 4)),
+        "gates far from 0, in float64": (
+            np.array([-1000.0, -0.5, 1000.0]), draw(rng, 3)),
         "a matrix": (draw(rng, 2, 3), draw(rng, 2, 3)),
         "every axis of another length": (draw(rng, 2, 3, 4), draw(rng, 2, 3, 4)),
     }

@@ -137,6 +137,15 @@ MISTAKES = {
         "The weights were made by a softmax over the tile alone, so they sum to 1 there. The "
         "denominator runs over all keys, and is in L: P = exp(S − L).",
     ),
+    "softmax of the tile, then mask": (
+        1,
+        "    P = np.exp(Q @ K.swapaxes(-1, -2) * scale - L[..., None])",
+        "    S = Q @ K.swapaxes(-1, -2) * scale\n"
+        "    E = np.exp(S)\n"
+        "    P = E / E.sum(axis=-1, keepdims=True) * np.isfinite(L)[..., None]",
+        "The weights were made by a softmax over all keys of the tile, and masked afterwards. The "
+        "denominator runs over the allowed keys of all tiles, and is in L: P = exp(S − L).",
+    ),
     "L left out": (1, " - L[..., None]", "",
         "The weights are exp(S): the denominator, which is in L, is missing."),
     "divided by L": (1, "scale - L[..., None])", "scale) / L[..., None]",
@@ -145,6 +154,11 @@ MISTAKES = {
         "The scores were made again without 1/√D, so they are not those of L."),
     "mask ignored": (1, "    if mask is not None:\n        P = np.where(mask, P, 0)\n", "",
         "The mask was not applied: masked entries have the weight 0."),
+    "mask ignored where a key is left": (
+        1, "    if mask is not None:\n        P = np.where(mask, P, 0)\n",
+        "    P = np.where(np.isneginf(L)[..., None], 0, P)\n",
+        "Only queries without any key were looked after: the mask was not applied to the others, "
+        "and their masked entries have weights."),
     "mask multiplied": (1, "np.where(mask, P, 0)", "P * mask",
         "The weights were multiplied by the mask. For a query that may attend to nothing they are "
         "inf, and inf · 0 is NaN: write 0 over them with np.where."),
