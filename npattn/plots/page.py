@@ -1,7 +1,8 @@
 """Attention weights as one interactive web page, a single file that never uses a network.
 
-A query is a row and a key a column, as in `heatmap`. Layer and head can be chosen; the value and
-the tokens of a cell show under the pointer or the arrow keys, and the row of one query as bars.
+A query is a row and a key a column, as in `heatmap`. Layer and head can be chosen, or the mean over
+all of them, and an overview shows them all. The value and the tokens of a cell show under the
+pointer, a finger or the arrow keys, and the row of one query as bars.
 Weights are in the page as 32-bit floats, masks as bits, so that 12 layers of 12 heads over 100
 tokens make 8 MB. All layers and heads share one colour scale.
 
@@ -20,12 +21,12 @@ from npattn.plots import checks, given
 from npattn.plots.tokens import readable
 
 LARGEST = 2**24  # weights; their page has 90 MB
-SCRIPTS = [f"page_{part}.js" for part in ("weights", "layout", "matrix", "marks", "choice")]
+SCRIPTS = [f"page_{part}.js" for part in ("weights", "layout", "matrix", "marks", "overview", "choice")]
 
 
 def attention_page(
-    weights, queries=None, keys=None, *, mask=None, title=None, vmax=None, layer_names=None,
-    head_names=None,
+    weights, queries=None, keys=None, *, mask=None, title=None, xlabel="keys", ylabel="queries",
+    vmax=None, layer_names=None, head_names=None,
 ):  # fmt: skip
     """The text of an HTML page that shows attention weights, for a browser.
 
@@ -34,6 +35,8 @@ def attention_page(
     keys     Tk labels for the columns; None numbers them
     mask     bool, broadcastable to weights; True means "may attend". Other cells are hatched
     title    text above it all and in the title of the window
+    xlabel   name of the axis of the keys
+    ylabel   name of the axis of the queries
     vmax     value of the darkest colour; None means the greatest weight
     layer_names, head_names  one for each; None means "layer 1", "head 1", …
 
@@ -58,6 +61,8 @@ def attention_page(
         "shape": (*shape, Tq, Tk),
         "layers": _names("layer", layer_names, layers),
         "heads": _names("head", head_names, heads),
+        "xlabel": str(xlabel),
+        "ylabel": str(ylabel),
         "word": word.replace("\n", " "),
         "low": low,
         "high": high,

@@ -1,24 +1,29 @@
 // What can be chosen, by pointer or by keyboard. Text enters the page as text, never as markup.
 
 function showRow() {
-  const values = row(now.query), total = values.reduce((sum, value) => sum + value, 0);
-  const order = [...values.keys()].filter((j) => keep(now.query, j))
-    .sort((a, b) => values[b] - values[a]).slice(0, 8);
+  const shown = row(now.query), total = shown.reduce((sum, value) => sum + value, 0);
+  const order = [...shown.keys()].filter((j) => keep(now.query, j))
+    .sort((a, b) => shown[b] - shown[a]).slice(0, 8), greatest = Math.max(...shown) || 1;
   $("caption").textContent = `Row of ${query(now.query)}: ` +
     (isDead(now.query) ? "may attend to nothing" : `sum ${number(total)}`);
   $("strongest").replaceChildren(...order.map((j) => {
     const item = document.createElement("li"), bar = document.createElement("i");
-    for (const text of [key(j), number(values[j])]) {
+    for (const text of [key(j), number(shown[j])]) {
       item.append(Object.assign(document.createElement("span"), { textContent: text }));
     }
-    bar.style.width = `${100 * Math.max(0, values[j]) / (Math.max(...values) || 1)}%`;
+    bar.style.width = `${100 * Math.max(0, shown[j]) / greatest}%`;
     item.append(bar);
     return item;
   }));
 }
 
+function look() { // at what is chosen
+  ({ values, keep: mask } = view(now.layer, now.head));
+}
+
 function choose(change) {
   Object.assign(now, change);
+  look();
   $("layer").value = now.layer;
   $("head").value = now.head;
   showRow();
@@ -31,14 +36,15 @@ function speakCell() {
 }
 
 function hit(event) {
-  const i = Math.floor((event.offsetY - place.top) / place.h);
+  const down = (event.offsetY - place.top) / place.h;
+  const i = event.offsetY < BARS ? now.query : Math.floor(down); // a bar is a cell of the query
   const j = Math.floor((event.offsetX - place.left) / place.w);
-  return { i, j, inRows: i >= 0 && i < Tq, inColumns: j >= 0 && j < Tk };
+  const inRows = i >= 0 && i < Tq, inColumns = j >= 0 && j < Tk;
+  return { i, inRows, cell: inRows && inColumns ? [i, j] : null };
 }
 
 $("marks").addEventListener("pointermove", (event) => {
-  const { i, j, inRows, inColumns } = hit(event);
-  now.cell = inRows && inColumns ? [i, j] : null;
+  now.cell = hit(event).cell;
   drawMarks();
 });
 $("marks").addEventListener("pointerleave", () => {
@@ -47,8 +53,8 @@ $("marks").addEventListener("pointerleave", () => {
   drawMarks();
 });
 $("marks").addEventListener("click", (event) => {
-  const { i, inRows } = hit(event);
-  if (inRows) choose({ query: i });
+  const { i, inRows, cell } = hit(event); // after a tap, which has no pointer that hovers
+  if (inRows) choose({ query: i, cell });
 });
 $("marks").addEventListener("focus", () => {
   if (!$("marks").matches(":focus-visible")) return;
@@ -75,9 +81,10 @@ $("marks").addEventListener("keydown", (event) => {
     choose({ query: i });
     $("spoken").textContent = $("caption").textContent;
   } else if (turn) {
-    const panel = inside(now.layer * heads + now.head + turn, layers * heads);
+    const panel = inside(inside(now.layer, layers) * heads + inside(now.head, heads) + turn,
+      layers * heads);
     choose({ layer: Math.floor(panel / heads), head: panel % heads });
-    $("spoken").textContent = `layer ${now.layer + 1}, head ${now.head + 1}`;
+    $("spoken").textContent = panelName(now.layer, now.head);
   } else {
     return;
   }
@@ -85,19 +92,16 @@ $("marks").addEventListener("keydown", (event) => {
   $("tip").scrollIntoView({ block: "nearest", inline: "nearest" });
 });
 
-$("overview").addEventListener("click", (event) => {
-  const panel = (offset, count) => inside(Math.floor(offset / small()), count);
-  choose({ layer: panel(event.offsetY, layers), head: panel(event.offsetX, heads) });
-});
-
-for (const [id, count] of [["layer", layers], ["head", heads]]) {
-  $(id).replaceChildren(...Array.from({ length: count }, (_, n) => new Option(`${n + 1}`, n)));
+for (const [id, count, name] of [["layer", layers, layerName], ["head", heads, headName]]) {
+  $(id).replaceChildren(...Array.from({ length: count + 1 }, (_, n) =>
+    new Option(n < count ? brief(name(n)) : "mean", n)));
   $(id).addEventListener("change", (event) => choose({ [id]: Number(event.target.value) }));
   $(`${id}-choice`).hidden = count === 1;
 }
 document.title = $("title").textContent = data.title ?? "Attention";
 $("size").textContent = [[layers, "layers"], [heads, "heads"], [Tq, "queries"], [Tk, "keys"]]
   .filter(([count], axis) => axis > 1 || count > 1).map((part) => part.join(" ")).join(" × ");
+$("word").textContent = data.word;
 $("low").textContent = number(data.low);
 $("high").textContent = number(data.high);
 $("masked-key").hidden = $("dead-key").hidden = !allowed;
@@ -105,6 +109,7 @@ $("overview-section").hidden = $("more-help").hidden = layers * heads === 1;
 
 function begin() {
   readColours();
+  look();
   showRow();
   measure();
   draw();

@@ -1,5 +1,5 @@
 // Canvas `marks`, above `cells`, with what follows the pointer or the arrow keys, so that moving
-// redraws next to nothing; and canvas `overview`, which shows all heads at once.
+// redraws next to nothing.
 
 function drawMarks() {
   const ctx = context($("marks")), { left, top, w, h } = place;
@@ -42,33 +42,4 @@ function showTip() {
   const overBottom = y + offsetHeight > place.height;
   tip.style.left = `${Math.max(0, overRight ? left + j * w - 10 - offsetWidth : x)}px`;
   tip.style.top = `${Math.max(0, overBottom ? top + i * h - 10 - offsetHeight : y)}px`;
-}
-
-let overview; // the panels without the frame
-const small = () => Math.max(12, Math.min(64, Math.floor(230 / heads))); // pixels a panel spans
-
-function drawOverview() {
-  if (layers * heads === 1) return;
-  const size = small();
-  resize($("overview"), size * heads + 2, size * layers + 2);
-  overview = new OffscreenCanvas($("overview").width, $("overview").height);
-  const ctx = overview.getContext("2d");
-  ctx.scale(devicePixelRatio, devicePixelRatio);
-  ctx.imageSmoothingEnabled = Math.max(Tq, Tk) > size;
-  for (let layer = 0; layer < layers; layer++) {
-    for (let head = 0; head < heads; head++) {
-      ctx.drawImage(picture(layer, head), head * size + 2, layer * size + 2, size - 2, size - 2);
-    }
-  }
-  frameOverview();
-}
-
-function frameOverview() {
-  if (!overview) return;
-  const ctx = context($("overview")), size = small();
-  ctx.clearRect(0, 0, size * heads + 2, size * layers + 2);
-  ctx.drawImage(overview, 0, 0, size * heads + 2, size * layers + 2);
-  ctx.strokeStyle = colours("--ink");
-  ctx.lineWidth = 2;
-  ctx.strokeRect(now.head * size + 1, now.layer * size + 1, size, size);
 }

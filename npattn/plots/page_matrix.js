@@ -5,7 +5,7 @@ function draw() {
   ctx.clearRect(0, 0, place.width, place.height);
   ctx.drawImage(picture(now.layer, now.head), left, top, w * Tk, h * Tq);
   if (Math.min(w, h) >= 12) drawLines(ctx);
-  if (allowed) drawMask(ctx);
+  if (mask) drawMask(ctx);
   if (Math.min(w, h) >= 36) drawNumbers(ctx);
   ctx.strokeStyle = colours("--line");
   ctx.strokeRect(left, top, w * Tk, h * Tq);
@@ -39,9 +39,9 @@ function drawMask(ctx) {
   const { left, top, w, h } = place, hatch = hatching(ctx);
   for (let i = 0; i < Tq; i++) {
     for (let j = 0, end; j < Tk; j = end) {
-      const blank = !keep(i, j) && weights[at(i, j)] === 0;
+      const blank = !keep(i, j) && values[at(i, j)] === 0;
       for (end = j + 1; end < Tk && keep(i, end) === keep(i, j)
-        && (weights[at(i, end)] === 0) === (weights[at(i, j)] === 0); end++);
+        && (values[at(i, end)] === 0) === (values[at(i, j)] === 0); end++);
       if (keep(i, j)) continue;
       if (blank) { // a weight where none should be stays in sight
         ctx.fillStyle = colours("--page");
@@ -71,8 +71,12 @@ function drawDead(ctx) {
   }
 }
 
-const brightness = (abgr) =>
-  0.299 * (abgr & 255) + 0.587 * (abgr >> 8 & 255) + 0.114 * (abgr >> 16 & 255);
+// The ink with the greater contrast, by the luminance of WCAG: never less than 4.5 : 1.
+const linear = (byte) =>
+  byte <= 10 ? byte / 3294.6 : ((byte / 255 + 0.055) / 1.055) ** 2.4;
+const luminance = (abgr) => 0.2126 * linear(abgr & 255) + 0.7152 * linear(abgr >> 8 & 255)
+  + 0.0722 * linear(abgr >> 16 & 255);
+const inkOn = (abgr) => luminance(abgr) < 0.179 ? "#ffffff" : "#000000";
 
 function drawNumbers(ctx) {
   const { left, top, w, h } = place;
@@ -81,9 +85,9 @@ function drawNumbers(ctx) {
   ctx.textBaseline = "middle";
   for (let i = 0; i < Tq; i++) {
     for (let j = 0; j < Tk; j++) {
-      const value = weights[at(i, j)];
+      const value = values[at(i, j)];
       if (!keep(i, j)) continue;
-      ctx.fillStyle = brightness(shade(value)) < 128 ? "#ffffff" : "#262626";
+      ctx.fillStyle = inkOn(shade(value));
       const text = fixed ? value.toFixed(2).replace("-", "−") : number(value, 2);
       ctx.fillText(text, left + (j + 0.5) * w, top + (i + 0.5) * h, w - 4);
     }
@@ -112,15 +116,28 @@ function drawLabels(ctx) {
     ctx.fillText(keys[j], 0, 0);
     ctx.restore();
   }
+  drawAxisNames(ctx);
+}
+
+function drawAxisNames(ctx) {
+  const { left, top, w, h, below } = place;
+  ctx.fillStyle = colours("--quiet");
+  ctx.textAlign = "center";
+  ctx.fillText(data.xlabel, left + w * Tk / 2, top + h * Tq + below + AXIS / 2 - 4);
+  ctx.save();
+  ctx.translate(AXIS / 2, top + h * Tq / 2);
+  ctx.rotate(-Math.PI / 2);
+  ctx.fillText(data.ylabel, 0, 0);
+  ctx.restore();
 }
 
 function drawBars(ctx) {
-  const { left, w } = place, values = row(now.query);
-  const high = Math.max(0, ...values), low = Math.min(0, ...values);
+  const { left, w } = place, bars = row(now.query);
+  const high = Math.max(0, ...bars), low = Math.min(0, ...bars);
   const scale = (BARS - 18) / (high - low || 1), zero = 18 + high * scale;
   const gap = w > 4 ? Math.min(6, w / 5) : 0;
   ctx.fillStyle = colours("--bar");
-  values.forEach((value, j) => {
+  bars.forEach((value, j) => {
     const y = zero - Math.max(value, 0) * scale;
     ctx.fillRect(left + j * w + gap / 2, y, w - gap, Math.abs(value) * scale);
   });
