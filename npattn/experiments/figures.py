@@ -31,8 +31,8 @@ def dates():
 def attention_anatomy():
     """One attention call with a mask, every matrix and every gradient."""
     rng = np.random.default_rng(7)
-    Q, K, V, dO = (rng.standard_normal(shape) for shape in ((4, 3), (6, 3), (6, 5), (4, 5)))
-    _, cache = attention(Q, K, V, valid_lens_mask([[6, 4, 0, 2]], 6)[0])
+    Q, K, V, dO = (rng.standard_normal(shape) for shape in ((3, 2), (4, 2), (4, 2), (3, 2)))
+    _, cache = attention(Q, K, V, valid_lens_mask([[4, 0, 2]], 4)[0])
     return anatomy(cache, dO)
 
 

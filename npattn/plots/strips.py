@@ -1,4 +1,7 @@
-"""The drawing behind `anatomy`: matrices in a row, operators between, gradients below."""
+"""The drawing behind `anatomy`: matrices in a row, operators between, gradients below.
+
+Where all cells hold their numbers no colour bar is needed.
+"""
 
 import numpy as np
 from matplotlib import rcParams
@@ -11,7 +14,7 @@ STRIP = 6.8  # inches that all matrices of a row together may span
 HEIGHT = 3.0  # inches that one matrix may
 CELL = 0.02, 0.38  # inches that a cell spans at least and at most
 THIN = 0.12  # inches that a matrix spans at least
-SPACE = 0.2  # inches on each side of an operator
+SPACE = 0.18  # inches on each side of an operator
 CAPTIONS = 0.7  # inches between the two rows, for the texts there
 NOTE, SIGN = 8, 14  # points
 COLOURS = {"values": "RdBu_r", "weights": "Blues", "gradients": "PuOr_r"}
@@ -27,6 +30,7 @@ def draw_strip(steps, title):
     weights = _greatest(step.matrix for step in steps if step.kind == "weights")
     scales = {"values": Normalize(-values, values), "weights": Normalize(0.0, weights)}
     x = free = 0.0  # where the next thing may start, in the first row and in the second
+    numbered = True
     for step, size in zip(steps, sizes, strict=True):
         x = _write_operator(figure, x, step.sign, step.note)
         half = max(size[0], _width(step.name, str(step.matrix.shape))) / 2
@@ -35,6 +39,7 @@ def draw_strip(steps, title):
         norm = scales[step.kind]
         ax = _draw(figure, (middle, 0.0), size, step.matrix, norm, step.kind, step.mask)
         ax.set(title=step.name, xlabel=step.matrix.shape)
+        numbered &= _is_numbered(ax, step)
         x = middle + half
         if step.gradient is not None:
             top = _greatest([step.gradient])
@@ -42,10 +47,11 @@ def draw_strip(steps, title):
             ax = _draw(figure, (middle, lower), size, step.gradient, norm, "gradients", step.mask)
             ax.set(title=step.formula, xlabel=f"{step.gradient.shape}\nmax {top:.2g}")
             free = middle + reach + SPACE
-    _bar(figure, x + 0.3, 0.0, tallest, scales["values"], "values")
-    _bar(figure, x + 1.0, 0.0, tallest, scales["weights"], "weights")
-    if free:
-        _bar(figure, x + 0.3, lower, tallest, Normalize(-1.0, 1.0), "gradients", " / max")
+    if not numbered:
+        _bar(figure, x + 0.3, 0.0, tallest, scales["values"], "values")
+        _bar(figure, x + 1.0, 0.0, tallest, scales["weights"], "weights")
+        if free:
+            _bar(figure, x + 0.3, lower, tallest, Normalize(-1.0, 1.0), "gradients", " / max")
     pages.fit_page(figure, *fonts.drawable([title or ""]))
     return figure
 
@@ -60,6 +66,12 @@ def _draw(figure, middle, size, matrix, norm, kind, mask):
     )
     ax.set(xticks=[], yticks=[])
     return ax
+
+
+def _is_numbered(ax, step):
+    """Whether every cell that may be attended to holds its number."""
+    shown = step.matrix.size if step.mask is None else step.mask.sum()
+    return sum(text.get_text() != "∅" for text in ax.texts) == shown
 
 
 def _bar(figure, left, middle, height, norm, kind, unit=""):
