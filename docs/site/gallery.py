@@ -1,0 +1,50 @@
+"""The gallery: every figure of figures/, below the name of the notebook that draws it."""
+
+import html
+import json
+
+from npattn.experiments import notebooks
+from npattn.experiments.figures import FIGURES
+
+PAGES = {
+    "explore.html": "One attention call, forward and backward",
+    "explore.zh.html": "The same in Chinese: 一次注意力调用",
+    "explore-softmax.html": "Softmax",
+    "explore-layer-norm.html": "Layer norm",
+}
+
+
+def write(folder, told):
+    """index.md into `folder`; the notebooks stand in `told`."""
+    groups = {"Of the README and its pages": [(None, name) for name in FIGURES]}
+    for path in sorted(told.glob("*.ipynb"), key=_order):
+        names = [name for name in notebooks.figure_names(path) if name not in FIGURES]
+        if names:
+            groups[_title(path)] = [(path, name) for name in names]
+    lines = ["# Gallery", "", "A click on a picture opens it as SVG.", ""]
+    lines += ["## Pages to look into", ""]
+    lines += [f"- [{title}](site:{page})" for page, title in PAGES.items()]
+    for title, figures in groups.items():
+        lines += ["", f"## {title}", ""]
+        if figures[0][0]:
+            lines += [f"[The notebook](../notebooks/{figures[0][0].name})", ""]
+        lines += ["```{raw} html", '<div class="gallery">', *map(_figure, figures), "</div>", "```"]
+    (folder / "index.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _figure(told):
+    name = html.escape(told[1])
+    words = name.partition("-")[2].replace("-", " ") if told[0] else name
+    return (
+        f'<figure id="{name}"><a href="{name}.svg"><img src="{name}.png" alt="{words}" '
+        f'loading="lazy"></a><figcaption>{name}</figcaption></figure>'
+    )
+
+
+def _order(path):
+    return [int(part) for part in path.name.partition("-")[0].split(".")]
+
+
+def _title(path):
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return "".join(cells[0]["source"]).splitlines()[0].lstrip("# ").partition(" (d2l")[0]
