@@ -1,5 +1,6 @@
 """The commands as a user types them: exit codes, files, one-line errors."""
 
+import io
 import os
 import re
 import subprocess
@@ -241,6 +242,23 @@ def test_output_survives_any_locale(encoding, tmp_path):
     assert first.startswith("2021-03-05  p = 0.99")
     assert ("2021年3月5日" in first) == (encoding == "gbk")
     assert ("→" if encoding == "gbk" else "->") in first
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "gbk", "ascii"])
+@pytest.mark.parametrize("command", [
+    "", "exercise", "exercise show softmax-backward --lang zh", "exercise hint softmax-backward",
+    "check softmax", "exercise check wrong.py", "figures --list", "gpt break --list",
+])
+def test_every_kind_of_output_can_be_written_in_any_encoding(
+    encoding, command, tmp_path, monkeypatch
+):
+    (tmp_path / "wrong.py").write_text("def softmax_backward(dP, P):\n    return dP\n")
+    monkeypatch.chdir(tmp_path)
+    written = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr(sys, "stdout", written)
+    assert main(command.split()) in (0, 1)
+    written.flush()
+    assert len(written.buffer.getvalue().decode(encoding)) > 100
 
 
 def test_help_and_errors_survive_ascii(tmp_path):

@@ -56,7 +56,7 @@ def _page(name, module, inside, pages, homes):
     yield from _heading(name, "=")
     yield from (f".. automodule:: {name}", "")
     for title, names in groups.items():
-        there = [n for n in names if n not in here]
+        there = [n for n in names if n not in here and not _is_alias(n, home)]
         if there and title:
             yield from _heading(title[0].upper() + title[1:], "-")
         yield from _table((home[n], getattr(module, n)) for n in there)
@@ -64,6 +64,9 @@ def _page(name, module, inside, pages, homes):
         yield from _heading("Defined here", "-")
     for n in here:
         yield from _entry(n, getattr(module, n))
+    for n in home:
+        if n not in here and _is_alias(n, home):
+            yield from (f".. py:data:: {n}", "", f"   Another name of :py:obj:`~{home[n]}`.", "")
     if inside:
         yield from _heading("Pages", "-")
         yield from _table((f"mod:{page}", importlib.import_module(page)) for page in inside)
@@ -107,6 +110,10 @@ def _home(thing, pages, homes):
     if module in pages and hasattr(thing, "__qualname__"):
         return f"{module}.{thing.__name__}"
     return homes.get(id(thing))
+
+
+def _is_alias(name, home):
+    return not home[name].startswith("mod:") and home[name].rpartition(".")[2] != name
 
 
 def _table(rows):
