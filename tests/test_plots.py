@@ -394,6 +394,17 @@ def test_tokens_are_shown_as_they_are_spelled(rng):
     ax.figure.canvas.draw()
 
 
+def test_the_middle_of_two_hues_is_zero_unless_an_end_is_given():
+    M = np.array([[-1.0, 3.0]])
+    for options, ends in (
+        (dict(vmin=None), (-3, 3)), (dict(vmin=-2), (-2, 3)), (dict(vmin=None, vmax=2), (-1, 2)),
+    ):
+        norm = mesh(heatmap(M, cmap="RdBu_r", **options)).norm
+        assert (norm.vmin, norm.vmax) == ends
+    norm = mesh(heatmap(M, vmin=None)).norm
+    assert (norm.vmin, norm.vmax) == (-1, 3)
+
+
 # ---------------------------------------------------------------- the anatomy
 
 

@@ -5,6 +5,10 @@ import numpy as np
 from npattn.plots.tokens import readable
 
 LONGEST_LABEL = 24
+DIVERGING = (  # matplotlib's names
+    "BrBG", "PRGn", "PiYG", "PuOr", "RdBu", "RdGy", "RdYlBu", "RdYlGn", "Spectral", "bwr",
+    "coolwarm", "seismic",
+)
 
 
 def numbers(name, array, ndims):
@@ -71,8 +75,14 @@ def axes(given, shape):
     return given.reshape(shape)
 
 
-def limits(weights, vmin, vmax):
-    """The ends of the colour scale; those that are None come from the weights."""
+def limits(weights, vmin, vmax, cmap=None):
+    """The ends of the colour scale; those that are None come from the weights.
+
+    If both do, a map of two hues has its middle at 0.
+    """
+    if vmin is vmax is None and str(cmap).removesuffix("_r") in DIVERGING and weights.min() < 0:
+        high = float(abs(weights).max())
+        return -high, high
     low = float(weights.min()) if vmin is None else vmin
     high = float(weights.max()) if vmax is None else vmax
     if vmax is None and high <= low:

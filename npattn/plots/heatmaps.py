@@ -30,7 +30,7 @@ def heatmap(
               where the numbers are none
     vmin      value of the palest colour; None means the least weight
     vmax      value of the darkest colour; None means the greatest weight
-    cmap      a matplotlib colour map
+    cmap      a matplotlib colour map; one of two hues has its middle at 0 if vmin and vmax are None
     annotate  whether to write the values into the cells; None does up to 8 × 8, if they fit
 
     Returns the Axes. The colour bar has a point where a weight exceeds vmin or vmax.
@@ -76,7 +76,7 @@ def head_grid(
     column_titles = checks.titles("column_titles", column_titles, columns, "columns")
     row_titles = checks.titles("row_titles", row_titles or [""] * rows, rows, "rows")
     axes = None if axes is None else checks.axes(axes, (rows, columns))
-    limits = checks.limits(weights, vmin, vmax)
+    limits = checks.limits(weights, vmin, vmax, cmap)
     with house_style():
         from npattn.plots.grids import draw_grid
 
