@@ -21,7 +21,8 @@ from npattn.plots import checks, given
 from npattn.plots.tokens import readable
 
 LARGEST = 2**24  # weights; their page has 90 MB
-SCRIPTS = [f"page_{part}.js" for part in ("weights", "layout", "matrix", "marks", "overview", "choice")]
+PARTS = "weights", "layout", "matrix", "marks", "overview", "choice"
+SCRIPTS = [f"page_{part}.js" for part in PARTS]
 
 
 def attention_page(
