@@ -54,10 +54,18 @@ def draw_mask(rng):
 
 
 @pytest.fixture
-def assert_gradients():
-    """The checker, without its way out for code that takes no complex numbers: all of ours does."""
+def assert_gradients(request):
+    """The checker, without its way out for code that takes no complex numbers: all of ours does.
+
+    A test that asks for `convention`, too, checks gradients once, and not in every layout.
+    """
+    params = getattr(request.node, "callspec", None) and request.node.callspec.params
+    if params and params.get("convention", "C order") != "C order":
+        return lambda *args, **options: None
     return functools.partial(checking.assert_gradients, method="complex")
 
+
+WHERE_SET = {"thorough": "NPATTN_THOROUGH", "long": "NPATTN_LONG"}
 
 # Memory layouts of the same numbers. A pair must not care, and it may not write to any of them.
 LAYOUTS = {
@@ -158,14 +166,11 @@ def browser(chromium):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Tests that drive Chromium are marked; long checks run by NPATTN_LONG=1 pytest."""
+    """Tests that drive Chromium are marked; some tests run where their variable is set only."""
     for item in items:
         if "browser" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.browser)
-    if "NPATTN_LONG" not in os.environ:
-        config.hook.pytest_deselected(items=[item for item in items if _is_long(item)])
-        items[:] = [item for item in items if not _is_long(item)]
-
-
-def _is_long(item):
-    return item.get_closest_marker("long") is not None
+    left_out = {mark for mark, variable in WHERE_SET.items() if variable not in os.environ}
+    chosen = [item for item in items if not left_out & {mark.name for mark in item.iter_markers()}]
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
+    items[:] = chosen

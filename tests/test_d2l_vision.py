@@ -119,7 +119,7 @@ def test_gradients_of_the_whole_in_training_mode(vit, draw):
     X = draw(*IMAGES)
     want = vit(X)
     assert not np.array_equal(vit.train()(X), want)
-    assert_gradients_of(vit, X, max_entries=3)
+    assert_gradients_of(vit, X, quick=True)
 
 
 def test_agreement_with_torch(vit, draw):

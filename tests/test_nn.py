@@ -191,7 +191,7 @@ def as_pair(layer, call):
     return forward, backward
 
 
-def assert_gradients_of(layer, *inputs, call=None, max_entries=8, **masks):
+def assert_gradients_of(layer, *inputs, call=None, max_entries=8, quick=False, **masks):
     """Inputs and parameters by complex step; call(layer, *inputs) is what gives the output."""
     if call is None:
         def call(twin, *inputs):
@@ -200,7 +200,8 @@ def assert_gradients_of(layer, *inputs, call=None, max_entries=8, **masks):
     args = inputs if layer.params is None else (*inputs, layer.params)
     names = [f"X{i}" for i in range(len(inputs))] + ["params"]
     assert_gradients(
-        *as_pair(layer, call), *args, names=names[: len(args)], max_entries=max_entries
+        *as_pair(layer, call), *args, names=names[: len(args)],
+        **{"quick": True} if quick else {"max_entries": max_entries},
     )
 
 
