@@ -150,6 +150,7 @@ def test_gradients_of_a_block(assert_gradients, draw, rng, shake, kind):
     assert_gradients(cat_block, cat_block_backward, draw(4, 6, 3), params, kind=kind, patch=2)
 
 
+@pytest.mark.thorough
 def test_gradients_of_all_three_blocks(assert_gradients, draw, rng, shake):
     params = shake(init_cat(3, 5, rng, patch=2))
     assert_gradients(cat, cat_backward, draw(4, 6, 3), params, patch=2, num_heads=3,

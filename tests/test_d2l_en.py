@@ -307,6 +307,7 @@ def test_blocks_are_the_pairs(draw):
     assert_same(block.grads, dparams)
 
 
+@pytest.mark.thorough
 def test_gradients_of_the_blocks(draw):
     X, M = draw(2, 4, 6), draw(2, 3, 5)
     block = d2l.TransformerEncoderBlock(6, 7, 2, 0.3, rng=0)

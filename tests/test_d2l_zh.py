@@ -213,6 +213,7 @@ def test_encoder_block_and_encoder_of_the_text():
     assert decoder_blk(X, state)[0].shape == (2, 100, 24)
 
 
+@pytest.mark.thorough
 def test_gradients_of_the_blocks(draw):
     X, M = draw(2, 4, 6), draw(2, 3, 6)
     block = d2l.EncoderBlock(6, 6, 6, 6, [4, 6], 6, 7, 2, 0.3, use_bias=True, rng=0)

@@ -134,6 +134,7 @@ def test_weekdays_are_those_of_the_calendar(rng, every_day):
     assert checked == 10
 
 
+@pytest.mark.thorough
 def test_no_text_means_two_days_and_every_text_is_readable(every_day):
     known, longest = set(source_vocabulary().units), 0
     meaning, used = {}, set()

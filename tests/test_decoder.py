@@ -166,6 +166,7 @@ def test_gradients_of_a_block(assert_gradients, XM, block, draw_mask, norm, opti
     assert_gradients(decoder_block, decoder_block_backward, *args, **options)
 
 
+@pytest.mark.thorough
 @both_norms
 def test_gradients_of_a_stack(assert_gradients, XM, make_stack, draw_mask, norm):
     args = *XM, make_stack(norm), draw_mask(3, 3), draw_mask(3, 5)

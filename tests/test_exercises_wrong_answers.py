@@ -24,6 +24,7 @@ UNSURE = {  # nothing is on record of these
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("exercise", "function", "true"), WILD)
 def test_the_true_cause_is_named_and_no_other(exercise, function, true):
     name = f"{exercise}:{function.__name__}"

@@ -40,6 +40,7 @@ def test_the_readme_and_the_docs_show_what_is_drawn_for_them():
     assert {*FIGURES} <= shown <= {*NAMES, "explore"}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_figure_of_the_readme_looks_as_it_does_in_the_folder(name, tmp_path):
     assert main(["figures", name, "--out", str(tmp_path)]) == 0
@@ -48,6 +49,7 @@ def test_a_figure_of_the_readme_looks_as_it_does_in_the_folder(name, tmp_path):
     assert difference(kept, drawn) <= TOLERANCE
 
 
+@pytest.mark.thorough
 def test_no_two_figures_look_alike():
     # If they did, one in the place of the other would not be noticed.
     pngs = {name: (FOLDER / f"{name}.png").read_bytes() for name in NAMES}

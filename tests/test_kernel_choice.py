@@ -386,7 +386,7 @@ def test_gradients_in_tiles_with_dropout(rng, draw, draw_mask, shake):
     report = assert_gradients(
         encoder_block, encoder_block_backward, draw(2, 4, D), shake(init_encoder_block(D, F, rng)),
         draw_mask(2, 4, 4), num_heads=H, kernel="tiled", norm="pre", activation="gelu",
-        dropout=0.3, rng=np.random.default_rng(3), max_entries=4,
+        dropout=0.3, rng=np.random.default_rng(3), max_entries=1,
     )
     assert report.method == "central differences"
     assert 'use kernel="attention"' in str(report)

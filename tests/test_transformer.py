@@ -241,14 +241,14 @@ def test_convention(convention, make_model, batch, norm):
 def test_gradients(assert_gradients, make_model, batch, rng, options):
     (config, params), (source, target, *masks) = make_model(**options), batch
     args, options = (source, target, params, *masks), dict(config=config, rng=rng)
-    assert_gradients(transformer, transformer_backward, *args, max_entries=4, **options)
+    assert_gradients(transformer, transformer_backward, *args, max_entries=1, **options)
 
 
 @both_norms
 def test_gradients_of_a_decoder_alone(assert_gradients, make_model, batch, draw, norm):
     (config, params), (_, target, source_mask, target_mask) = make_model(norm=norm), batch
     args = target, draw(3, 5, 4), params.decode, target_mask, source_mask
-    assert_gradients(decode, decode_backward, *args, config=config, max_entries=4)
+    assert_gradients(decode, decode_backward, *args, config=config, max_entries=1)
 
 
 def test_gradients_reach_every_parameter(make_model, batch, draw):
