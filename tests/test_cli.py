@@ -18,7 +18,7 @@ from npattn.experiments import dates
 
 @pytest.fixture
 def reads_only(monkeypatch):
-    """`npattn demo` without its pictures and without the proof of the gradient: they take seconds."""
+    """`npattn demo` without pictures and without the proof of the gradient: both take seconds."""
     monkeypatch.setattr(demo, "_draw", lambda params, reading, path: path.touch())
     monkeypatch.setattr(demo, "_gradient_line", lambda text, report: f"gradient on {text!r} …")
     monkeypatch.setattr(dates, "check_gradient", lambda params, readings: None)
