@@ -10,7 +10,7 @@ from pictures import FIGURES, TOLERANCE, difference
 from npattn.experiments import notebooks
 from npattn.weights import find_weights
 
-NOTEBOOKS = sorted(notebooks.FOLDER.glob("*.ipynb"))
+NOTEBOOKS = notebooks.paths()
 WHY = "the notebooks need nbclient and ipykernel: pip install -e '.[notebooks]'"
 nbformat = pytest.importorskip("nbformat", reason=WHY)
 

@@ -38,11 +38,18 @@ class Drawing(NamedTuple):
     svg: bytes
 
 
+def paths():
+    """The notebooks; of one that is shipped blank the solved copy."""
+    shipped = sorted(FOLDER.glob("*.ipynb"))
+    solved = {path.name: path for path in (FOLDER / "solved").glob("*.ipynb")}
+    return [solved.get(path.name, path) for path in shipped]
+
+
 def figures():
     """{name: path of the notebook} of each figure that a notebook, and nothing else, draws."""
     return {
         name: path
-        for path in sorted(FOLDER.glob("*.ipynb"))
+        for path in paths()
         for name in figure_names(path)
         if name not in FIGURES
     }
