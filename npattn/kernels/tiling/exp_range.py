@@ -32,8 +32,8 @@ class Exponential(NamedTuple):
 
 
 @cache
-def exponential(dtype):
-    """np.exp2 where NumPy has vector code for it, else np.exp.
+def exponential(dtype, natural=False):
+    """np.exp2 where NumPy has vector code for it, else np.exp; `natural` asks for np.exp.
 
     With vector code exp2 is faster than exp and errs less; without, it is slower.
     A NumPy that does not say which code it has (before 2.1) gets exp.
@@ -42,7 +42,8 @@ def exponential(dtype):
         code = np.lib.introspect.opt_func_info("^exp2$")["exp2"]["ff"]["current"]
     except (AttributeError, KeyError):
         code = "baseline"
-    exp, ln = (np.exp, 1.0) if code.startswith("baseline") else (np.exp2, math.log(2.0))
+    natural = natural or code.startswith("baseline")
+    exp, ln = (np.exp, 1.0) if natural else (np.exp2, math.log(2.0))
     return Exponential(exp, ln, math.ceil(math.log(np.finfo(dtype).tiny) / ln))
 
 
@@ -61,8 +62,9 @@ def needs_shift(Q, K, V, stop, scale, steps=NO_STEPS, owner=None):
     q, k, v = (np.sqrt(np.einsum("ntd,ntd->nt", X, X)) for X in (Q, K, V))
     if owner is not None:
         k, v = k[owner], v[owner]
-
-    bias, factor = _largest_bias(steps), abs(scale)
+    bias, factor = steps.largest, abs(scale)
+    if steps.owner is not None:
+        bias = bias[steps.owner]
 
     def fits(S, v):
         bits = S / math.log(2.0) + np.abs(np.log2(v))
@@ -91,17 +93,6 @@ def _bound(steps, S, bias):
         S = np.where(np.isfinite(S), np.minimum(S, steps.cap), S)
     S = S if bias is None else S + bias
     return S if steps.sink is None else np.maximum(S, np.abs(steps.sink))
-
-
-def _largest_bias(steps):
-    """The largest |bias| in reach of a query, (N, Tq or 1); entries of −inf forbid."""
-    if steps.bias is None:
-        return None
-    high, low = steps.bias.max(axis=2, initial=0.0), steps.bias.min(axis=2, initial=0.0)
-    if np.isneginf(low).any():
-        low = steps.bias.min(axis=2, initial=0.0, where=steps.bias > -np.inf)
-    largest = np.maximum(high, -low)
-    return largest if steps.owner is None else largest[steps.owner]
 
 
 def units(shifted, base):

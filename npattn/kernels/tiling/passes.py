@@ -41,15 +41,15 @@ def forward_pass(sums, flat, shape, heads, rows, keys):
     """
     K, V, wild = flat.K, flat.V, flat.shifted[heads, rows]
     owner, steps = flat.owner, flat.steps
-    base, any_wild = exponential(V.dtype), wild.any()
+    base, any_wild = exponential(V.dtype, steps.changes_tiles), wild.any()
     unit = units(wild, base)
-    q = _append(flat.Q[heads, rows], steps.query_factor(flat.scale, unit))
+    q = _append(flat.Q[heads, rows], steps.query_factor(flat.scale) / unit)
     m, Z = (X[heads, rows] for X in sums)
     Y, ones = np.zeros((*wild.shape, V.shape[2]), V.dtype), np.ones(shape[2], V.dtype)
     for tile, allowed in flat.reach.tiles(heads, rows, keys, shape[2]):
         # S = Q Kᵀ · scale
-        S = _scratch.product(0, taken(K, owner, heads, tile), q.swapaxes(1, 2))
-        steps.apply(S, unit, heads, rows, tile, _scratch)
+        S = _scratch.product(0, taken(K, owner, heads, tile), q.swapaxes(1, 2), steps.by_query)
+        steps.apply(S, heads, rows, tile)
         if any_wild:
             silence(S, allowed, -np.inf)
             m[:], shrink = raise_maximum(S, m, wild, base)
@@ -74,7 +74,7 @@ def backward_pass(dO, columns, grads, flat, shape, heads, rows, keys):
     columns  what `appended_columns` returns
     """
     Q, K, (dQ, dK, dV, dbias), steps, owner = flat.Q, flat.K, grads, flat.steps, flat.owner
-    base, parts = exponential(Q.dtype), blocks(rows.start, rows.stop, shape[1])
+    base, parts = exponential(Q.dtype, steps.changes_tiles), blocks(rows.start, rows.stop, shape[1])
     tiles = [
         (tile, part, allowed)
         for part in parts
@@ -85,7 +85,7 @@ def backward_pass(dO, columns, grads, flat, shape, heads, rows, keys):
     *L, delta = (column[heads, rows] for column in columns)
     unit = units(flat.shifted[heads, rows], base)
     behind = [0.0, 0.0] if steps.cap else L  # −L comes behind the cap
-    Q1 = _append(Q[heads, rows], steps.query_factor(flat.scale, unit), *behind)
+    Q1 = _append(Q[heads, rows], steps.query_factor(flat.scale) / unit, *behind)
     g1 = _append(dO[heads, rows], steps.dS_scale(flat.scale) / (1.0 - flat.dropout), delta)
     K1 = _append(taken(K, owner, heads, keys), 1.0, 1.0, 1.0)
     V1 = _append(taken(flat.V, owner, heads, keys), 1.0, 1.0)
@@ -94,8 +94,8 @@ def backward_pass(dO, columns, grads, flat, shape, heads, rows, keys):
         i, j, wild = _within(rows, part), _within(keys, tile), flat.shifted[heads, part]
         any_wild = wild.any()
         # P = exp(S − L)
-        P = _scratch.product(0, K1[:, j], Q1[:, i].swapaxes(1, 2))
-        T = steps.apply(P, unit[:, i], heads, part, tile, _scratch)
+        P = _scratch.product(0, K1[:, j], Q1[:, i].swapaxes(1, 2), steps.by_query)
+        T = steps.apply(P, heads, part, tile, _scratch.like(3, P))
         for column in (L if T is not None else ()):
             P += column[:, None, i]
         if any_wild:
@@ -103,19 +103,19 @@ def backward_pass(dO, columns, grads, flat, shape, heads, rows, keys):
         base.exp(P, out=P)
         silence(P, allowed, 0.0 if any_wild else None)
         # Y = (P ⊙ keep) V
-        dS, A = _scratch.product(1, V1[:, j], g1[:, i].swapaxes(1, 2)), P
+        dS, A = _scratch.product(1, V1[:, j], g1[:, i].swapaxes(1, 2), steps.by_query), P
         if flat.seed is not None:
             keep = keep_tile(flat.dropout, flat.seed, heads, part, tile)
             np.copyto(dS, g1[:, None, i, -1], where=~keep)
             A = P * (keep * P.dtype.type(1.0 / (1.0 - flat.dropout)))
-        add_to(dV, owner, heads, tile, _scratch.product(2, A, dO[heads, part]))
+        add_to(dV, owner, heads, [tile], _scratch.product(2, A, dO[heads, part]))
         # P = softmax(S)
         dS *= P
         if any_wild:
             silence(dS, allowed, 0.0)
         # S = cap tanh(Q Kᵀ · scale / cap) + bias, of which the scale is in g1
         steps.undo(dS, T, dbias, heads, part, tile)
-        add_to(dK, owner, heads, tile, _scratch.product(2, dS, Q[heads, part]))
+        add_to(dK, owner, heads, [tile], _scratch.product(2, dS, Q[heads, part]))
         K_tile = taken(K, owner, heads, tile)
         dQ[heads, part] += _scratch.product(2, dS.swapaxes(1, 2), K_tile)
 
@@ -126,7 +126,7 @@ def appended_columns(delta, flat):
     L / unit is written as the sum of two numbers, so that it loses nothing by the division.
     So there are three arrays (N, Tq).
     """
-    L, unit = flat.L, units(flat.shifted, exponential(delta.dtype))
+    L, unit = flat.L, units(flat.shifted, exponential(delta.dtype, flat.steps.changes_tiles))
     with np.errstate(all="ignore"):
         whole = np.where(L == -np.inf, 0.0, L / unit)
         large = whole.astype(L.dtype)

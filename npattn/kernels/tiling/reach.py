@@ -26,6 +26,7 @@ class Reach(NamedTuple):
     stop: np.ndarray         # (N, Tq) one past its last key
     mask: np.ndarray | None  # (leading axes, Tq, Tk) bool
     free: bool               # everybody may attend to everything
+    by_query: bool = False   # tiles lie in memory query by query
 
     def tiles(self, heads, rows, keys, size):
         """The tiles of a block of queries that are not empty.
@@ -39,7 +40,7 @@ class Reach(NamedTuple):
         if self.free:
             yield from ((tile, None) for tile in blocks(keys.start, keys.stop, size))
             return
-        start, stop = self.start[heads, None, rows], self.stop[heads, None, rows]
+        start, stop = (self._turned(X[heads, None, rows]) for X in (self.start, self.stop))
         first, last = max(keys.start, int(start.min())), min(keys.stop, int(stop.max()))
         full_from, full_to = int(start.max()), int(stop.min())
         for tile in blocks(first, last, size):
@@ -47,20 +48,24 @@ class Reach(NamedTuple):
             if full_from > tile.start or full_to < tile.stop:
                 last_keys = drawn is None and full_from <= tile.start
                 begin = max(tile.start, full_to) if last_keys else tile.start
-                j = np.arange(begin, tile.stop, dtype=np.int32)[:, None]
+                j = self._turned(np.arange(begin, tile.stop, dtype=np.int32)[None, :, None])
                 allowed = j < stop if last_keys else (start <= j) & (j < stop)
                 if drawn is not None:
                     allowed &= drawn
             if drawn is None or allowed.any():
-                yield tile, allowed
+                yield tile, None if allowed is None else self._turned(allowed)
+
+    def _turned(self, X):
+        """X (n, keys, queries) as it lies in memory, and what lies in memory as such an X."""
+        return X.swapaxes(1, 2) if self.by_query else X
 
     def _drawn(self, heads, rows, tile):
-        """A tile of the mask, key by query; None if there is none or it allows all."""
+        """A tile of the mask as it lies in memory; None if there is none or it allows all."""
         if self.mask is None:
             return None
         head = np.unravel_index(range(heads.start, heads.stop), self.mask.shape[:-2])
         drawn = self.mask[(*head, rows, tile)]
-        return None if drawn.all() else np.ascontiguousarray(drawn.swapaxes(1, 2))
+        return None if drawn.all() else np.ascontiguousarray(self._turned(drawn.swapaxes(1, 2)))
 
     def meets(self, marked):
         """Which queries may attend to a marked key: (N, Tq) bool from marked (N, Tk) bool."""

@@ -23,7 +23,7 @@ def reach_of(shape, Tk, mask=None, valid_lens=None, causal=False, offset=0, wind
     """The Reach that the masking arguments of `tiled_attention` describe.
 
     shape  (..., Tq), the leading axes and the number of queries
-    bias   an entry of −inf forbids
+    bias   whose entries of −inf forbid
 
     Raises TypeError or ValueError that names the argument which does not fit.
     """
@@ -41,7 +41,7 @@ def reach_of(shape, Tk, mask=None, valid_lens=None, causal=False, offset=0, wind
     stop = np.maximum(stop, start)
     if mask is not None:
         mask = require_mask(mask, (*(lead or [1]), Tq, Tk))
-    if bias is not None and np.isneginf(bias.min(initial=0.0)):
+    if bias is not None:
         mask = require_mask(combine_masks(mask, bias != -np.inf), (*(lead or [1]), Tq, Tk))
     free = bool(mask is None and start.max(initial=0) == 0 and stop.min(initial=Tk) == Tk)
     start, stop = (np.broadcast_to(X, shape).reshape(math.prod(lead), Tq) for X in (start, stop))

@@ -13,7 +13,7 @@ import numpy as np
 
 from npattn.kernels.tiling.tiles import cache_bytes
 
-ROOMS, SPARE = 5, 2**16  # bytes; for rows that are longer than they need be
+ROOMS, SPARE = 4, 2**16  # bytes; for rows that are longer than they need be
 
 
 class Scratch(threading.local):
@@ -26,15 +26,22 @@ class Scratch(threading.local):
         self.rooms = [room[i : i + size] for room, i in zip(rooms, begins, strict=True)]
         self.place = lru_cache(maxsize=256)(self._place)
 
-    def product(self, room, A, B):
-        """A B, for A (n, i, j) and B (n, j, k), over what that room held. n may be 1 in one."""
+    def product(self, room, A, B, turned=False):
+        """A B, for A (n, i, j) and B (n, j, k), over what that room held. n may be 1 in one.
+
+        turned  it lies in memory column by column
+        """
+        if turned:
+            return self.product(room, B.swapaxes(1, 2), A.swapaxes(1, 2)).swapaxes(1, 2)
         out = self.place(room, max(len(A), len(B)), A.shape[1], B.shape[2], A.dtype)
         return np.matmul(A, B, out=out)
 
-    def tile(self, room, n, i, k, dtype):
-        """An array (n, i, k) in that room, which holds anything."""
-        place = self.place(room, n, i, k, dtype)
-        return np.empty((n, i, k), dtype) if place is None else place
+    def like(self, room, X):
+        """An array in that room, which holds anything and lies in memory as X (n, i, k) does."""
+        if not X.flags.c_contiguous:
+            return self.like(room, X.swapaxes(1, 2)).swapaxes(1, 2)
+        place = self.place(room, *X.shape, X.dtype)
+        return np.empty_like(X) if place is None else place
 
     def _place(self, room, n, i, k, dtype):
         """An array (n, i, k) in that room; None, that is fresh memory, if there is no place."""

@@ -31,12 +31,12 @@ def taken(X, owner, heads, *part):
 
 
 def add_to(dX, owner, heads, part, dY):
-    """Adds dY (n, …) to that part of dX: several heads may add to one."""
+    """Adds dY (n, …) to that part of dX, a tuple of slices: several heads may add to one."""
     if owner is None:
-        dX[heads, part] += dY
+        dX[heads, *part] += dY
         return
     for own, dY_head in zip(owner[heads], dY, strict=True):
-        dX[own, part] += dY_head
+        dX[own, *part] += dY_head
 
 
 def places(name, owner, heads, *place):

@@ -19,7 +19,7 @@ Backward. L alone brings the weights back, and one more number per query their g
     to V: theirs is dP − δ. What remains is one exponential and one ⊙ for each tile.
 
 This page has the pair; `driver` deals out the score matrix in patches, `passes` has what is done on
-a patch, `score_steps` what a cap, a bias and a sink change, `restrictions` who may attend to whom.
+a patch, `score_steps` what a cap, a bias and a sink change, `reach` who may attend to whom.
 
 `...` stands for any leading axes (batch, heads). A gradient carries the name of what it
 differentiates: dO is ∂loss/∂O.
@@ -42,7 +42,7 @@ from npattn.kernels.tiling.exp_range import needs_shift
 from npattn.kernels.tiling.passes import appended_columns, backward_pass, forward_pass
 from npattn.kernels.tiling.reach import set_aside
 from npattn.kernels.tiling.restrictions import reach_of
-from npattn.kernels.tiling.score_steps import steps_of
+from npattn.kernels.tiling.score_arguments import steps_of
 from npattn.kernels.tiling.sharing import owners
 from npattn.kernels.tiling.threads import thread_count
 from npattn.kernels.tiling.tiles import draw_seed
@@ -84,8 +84,9 @@ def tiled_attention(
     lead = np.broadcast_shapes(Q.shape[:-2], key_lead)
     steps = steps_of((*lead, Q.shape[-2], K.shape[-2]), Q.dtype, cap, bias, sink)
     reach = reach_of(
-        (*lead, Q.shape[-2]), K.shape[-2], mask, valid_lens, causal, offset, window, bias
-    )
+        (*lead, Q.shape[-2]), K.shape[-2], mask, valid_lens, causal, offset, window,
+        bias if steps.forbids else None,
+    )._replace(by_query=steps.by_query)
     seed, threads = draw_seed(dropout, rng), thread_count(threads)
     dropout, owner, spoilt = 0.0 if seed is None else dropout, owners(key_lead, lead), None
     Q, K, V = one_axis(Q, lead), one_axis(K, key_lead), one_axis(V, key_lead)
@@ -128,7 +129,7 @@ def tiled_attention_backward(dO, cache, dL=None):
     flat = with_axes(cache, (math.prod(lead),), (math.prod(key_lead),))
     steps, dO, dL = flat.steps, dO.reshape(flat.O.shape), dL.reshape(flat.L.shape)
     delta = np.einsum("nqd,nqd->nq", dO, flat.O) - dL
-    grads = [*(np.zeros(X.shape, X.dtype) for X in flat[:3]), steps.zeros()]
+    grads = [None if X is None else np.zeros(X.shape, X.dtype) for X in (*flat[:3], steps.bias)]
     on_squares(partial(backward_pass, dO, appended_columns(delta, flat), grads), flat)
     if steps.bias is not None:  # then dS was without the scale
         for dX in grads[:2]:
@@ -138,7 +139,7 @@ def tiled_attention_backward(dO, cache, dL=None):
         unbroadcast(dX.reshape(*axes, *dX.shape[1:]), shape)
         for dX, axes, shape in zip(grads, (lead, key_lead, key_lead), cache.shapes, strict=False)
     )
-    dbias = () if bias is None else (steps.dbias(grads[3], bias),)
+    dbias = () if bias is None else (grads[3].reshape(bias),)
     dsink = () if sink is None else (
         unbroadcast(steps.dsink(flat.L, delta).reshape(lead), sink),)
     return dQ, dK, dV, *dbias, *dsink

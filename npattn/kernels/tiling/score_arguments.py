@@ -1,0 +1,60 @@
+"""What the arguments cap, bias and sink of `tiled_attention` say, as ScoreSteps.
+
+A cap is a number. A bias and a sink broadcast, to the scores (..., Tq, Tk) and to the leading axes
+alone; a bias keeps the axes that it came with, so that nothing of its size is made.
+"""
+
+import math
+
+import numpy as np
+
+from npattn.kernels.arrays import require_real_floats
+from npattn.kernels.options import require_cap
+from npattn.kernels.tiling.score_steps import ScoreSteps
+from npattn.kernels.tiling.sharing import owners
+from npattn.kernels.tiling.tiles import blocks
+
+ROWS = 32  # of a bias, which lie in the cache together
+
+
+def steps_of(S, dtype, cap=None, bias=None, sink=None):
+    """The ScoreSteps that the options of `tiled_attention` describe, for scores of the shape S.
+
+    Raises TypeError or ValueError that names the argument which does not fit.
+    """
+    *lead, Tq, Tk = S
+    owner, largest, forbids = None, None, False
+    if bias is not None:
+        require_real_floats(Q=np.empty(0, dtype), bias=bias)
+        _require_fits("bias", bias.shape, S, "insert axes of length 1 where it should repeat")
+        shape = (1,) * (2 - bias.ndim) + bias.shape
+        owner = owners(shape[:-2], lead)
+        bias = bias.reshape(math.prod(shape[:-2]), *shape[-2:])
+        largest, forbids = _sizes(bias)
+    if sink is not None:
+        require_real_floats(Q=np.empty(0, dtype), sink=sink)
+        _require_fits("sink", sink.shape, lead, "there must be one for each head")
+        sink = np.broadcast_to(sink, lead).reshape(-1, 1)
+    cap = None if cap is None else require_cap(cap)
+    return ScoreSteps(cap, bias, owner, sink, largest, forbids)
+
+
+def _sizes(bias):
+    """`largest` and `forbids`; a few rows at a time, so that memory is read once."""
+    high, low = (np.empty(bias.shape[:2], bias.dtype) for _ in range(2))
+    for rows in blocks(0, bias.shape[1], ROWS):
+        high[:, rows] = bias[:, rows].max(axis=2, initial=0.0)
+        low[:, rows] = bias[:, rows].min(axis=2, initial=0.0)
+    forbids = bool(np.isneginf(low).any())
+    if forbids:
+        low = bias.min(axis=2, initial=0.0, where=bias > -np.inf)
+    return np.maximum(high, -low), forbids
+
+
+def _require_fits(name, shape, whole, advice):
+    try:
+        fits = np.broadcast_shapes(shape, whole) == tuple(whole)
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(f"{name} {shape} does not broadcast to {tuple(whole)}; {advice}")
