@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import inspect
 import json
 import sys
 from types import SimpleNamespace
@@ -11,7 +12,8 @@ import pytest
 
 from npattn.cli import main
 from npattn.trees import tree_leaves, tree_unflatten
-from npattn.verification import backends, crosscheck, tables, witness
+from npattn.models.config import BlockOptions
+from npattn.verification import backends, crosscheck, option_systems, tables, witness
 from npattn.verification.case import Case
 from npattn.verification.comparison import PRECISIONS, Measured, compare
 from npattn.verification.devices import (
@@ -22,6 +24,7 @@ from npattn.verification.devices import (
     without_tf32,
 )
 from npattn.verification.kernels_in_torch import IN_TORCH
+from npattn.verification.option_systems import OPTION_SYSTEMS
 from npattn.verification.pairs import find_pairs
 from npattn.verification.systems import SYSTEMS, leaves
 
@@ -77,7 +80,8 @@ def test_a_kernel_that_is_in_no_table_is_a_miss(monkeypatch, table):
 def test_all_kernels_and_systems_agree_with_torch(device, dtype, tolerance):
     rows = crosscheck.crosscheck(device, dtype, seed=3)
     kernels = [*KERNELS, *(name for name in witness.CASES if _is_second_case(name))]
-    assert [row.name for row in rows] == [*kernels, *(system.name for system in SYSTEMS)]
+    systems = [system.name for system in (*SYSTEMS, *OPTION_SYSTEMS)]
+    assert [row.name for row in rows] == [*kernels, *systems]
     assert all(row.ok for row in rows), tables.format_rows(rows)
     assert max(row.error for row in rows) <= tolerance
     assert min(row.entries for row in rows) > 40
@@ -128,7 +132,7 @@ def test_a_formulation_stays_on_the_device_of_its_arguments(name):
     assert _follows_its_arguments(IN_TORCH[name](torch, *tensors, **options), tensors)
 
 
-@pytest.mark.parametrize("system", SYSTEMS, ids=_name)
+@pytest.mark.parametrize("system", (*SYSTEMS, *OPTION_SYSTEMS), ids=_name)
 def test_a_systems_formulation_stays_on_the_device_of_its_arguments(system):
     built = leaves(system.build(np.random.default_rng(0), np.float64))
     tensors = {path: witness._to_torch(X, "meta", DOUBLE) for path, X in built.items()}
@@ -166,7 +170,16 @@ def test_a_fault_in_any_backward_is_caught_and_named(monkeypatch, capsys, name):
     assert line.startswith(f"MISSED  {name}: d") and "should be" in line
 
 
-@pytest.mark.parametrize("system", [s for s in SYSTEMS if "time series" not in s.name], ids=_name)
+def test_every_option_of_a_block_is_cross_checked():
+    """All but those that say how, and not what, is computed."""
+    written = inspect.getsource(option_systems)
+    assert {name for name in BlockOptions.__dataclass_fields__ if f"{name}=" not in written} \
+        <= {"kernel", "dropout"}
+
+
+@pytest.mark.parametrize(
+    "system", [s for s in (*SYSTEMS, *OPTION_SYSTEMS) if "time series" not in s.name], ids=_name
+)
 def test_a_fault_in_the_backward_of_any_system_is_caught(monkeypatch, system):
     @functools.wraps(system.backward)
     def faulty(dY, cache):

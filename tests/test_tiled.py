@@ -431,7 +431,9 @@ def test_both_exponentials_give_the_same(monkeypatch, QKV):
     expected = both(QKV)[0]
     for exp, ln in ((np.exp, 1.0), (np.exp2, math.log(2.0))):
         base = Exponential(exp, ln, math.ceil(math.log(1e-300) / ln))
-        monkeypatch.setattr("npattn.kernels.tiling.passes.exponential", lambda dtype, natural, b=base: b)
+        monkeypatch.setattr(
+            "npattn.kernels.tiling.passes.exponential", lambda dtype, natural, b=base: b
+        )
         assert_same(both(QKV)[0], expected)
 
 

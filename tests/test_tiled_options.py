@@ -216,6 +216,31 @@ def test_a_sink_of_minus_infinity_is_none(tile_size, QKV):
 # ---- precision, memory, threads ----
 
 
+@pytest.mark.parametrize("steps", ["nothing", "cap", "sink", "all"])
+@pytest.mark.parametrize("name", ["float16", "bfloat16"])
+def test_halves_are_computed_in_single_and_rounded_once(QKV, draw, name, steps):
+    if name == "bfloat16":
+        half = pytest.importorskip("ml_dtypes", reason="ml_dtypes is not installed").bfloat16
+    else:
+        half = np.float16
+
+    def rounded(X, dtype=half):
+        return X.astype(dtype) if isinstance(X, np.ndarray) else X
+
+    halves = {name: rounded(X) for name, X in STEPS[steps](draw).items()}
+    singles = {name: rounded(X, np.float32) for name, X in halves.items()}
+    QKV = [rounded(X) for X in QKV]
+    single_QKV = [rounded(X, np.float32) for X in QKV]
+    O, cache = tiled_attention(*QKV, **halves, causal=True)
+    expected, other = tiled_attention(*single_QKV, **singles, causal=True)
+    dO = rounded(draw(*O.shape))
+    found = O, *tiled_attention_backward(dO, cache)
+    wanted = expected, *tiled_attention_backward(rounded(dO, np.float32), other)
+    for got, want in zip(found, wanted, strict=True):
+        assert got.dtype == half and want.dtype == np.float32
+        assert_array_equal(got, want.astype(half))
+
+
 @pytest.mark.parametrize("steps", STEPS)
 def test_single_precision_errs_no_more_than_the_steps_composed(QKV, draw, steps):
     QKV = [X.astype(np.float32) for X in QKV]

@@ -13,6 +13,7 @@ from functools import partial
 from npattn.verification.cases import CASES
 from npattn.verification.comparison import PRECISIONS, missed
 from npattn.verification.devices import require_device, without_tf32
+from npattn.verification.option_systems import OPTION_SYSTEMS
 from npattn.verification.pairs import find_pairs
 from npattn.verification.systems import SYSTEMS
 from npattn.verification.witness import check_kernel, check_system
@@ -51,7 +52,7 @@ def _checks():
         pair = pairs[name.split()[0]]
         if pair.module.startswith("npattn.kernels."):
             yield name, partial(check_kernel, pair._replace(name=name))
-    for system in SYSTEMS:
+    for system in (*SYSTEMS, *OPTION_SYSTEMS):
         yield system.name, partial(check_system, system)
 
 
