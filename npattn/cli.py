@@ -5,6 +5,7 @@ Exit code 0 is success, 1 a failed check, 2 what cannot be done, 130 Ctrl-C.
 
 import argparse
 import codecs
+import contextlib
 import importlib
 import os
 import sys
@@ -54,13 +55,21 @@ def main(arguments=None):
         code, message = 2, f"{error.filename}: {error.strerror}" if error.filename else error
     except KeyboardInterrupt as interrupt:
         code, message = 130, str(interrupt) or "interrupted"
-    _say(options.command, message)
+    with contextlib.suppress(OSError):  # nobody may be there to hear it
+        _say(options.command, message)
     return code
 
 
 def _say(command, message, *_, **__):
     """One line; of a warning without the place in the code that Python would add."""
-    print(f"npattn {command}: {message}", file=sys.stderr)
+    print(f"npattn {command}: {message}" if command else f"npattn: {message}", file=sys.stderr)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong with the arguments, as the commands do."""
+
+    def error(self, message):
+        self.exit(2, f"{self.prog}: {message}; {self.prog} --help explains\n")
 
 
 def _greet(options):
@@ -84,7 +93,7 @@ codecs.register_error("npattn", _in_plain_characters)
 
 
 def _parser():
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="npattn", description="Attention in plain NumPy, every gradient written by hand."
     )
     parser.add_argument("--version", action="version", version=f"npattn {__version__}")

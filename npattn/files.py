@@ -5,6 +5,7 @@ import socket
 import stat
 import uuid
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
 UNFINISHED = ".unfinished"  # how the name of a file ends while it is written
@@ -22,14 +23,13 @@ def replace_file(path, content):
     """
     path = Path(path)
     target = Path(os.path.realpath(path))
-    own = f".{target.name}.{HOST}.{os.getpid()}.{uuid.uuid4().hex}{UNFINISHED}"
-    unfinished = target.with_name(own)
+    unfinished = target.with_name(f"{_start(target)}{os.getpid()}.{uuid.uuid4().hex}{UNFINISHED}")
     try:
         mode = _mode(target)
         if mode is None or stat.S_ISREG(mode) or stat.S_ISDIR(mode):
             _write(unfinished, content, mode)
             os.replace(unfinished, target)
-            _remove_left_over(target)
+            remove_left_over(target)
         else:
             target.write_bytes(content)
     except OSError as error:
@@ -57,11 +57,17 @@ def _mode(path):
         return None
 
 
-def _remove_left_over(target):
-    """Remove what killed processes of this computer left of this file."""
+def _start(target):
+    """How the names begin under which a file is written; short enough with what follows."""
+    return f".{target.name[:40]}.{HOST[:20]}."
+
+
+@lru_cache(maxsize=256)
+def remove_left_over(target):
+    """Remove what killed processes of this computer left of this file; looked for once."""
     if os.name != "posix":  # elsewhere no harmless question tells whether a process lives
         return
-    start = f".{target.name}.{HOST}."
+    start = _start(target)
     for path in target.parent.iterdir():
         if path.name.startswith(start) and path.name.endswith(UNFINISHED):
             pid = path.name.removeprefix(start).split(".")[0]

@@ -195,7 +195,8 @@ def test_what_the_system_refuses_is_one_line(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     Path("file").touch()
     assert main(["demo", "2021年3月5日", "--out", "file/folder"]) == 2
-    assert capsys.readouterr() == ("", "npattn demo: file/folder: Not a directory\n")
+    told = "npattn demo: --out file/folder: file is a file; name a folder\n"
+    assert capsys.readouterr() == ("", told)
 
 
 @pytest.mark.parametrize(("error", "code", "message"), [

@@ -174,8 +174,8 @@ GOOD = ("--weights", "good.npy")
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--weights", "no.npy"], r"npattn heatmap: no\.npy: No such file"),
-        (["--weights", "folder"], r"npattn heatmap: folder: Is a directory"),
+        (["--weights", "no.npy"], r"npattn heatmap: --weights no.npy: No such file"),
+        (["--weights", "folder"], r"npattn heatmap: --weights folder: Is a directory"),
         (["--weights", "vector.npy"], r"--weights must have 2 or 3 or 4 axes, got shape \(3,\)"),
         (["--weights", "batch.npy"], r"--weights must .* \(2, 3, 2, 2, 2\); if .*weights\[:, 0\]"),
         (["--weights", "empty.npy"], r"--weights is empty: shape \(0, 3\)"),
@@ -197,7 +197,7 @@ GOOD = ("--weights", "good.npy")
         ([*GOOD, "--keys", ""], "--keys must have one label for each of the 3 keys .* got 0"),
         ([*GOOD, "--keys", "@no.txt"], r"npattn heatmap: no\.txt: No such file"),
         ([*GOOD, "--keys", "@latin.txt"], r"--keys @latin\.txt: the file is not UTF-8 text"),
-        ([*GOOD, "--mask", "no.npy"], r"npattn heatmap: no\.npy: No such file"),
+        ([*GOOD, "--mask", "no.npy"], r"npattn heatmap: --mask no.npy: No such file"),
         ([*GOOD, "--mask", "numbers.npy"], "--mask must be a boolean array .* got float64"),
         ([*GOOD, "--mask", "wide.npy"], r"--mask \(1, 7\) does not broadcast to weights \(3, 3\)"),
         ([*GOOD, "--out", "good.npy"], r"--out good\.npy must end in \.png or \.svg or \.pdf"),

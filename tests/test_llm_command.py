@@ -47,7 +47,7 @@ def test_the_template_is_used_in_a_chat(small, capsys):
 @pytest.mark.parametrize("options, words", [
     (["--heads", "2"], "--heads must be 1 … 1"), (["--tokens", "0"], "--tokens must be at least 1"),
     (["--tokens", "99"], "do not fit the model's context of 64"),
-    (["--top-p", "2"], "top_p must lie in (0, 1], got 2.0"), (["--seed", "-1"], "--seed must be"),
+    (["--top-p", "2"], "--top-p must lie in (0, 1], got 2.0"), (["--seed", "-1"], "--seed must be"),
     (["--html", "x.txt"], "--html x.txt must end in .html"),
     (["--weights", "none.gguf"], "none.gguf: no such file"),
 ])

@@ -6,6 +6,7 @@ before any work is done.
 """
 
 import os
+import tempfile
 
 
 class InputError(Exception):
@@ -19,23 +20,34 @@ def require_seed(seed):
 
 
 def require_folder(argument, path):
-    """Raises InputError if `path` is there and no folder, so that it cannot be made one."""
-    if path.exists() and not path.is_dir():
-        raise InputError(f"{argument} {path} is a file; name a folder")
+    """Raises InputError if `path` is no folder and cannot be made one."""
+    there = next((place for place in (path, *path.parents) if os.path.lexists(place)), path)
+    if not there.is_dir():
+        raise InputError(f"{argument} {path}: {there} is a file; name a folder")
+    if not os.access(there, os.W_OK):
+        raise InputError(f"{argument} {path} cannot be written to; choose another place")
 
 
 def require_file(argument, path, *suffixes):
     """Raises InputError unless `path` can be a file to write, ending in one of `suffixes`.
 
-    None, for no file at all, is fine; without suffixes so is any ending.
+    None, for no file at all, is fine; without suffixes so is any ending. Whether a file can be
+    made in the folder is tried out: rights alone do not tell.
     """
     if path is None:
         return
     if suffixes and path.suffix.lower() not in suffixes:
         raise InputError(f"{argument} {path} must end in {' or '.join(suffixes)}")
-    if path.is_dir():
-        raise InputError(f"{argument} {path} is a folder; name a file")
-    if not path.parent.is_dir():
-        raise InputError(f"{argument} {path}: there is no folder {path.parent}")
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise InputError(f"{argument} {path} cannot be written to; choose another place")
+    try:
+        if path.is_dir():
+            raise InputError(f"{argument} {path} is a folder; name a file")
+        if not path.parent.is_dir():
+            raise InputError(f"{argument} {path}: there is no folder {path.parent}")
+        if path.exists():
+            path.open("ab").close()
+        else:
+            tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise InputError(
+            f"{argument} {path} cannot be written to ({error.strerror}); choose another place"
+        ) from error

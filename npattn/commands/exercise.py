@@ -189,14 +189,20 @@ def _grade_class(options):
     for place in options.place:
         if not place.exists():
             raise InputError(f"there is no file or folder {place}")
+        if place.suffix.lower() == ".zip" and not (place.is_dir() or zipfile.is_zipfile(place)):
+            raise InputError(f"{place} is no ZIP file, or a damaged one")
+    try:
+        re.compile(options.student or "")
+    except re.error as error:
+        raise InputError(f"--student {options.student}: {error}") from error
     memory = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "npattn", "grades")
     try:
         with _pool(options.scheduler) as pool:
             rows, notes = _rows(options, memory, classroom, pool)
     except (ConnectionError, ImportError) as error:
         raise InputError(error) from error
-    except (zipfile.BadZipFile, re.error) as error:
-        raise InputError(f"{error}: a ZIP file, or --student, cannot be read") from error
+    except zipfile.BadZipFile as error:
+        raise InputError(f"a ZIP file cannot be read: {error}") from error
     for kind, text in texts.items():
         replace_file(getattr(options, kind), text(rows).encode())
     if options.gradescope:

@@ -98,6 +98,8 @@ def _gpt_page(options):
             raise InputError(f"--{name} is not for --gpt, which brings its own")
     if options.call != "attention":
         raise InputError(f"--call {options.call} is not for --gpt, which shows attention")
+    if options.steps < 1:
+        raise InputError(f"--steps must be at least 1, got {options.steps}")
     block, head = options.block or 0, options.head or 0
     try:
         head_of_gpt(None, options.gpt, block, head)  # refused before the training, not after it
@@ -190,8 +192,8 @@ def _load(options):
         with np.load(options.arrays, allow_pickle=False) as file:
             given = {name: file[name] for name in (*needed, *more) if name in file.files}
             names = file.files
-    except OSError:
-        raise
+    except OSError as error:
+        raise InputError(f"--arrays {options.arrays}: {error.strerror}") from error
     except Exception as error:  # numpy and zipfile have a dozen ways to reject a file
         raise InputError(
             f"--arrays {options.arrays} is no .npz file of numbers; write it with "

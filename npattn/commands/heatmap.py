@@ -106,8 +106,10 @@ def _load(argument, path, name=None):
                 raise InputError(f"--array {name} is for .npz files; {path} holds one array")
         if not isinstance(array, np.ndarray):  # a zip file of something else
             raise ValueError
-    except (InputError, OSError):
+    except InputError:
         raise
+    except OSError as error:
+        raise InputError(f"{argument} {path}: {error.strerror}") from error
     except Exception as error:  # numpy and zipfile have a dozen ways to reject a file
         raise InputError(
             f"{argument} {path} is damaged, or no .npy or .npz file of numbers, or it holds "
@@ -173,7 +175,10 @@ def _checked(options, weights, queries, keys, mask):
         ):
             checks.labels(name, labels, count, name)
         mask = None if read.mask is None else read.mask.reshape(weights.shape)
-        checks.limits(weights, min(0.0, weights.min()), options.vmax)
+        low = min(0.0, weights.min())
+        if options.vmax is not None and not low < options.vmax < float("inf"):
+            raise ValueError(f"vmax must be finite and above {low:g}, got {options.vmax:g}")
+        checks.limits(weights, low, options.vmax)
         names = _names(options, weights.shape)
         weights, mask, names = _selected(options, weights, mask, names)
         page = options.html and attention_page(

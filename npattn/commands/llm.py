@@ -47,6 +47,7 @@ def run(options):
     require_seed(options.seed)
     require_file("--out", options.out, *FIGURES)
     require_file("--html", options.html, *PAGES)
+    _require(options)
     weights = load(options.weights, "smollm2")
     if options.lora is not None:
         weights = _adapted(weights, options.lora)
@@ -60,6 +61,22 @@ def run(options):
     except ValueError as error:
         raise InputError(error) from error
     return 0
+
+
+def _require(options):
+    """What can be refused before the weights are read."""
+    from npattn.models.sampling import require_options
+
+    if not options.text:
+        raise InputError("TEXT must have at least one character")
+    if options.tokens < 1:
+        raise InputError(f"--tokens must be at least 1, got {options.tokens}")
+    if options.lora is not None and not options.lora.is_file():
+        raise InputError(f"--lora {options.lora}: there is no such file")
+    try:
+        require_options(options.temperature, options.top_k, options.top_p)
+    except ValueError as error:  # which begins with the name of the option
+        raise InputError(f"--{str(error).replace('top_', 'top-')}") from error
 
 
 def load(path, name):
@@ -79,8 +96,6 @@ def _adapted(weights, path):
     from npattn.models.adapting import merged
     from npattn.weights.adapters import load_updates
 
-    if not path.is_file():
-        raise InputError(f"--lora {path}: there is no such file")
     try:
         updates = load_updates(path, weights.config)
     except ValueError as error:
@@ -91,8 +106,6 @@ def _adapted(weights, path):
 def _prompt(options, weights):
     from npattn.weights import chat_text
 
-    if not options.text:
-        raise InputError("TEXT must have at least one character")
     messages = [{"role": "user", "content": options.text}]
     return chat_text(weights.source.chat, messages) if options.chat else options.text
 
@@ -103,8 +116,6 @@ def _continue(options, weights, prompt):
 
     from npattn.models.continuation import continue_tokens
 
-    if options.tokens < 1:
-        raise InputError(f"--tokens must be at least 1, got {options.tokens}")
     stop = weights.source.settings.get("eos_token_id")
     stop = stop if isinstance(stop, list) else [stop]
     print(options.text, end="\n" if options.chat else "", flush=True)

@@ -126,8 +126,9 @@ def run(options):
 
     experiment = EXPERIMENTS[options.experiment]()
     steps = experiment.steps if options.steps is None else options.steps
+    require_file("--out", options.out, experiment.suffix)
     checkpoint = options.out.with_name(options.out.name + ".checkpoint")
-    _require(options, steps, checkpoint, experiment.suffix)
+    _require(options, steps, checkpoint)
     recipe = {"seed": options.seed, "steps": steps}
     try:
         result = experiment.train(
@@ -147,8 +148,7 @@ def run(options):
     return 0
 
 
-def _require(options, steps, checkpoint, suffix):
-    require_file("--out", options.out, suffix)
+def _require(options, steps, checkpoint):
     require_seed(options.seed)
     if steps < 20:
         raise InputError(f"--steps must be at least 20, got {steps}")
