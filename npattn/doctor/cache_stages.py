@@ -32,10 +32,10 @@ def cache_stage(exam):
     else:
         right = chunked(mistaken(*model.mistakes), model, case, (6,))
     bad = [(chunks, Y, why) for chunks, (Y, why) in zip(chunkings, got, strict=True)
-           if Y is None or right is None or fit.gap(Y, right) > 1e-9]
+           if Y is None or right is None or fit.gap(Y, right) > exam.near()]
     if not bad:
         exam.properties.append(Property(probe, None if model is None else True))
-        return
+        return past_kept(exam, case, stepper)
     chunks, Y, why = bad[0]
     example = counterexample(exam, case, Y, right)
     example["case"] = f"chunks of {', '.join(map(str, chunks))} tokens with a cache"
@@ -48,7 +48,7 @@ def cache_stage(exam):
                 made = [chunked(space, model, case, c) for c in chunkings]
             except (EditError, ValueError):
                 continue
-            if all(fit.gap(Y, made[i]) <= 1e-9 for i, (Y, _) in enumerate(got)):
+            if all(fit.gap(Y, made[i]) <= exam.near() for i, (Y, _) in enumerate(got)):
                 found.append(name)
     if found:
         for name in found[:2]:
@@ -56,13 +56,28 @@ def cache_stage(exam):
         return
     if why:
         exam.said(f"With a cache {why}.", 0, "")
-    elif fit.gap(got[0][0], right) <= 1e-9:
+    elif fit.gap(got[0][0], right) <= exam.near():
         exam.said("With a cache single tokens are right and chunks of several tokens are not: the "
                   "causal mask of a chunk does not fit the cache.",
                   *exam.patient.line(r"tril|triu|tri\(|mask"))
     else:
         exam.said("Step by step with a cache is not what comes out all at once.",
                   *exam.patient.line(r"cache|past|cat"))
+
+
+def past_kept(exam, case, stepper):
+    """Whether a cache that was handed to one call may be handed to another."""
+    if stepper[0] != "argument":
+        return
+    one, two = (exam.chunks(case, (3, 1), stepper, times)[0] for times in (1, 2))
+    if one is None or two is None:
+        return
+    same = fit.gap(one, two) <= exam.near()
+    exam.properties.append(Property("a call does not write to its cache", same, {} if same else
+                                    counterexample(exam, case, two, one)))
+    if not same:
+        exam.said("A call writes to the cache that it is given: the same cache gives something "
+                  "else in the next call.", *exam.patient.line(r"append|\+=|extend|past|cache"))
 
 
 def chunked(space, model, case, chunks):

@@ -30,7 +30,8 @@ class Model(NamedTuple):
 
 def conventions(**given):
     return SimpleNamespace(**{
-        "heads": 1, "groups": 1, "scale": 1.0, "corner": "upper", "rotary": "", "base": 10000.0,
+        "heads": 1, "groups": 1, "scale": 1.0, "bias": 0.0, "corner": "upper", "rotary": "",
+        "base": 10000.0,
         "heads_last": False, "pre": True, "eps": 1e-5, "rms": False, "activation": relu, **given})
 
 

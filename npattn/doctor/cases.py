@@ -21,6 +21,7 @@ class Case(NamedTuple):
     keep: np.ndarray = None    # (B, 1 or H, 1 or Tq, Tk), True = may attend
     form: str = ""             # axes of the mask as the user's code takes it
     causal: bool = False
+    bias: np.ndarray = None    # (B, 1 or H, 1 or Tq, Tk), added to the scores
     options: dict = {}         # strided, dtype, train, seed, fresh
 
 
@@ -104,13 +105,15 @@ def kept(rng, form, B, H, Tq, Tk, dead=False):
     return M
 
 
-def written(keep, form, how):
+def written(keep, form, how, bias=None):
     """The mask as an argument: ("array", X) or ("value", X)."""
     if form.startswith("lens"):
         lens = keep.sum(-1)[:, 0]
         if form == "lens0":
             return "value", int(lens[0, 0])
         return "array", lens if form == "lens2" else lens[:, 0]
+    if bias is not None:
+        keep, how = np.where(keep, bias, -np.inf), ("as it is", "float")
     M = np.ascontiguousarray(keep)
     axes = dict(zip("bhqk", range(4), strict=True))
     last = form[-3:] if len(form) == 3 else form

@@ -200,6 +200,21 @@ MISTAKES = {
         "softmax", NO_MAX, f"np.minimum(S, {n}.0)",
         f"Scores above {n} are clipped: large scores that differ get equal weights; subtract the "
         "maximum instead.", r"clip|clamp|minimum|min\(") for n in CLIPS},
+    # a float mask that is added to the scores
+    "bias scaled": _m("scores", "Q @ K.swapaxes(-1, -2) * scale(Q, K, V, c) + c.bias",
+                      "(Q @ K.swapaxes(-1, -2) + c.bias) * scale(Q, K, V, c)",
+                      "The additive mask is scaled with the scores; it must be added behind the "
+                      "scale.", r"\+|mask|bias", "bias"),
+    "bias subtracted": _m("scores", "+ c.bias", "- c.bias",
+                          "The additive mask is subtracted; it must be added to the scores.",
+                          r"-|mask|bias", "bias"),
+    "bias ignored": _m("scores", "+ c.bias", "", "The additive mask has no effect.",
+                       MASK + "|bias", "bias"),
+    "bias multiplied": _m("scores", "+ c.bias", "* c.bias",
+                          "The additive mask is multiplied with the scores; it must be added.",
+                          r"\*|mask|bias", "bias"),
+    "bias twice": _m("scores", "+ c.bias", "+ 2 * c.bias", "The additive mask is added twice.",
+                     MASK + "|bias", "bias"),
     # masks
     "mask inverted": _m("allowed", "M = M & keep", "M = M & ~keep",
                         "The mask is inverted: what should be masked is kept.", MASK, "mask"),

@@ -32,7 +32,8 @@ def counterexample(exam, case, got, expected):
     for parameter, letter in way.inputs:
         inputs[parameter] = shown(cases.outward(getattr(case, letter), way.layout))
     if way.mask and case.keep is not None:
-        inputs[way.mask[0]] = shown(cases.written(case.keep, case.form, way.mask[2])[1])
+        inputs[way.mask[0]] = shown(cases.written(
+            case.keep, case.form, way.mask[2], case.bias)[1])
     if way.causal:
         inputs[way.causal] = bool(case.causal)
     out = "an error" if got is None else shown(cases.outward(got, way.layout))
@@ -62,6 +63,7 @@ def compare(exam, probe, asked, names=(), right=None, soft=False, **extra):
     right = right or exam.model._replace(mistakes=())
     pairs = list(zip(observed, replies, strict=True))
     returned_weights(exam, pairs)
+    exam.written |= {name for r in replies for name in r.wrote}
     if soft:
         left = [(o, r) for o, r in pairs if not refuses(r)]
         for (case, _), r in pairs:
@@ -104,13 +106,19 @@ def compare(exam, probe, asked, names=(), right=None, soft=False, **extra):
     elif got is None and reply.error:
         exam.said(f"It fails where {case.words}: {reply.error}"
                   f"{exam.patient.place({'line': reply.line})}.", reply.line)
+    elif got is None and reply.out:
+        shape = dict(reply.out).get(exam.way.out, reply.out[0][1]).shape
+        whole = "" if want is None else f" in place of {cases.outward(want, exam.way.layout).shape}"
+        exam.said(f"Where {case.words}, the output has the shape {shape}{whole}: an axis is lost.",
+                  *exam.patient.line(r"squeeze|reshape|view|flatten|\[0\]|mean|sum"))
     return False
 
 
 def returned_weights(exam, pairs):
     """Whether weights that come back beside the output are those that made it."""
     for (case, got), reply in pairs:
-        if got is None or exam.model.mistakes:
+        if got is None or exam.model.mistakes or not fit.fits(
+                exam.model, [(case, got)], exam.way.dtype):
             continue
         try:
             P = fit.predict(exam.model, case)[1]

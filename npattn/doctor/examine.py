@@ -37,7 +37,7 @@ class Examination:
     def __init__(self, patient, hints):
         self.patient, self.hints = patient, hints
         self.properties, self.mistakes, self.conventions, self.guessed = [], [], [], []
-        self.troubles, self.worst, self.compared = [], 0.0, 0
+        self.troubles, self.worst, self.compared, self.written = [], 0.0, 0, set()
         self.model = self.way = self.target = None
 
     # ---- the code is called in all ways that may be meant ----
@@ -74,8 +74,8 @@ class Examination:
     def as_built(self):
         """Whether it is right with the weights that it was built with; then biases are tried."""
         self.target = target(self.patient, self.hints, plain="all")
-        if not self.choose(self.tries()):
-            return False
+        if self.form() == "block" or not self.choose(self.tries()):
+            return False  # of a block gains of 1 and shifts of 0 say too little
         self.conventions.append("examined with the weights that it was built with")
         self.target = target(self.patient, self.hints, plain="biases")
         tried = self.tries()
@@ -151,6 +151,21 @@ class Examination:
             self.way = None
             self.plain_sizes = {}
             return False
+        return not self.kept_state(tried, case)
+
+    def kept_state(self, tried, case):
+        """Whether fresh copies of the object give one output; then each call gets a fresh one."""
+        if not self.target.object or re.search(r"\brng\b|\.random\(|binomial|dropout|bernoulli",
+                                               self.patient.text):
+            return False
+        self.way = self.way._replace(fresh=True)
+        one, two = [Y for _, Y in self.ask([case, case._replace(options={"seed": 3})])]
+        if one is None or two is None or fit.gap(one, two):
+            return False
+        tried[:] = [(way._replace(fresh=True), c, one if way.out == self.way.out
+                     and way.layout == self.way.layout else got, sizes)
+                    for way, c, got, sizes in tried]
+        self.way, self.plain_sizes = None, {}
         return True
 
     def form(self):
@@ -354,7 +369,7 @@ class Examination:
     def open_masks(self, layout):
         """(None,) where a mask can be left out; else the ways to pass one that masks nothing."""
         for name, default, required, role in self.target.parameters:
-            if role in ("mask", "lens") and (required or self.forced):
+            if role in ("mask", "lens", "bias_add") and (required or self.forced):
                 return [(name, form, how) for form in self.forms(role, layout)
                         for how in self.hows(role, name)[:1]]
         return [None]
@@ -378,6 +393,8 @@ class Examination:
         if role == "lens":
             return (("keep", "bool"),)
         given = self.hints.get("mask")
+        if role == "bias_add" and given != "add" and not self.target.parameter("mask"):
+            given = given if given in ("keep", "drop") else "add"
         if given in ("keep", "drop"):
             return tuple(h for h in cases.WHOLE if h[0] == given)
         if given == "add" or role == "bias_add":
@@ -673,8 +690,11 @@ class Examination:
             return "method", step
         return None
 
-    def chunks(self, case, chunks, stepper):
-        """(the outputs of chunks side by side, "") or (None, why not)."""
+    def chunks(self, case, chunks, stepper, times=1):
+        """(the outputs of chunks side by side, "") or (None, why not).
+
+        times  how often the last call is made, with one and the same cache
+        """
         specs, start, way = [], 0, self.way._replace(mask=(), causal="")
         kind, name = stepper
         offset, use = self.target.parameter("offset"), self.target.parameter("use_cache")
@@ -694,7 +714,7 @@ class Examination:
                 spec = self.step_spec(spec, name, part)
             if offset:
                 spec["kwargs"][offset] = ("value", start)
-            specs.append(spec)
+            specs += [spec] * (times if i == len(chunks) - 1 else 1)
             start += n
         if kind == "method":
             methods = self.patient.facts.methods
@@ -702,7 +722,13 @@ class Examination:
                           if m in methods), None)
             if reset:
                 specs.insert(0, {"object": way.object, "name": reset})
-        replies = self.patient.call(specs)[-len(chunks):]
+        replies = self.patient.call(specs)
+        replies = replies[-len(chunks) - times + 1 : len(replies) - times] + replies[-1:]
+        if kind == "method" and replies[0].error and "t" in self.way.layout:  # one token, no axis
+            for spec in specs[-len(chunks):]:
+                for parameter, (what, X) in spec["kwargs"].items():
+                    spec["kwargs"][parameter] = what, X.take(0, self.way.layout.index("t"))
+            replies = self.patient.call(specs)[-len(chunks):]
         outs = []
         for reply, n in zip(replies, chunks, strict=True):
             if reply.error:
@@ -719,8 +745,8 @@ class Examination:
     def _chunk(self, X, n, case):
         want = (case.q.shape[0], n)
         Y = cases.inward(X, self.way.layout, 3)
-        if Y is None and X.ndim == 2 and n == 1 and len(X) == want[0]:
-            Y = X[:, None]
+        if Y is None and n == 1 and X.ndim == len(self.way.layout) - 1:
+            Y = cases.inward(np.expand_dims(X, self.way.layout.index("t")), self.way.layout, 3)
         return Y if Y is not None and Y.shape[:2] == want else None
 
     def step_spec(self, spec, name, part):

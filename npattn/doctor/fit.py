@@ -3,6 +3,7 @@
 import itertools
 import time
 from functools import lru_cache
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -14,7 +15,8 @@ EXACT = {"float64": 2e-12, "tables": 2e-6, "float32": 3e-5}  # tables: those of 
 HARMLESS = {"1e-9 in the sum", "1e-8 in the sum"}
 MASKING = [name for name, m in MISTAKES.items() if "mask" in m.needs]
 CAUSAL = [name for name, m in MISTAKES.items() if m.needs == "causal"]
-PLAIN = [name for name in MISTAKES if name not in {*MASKING, *CAUSAL}]
+BIAS = [name for name, m in MISTAKES.items() if m.needs == "bias"]
+PLAIN = [name for name in MISTAKES if name not in {*MASKING, *CAUSAL, *BIAS}]
 WITHIN = {  # functions of the reference that a form calls
     "core": {"allowed", "scale", "scores", "softmax", "repeated", "core"},
     "mha": {"allowed", "scale", "scores", "softmax", "repeated", "core", "dense", "split", "merge",
@@ -36,6 +38,8 @@ def predict(model, case):
         space = mistaken(*model.mistakes)
         c, W = model.c, model.W
         causal = bool(case.causal or model.causal)
+        if case.bias is not None:
+            c = SimpleNamespace(**{**vars(c), "bias": case.bias})
         with np.errstate(all="ignore"):
             if model.form == "core":
                 M = space["allowed"](case.keep, causal, case.q.shape[-2], case.k.shape[-2], c)

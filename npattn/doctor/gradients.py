@@ -28,7 +28,7 @@ def stage(exam):
     found = partner(exam)
     if found:
         hand_written(exam, *found)
-    elif exam.way.torch and exam.way.dtype == "float64":
+    elif exam.way.torch and exam.way.dtype != "float32":
         automatic(exam)
     elif patient.facts.kind != "function":
         return
@@ -130,8 +130,17 @@ def weight_gradients(exam, case, dO, arrays):
                 break
     if wrong:
         names = ", ".join(name for name, _ in wrong)
-        exam.said(f"The gradient of the weights {names} is not the derivative of the forward.",
-                  *exam.patient.line(r"d[Ww]|grad|db"))
+        B, T = case.q.shape[:2]
+        known = {1 / B: ": it is averaged over the batch; it must be summed",
+                 1 / (B * T): ": it is averaged over batch and tokens; it must be summed",
+                 1 / T: ": it is averaged over the tokens; it must be summed"}
+        why = next((words for r, words in known.items()
+                    if all(abs(ratio / r - 1) < 1e-6 for _, ratio in wrong)), "")
+        if not why and (others := {round(ratio, 6) for _, ratio in wrong}) and len(others) == 1:
+            why = f": it is {others.pop():.4g} times as large"
+        last = re.escape(wrong[0][0].split(".")[-1])
+        exam.said(f"The gradient of the weights {names} is not the derivative of the forward{why}.",
+                  *exam.patient.line(rf"d{last}|grad\w*\W+{last}|{last}\w*grad|d[Ww]|grad|db"))
     if seen:
         exam.properties.append(Property("gradients of weights are those of the forward", not wrong,
                                         {"inputs": {}, "got": dict(wrong), "expected": "ratio 1"}
@@ -214,6 +223,11 @@ def judge(exam, asked, upstream, replies, how):
     for case, dO, reply in zip(asked, upstream, replies, strict=True):
         if reply.error:
             number = reply.line
+            if "does not require grad" in reply.error and re.search(
+                    r"@torch\.(no_grad|inference_mode)|with torch\.(no_grad|inference_mode)",
+                    exam.patient.text):
+                exam.conventions.append("no gradients: it is computed without them (no_grad)")
+                return
             if results:
                 exam.said("The backward of a second call fails, where the first one does not: it "
                           f"uses what an earlier call left (stale state). {reply.error}"
@@ -235,6 +249,8 @@ def judge(exam, asked, upstream, replies, how):
     size = [max(max(np.abs(w).max(initial=0.0) for w in want), 1e-300)
             for *_, want in results]
     tolerance = 1e-9 if exam.model is not None and not exam.model.mistakes else 1e-5
+    if exam.way.dtype == "tables":
+        tolerance = 1e-5
     bad = [(i, k) for i, (_, _, got, want) in enumerate(results) for k in range(len(letters))
            if not (np.abs(got[k] - want[k]).max(initial=0.0) <= tolerance * size[i])]
     if not bad:
@@ -248,6 +264,10 @@ def judge(exam, asked, upstream, replies, how):
     example["case"] = f"{case.words}: d{exam.way.inputs[k][0]}"
     exam.properties.append(Property(probe, False, example))
     found = named(exam, results) if len(letters) > 1 and exam.form() == "core" else []
+    if letters == ["q"] and exam.form() == "mha":
+        if lacking := paths(exam, results):
+            exam.said(lacking, *exam.patient.line(r"d[XxQqKkVv]\w* ?[+=]|\+"))
+            return
     if found:
         for name in found[0]:
             exam.name_mistake(f"backward: {name}", len(found) == 1)
@@ -267,6 +287,30 @@ def judge(exam, asked, upstream, replies, how):
         facts = ratio(got[k], want[k])
         exam.said(f"The gradients {shown_names} are not the derivative of the forward{facts}.",
                   *exam.patient.line(r"detach|\.data|no_grad|d[QKVXS]|grad"))
+
+
+PATHS = {"q": "queries", "k": "keys", "v": "values"}
+
+
+def paths(exam, results):
+    """The sentence for a gradient of X that lacks, or doubles, one of its paths; "" if none."""
+    if exam.model is None or exam.model.mistakes:
+        return ""
+    for counts in itertools.product((0, 1, 2), repeat=3):
+        if counts == (1, 1, 1):
+            continue
+        for case, dO, got, want in results:
+            parts = [truth(exam, case, dO, [x], tie=False)[0] for x in "qkv"]
+            made = sum(n * G for n, G in zip(counts, parts, strict=True))
+            if np.abs(made - got[0]).max() > 1e-8 * np.abs(want[0]).max():
+                break
+        else:
+            said = [f"lacks the path through the {PATHS[x]}" if n == 0 else
+                    f"counts the path through the {PATHS[x]} twice"
+                    for x, n in zip("qkv", counts, strict=True) if n != 1]
+            return (f"The gradient of the input {' and '.join(said)}; it is the sum of three: "
+                    "through queries, keys and values.")
+    return ""
 
 
 def ratio(got, want):
@@ -295,8 +339,11 @@ def read(exam, case, reply, letters):
     return found
 
 
-def truth(exam, case, dO, letters):
-    """The derivative of sum(output * dO) for each input."""
+def truth(exam, case, dO, letters, tie=True):
+    """The derivative of sum(output * dO) for each input.
+
+    tie  whether inputs that are the same array change together
+    """
     if exam.model is None or exam.model.mistakes:
         return differences(exam, case, dO, letters)
     found = []
@@ -308,7 +355,8 @@ def truth(exam, case, dO, letters):
         for index in np.ndindex(X.shape):
             Z = X.astype(complex)
             Z[index] += STEP * 1j
-            Y = fit.predict(exam.model, tied(case, letter, Z, letters))[0]
+            changed = tied(case, letter, Z, letters) if tie else case._replace(**{letter: Z})
+            Y = fit.predict(exam.model, changed)[0]
             G[index] = (np.where(dead, 0.0, Y).imag * up).sum() / STEP
         found.append(G)
     return found

@@ -10,7 +10,7 @@ from npattn.doctor.examine import Property
 def mask_stage(exam):
     """Each mask parameter: its form and convention, then masks of all kinds."""
     for name, default, required, role in exam.target.parameters:
-        if role in ("mask", "lens"):
+        if role in ("mask", "lens", "bias_add"):
             one_mask(exam, name, role)
 
 
@@ -29,6 +29,9 @@ def one_mask(exam, name, role):
             if ran:
                 break
         else:
+            if role == "bias_add":
+                exam.conventions.append(f"`{name}` is not examined: {exam.mask_error.error}")
+                return
             error = exam.mask_error
             exam.said(f"Every call with `{name}` fails: {error.error}"
                       f"{exam.patient.place({'line': error.line})}.", error.line,
@@ -88,6 +91,25 @@ def one_mask(exam, name, role):
         return
     for form, how in chosen:
         masks(exam, name, form, how)
+    exam.way = exam.way._replace(mask=(name, *chosen[0]))
+    if {how[0] for _, how in good} == {"add"}:
+        float_mask(exam, name, *chosen[0])
+
+
+def float_mask(exam, name, form, how):
+    """A mask that is added may hold any numbers."""
+    asked = []
+    for seed in (0, 1, 2):
+        case = exam.masked(exam.case("float mask", "a float mask holds ordinary numbers",
+                                     seed=44 + seed), form, seed)
+        drawn = np.random.default_rng(seed).standard_normal(case.keep.shape)
+        asked.append(case._replace(bias=np.round(1.5 * drawn, 1)))
+    observed = exam.ask(asked)
+    cut = [(c._replace(keep=c.keep & (c.bias >= 0), bias=None), Y) for c, Y in observed]
+    if all(Y is not None for _, Y in cut) and fit.fits(exam.model, cut, exam.way.dtype):
+        exam.conventions.append(f"`{name}`: what is below 0 is masked, whatever its size")
+        return
+    compare(exam, "a float mask is added to the scores", asked, fit.BIAS)
 
 
 FIRSTS = ("mask of the first item", "mask of the first query", "mask of the first head")

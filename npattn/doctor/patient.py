@@ -44,6 +44,7 @@ class Way(NamedTuple):
     others: tuple = ()       # ((parameter, value specification), …)
     positional: bool = False
     out: tuple = ()          # path of the output
+    fresh: bool = False      # each call gets a copy of the object, as it keeps things
 
 
 class Patient:
@@ -114,7 +115,7 @@ class Patient:
             given.append((parameter, ("array", cases.outward(X, way.layout))))
         if way.mask and case.keep is not None:
             parameter, form, how = way.mask
-            given.append((parameter, cases.written(case.keep, form, how)))
+            given.append((parameter, cases.written(case.keep, form, how, case.bias)))
         if way.causal:
             given.append((way.causal, ("value", bool(case.causal))))
         given += [(name, spec) for name, spec in way.others
@@ -124,7 +125,7 @@ class Patient:
                 "dtype": options.get("dtype", way.dtype).replace("tables", "float64"),
                 **self._arguments(way, given),
                 **{k: options[k] for k in ("strided", "train", "seed", "fresh") if k in options},
-                **extra}
+                **({"fresh": True} if way.fresh else {}), **extra}
 
     def _arguments(self, way, given):
         if not way.positional:

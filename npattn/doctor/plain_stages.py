@@ -31,6 +31,10 @@ def sizes_stage(exam):
         long = long[:1]
     if exam.hints.get("length"):
         return
+    longest = long[1:] and exam.patient.call([exam.patient.spec(exam.way, long[1])])[0].error
+    if longest:  # a buffer of fixed size is a limit and no mistake, if it says so by an error
+        exam.conventions.append(f"takes fewer than 130 keys: {longest}")
+        long = long[:1]
     compare(exam, "long inputs give the same", long, fit.PLAIN, soft=True)
 
 
@@ -57,13 +61,21 @@ def scores_stage(exam):
     compare(exam, "large scores do not overflow", asked, fit.NUMERIC + tuple(fit.PLAIN))
 
 
+KEPT = ("What a call returns depends on the calls before it: something is kept between calls "
+        "(state that is not reset).")
+KEEPS = r"self\.\w+ ?[-+*/]?= .*(cat|stack|append|self\.)|global|cache|append|self\.\w+ ?[-+*/]="
+
+
 def repeat_stage(exam):
     """The same call again, and what is left of the calls between."""
     a = exam.case("first", "a call is repeated", seed=20)
     b = exam.case("other", "another call", seed=21, Tk=8, Tq=8)
     a2 = a._replace(options={"seed": 5})
+    kept = exam.way.fresh
+    exam.way = exam.way._replace(fresh=False)
     (_, one), (_, two), _, (_, three) = exam.ask([a, a2, b, a])
     replies = exam.replies
+    exam.way = exam.way._replace(fresh=kept)
     if one is None:
         return
     same = two is not None and fit.gap(two, one) == 0.0
@@ -71,7 +83,9 @@ def repeat_stage(exam):
         "evaluation is deterministic", same,
         {} if same else counterexample(exam, a, two, one)))
     if not same:
-        if exam.model is None or not exam.model.mistakes or True:
+        if kept:
+            exam.said(KEPT, *exam.patient.line(KEEPS))
+        else:
             exam.said("Two calls with the same arguments give different outputs: dropout, or "
                       "other noise, is on in evaluation.", *exam.patient.line(r"drop|rand"))
         return
@@ -79,9 +93,13 @@ def repeat_stage(exam):
     exam.properties.append(Property("a second call gives the same", again,
                                     {} if again else counterexample(exam, a, three, one)))
     if not again:
-        exam.said("What a call returns depends on the calls before it: something is kept between "
-                  "calls.", *exam.patient.line(r"self\.\w+ ?=|global|cache|append"))
-    wrote = sorted({name for r in replies for name in r.wrote})
+        exam.said(KEPT, *exam.patient.line(KEEPS))
+    exam.written |= {name for r in replies for name in r.wrote}
+
+
+def writing_stage(exam):
+    """Whether any of the calls so far has written to its arguments."""
+    wrote = sorted(exam.written)
     exam.properties.append(Property("inputs are not written to", not wrote,
                                     {"inputs": {n: "changed" for n in wrote}} if wrote else {}))
     if wrote:

@@ -26,7 +26,7 @@ def scale(Q, K, V, c):
 
 
 def scores(Q, K, V, c):
-    return Q @ K.swapaxes(-1, -2) * scale(Q, K, V, c)
+    return Q @ K.swapaxes(-1, -2) * scale(Q, K, V, c) + c.bias
 
 
 def softmax(S, M, c):

@@ -3,7 +3,38 @@
 import numpy as np
 
 from npattn.doctor import cases, fit
+from npattn.doctor.comparing import counterexample
 from npattn.doctor.examine import Property
+
+
+def same_in_training(exam, switch, off):
+    """Training without dropout, or other noise, is evaluation."""
+    case = exam.case("training", "it is training", seed=91, Tq=5, Tk=5)
+    asked = [case, exam.masked(case, exam.way.mask[1], 33)] if exam.way.mask else [case]
+    flags = {name: ("value", value) for name, value in ((switch, True), (off, False)) if name}
+    way = exam.way._replace(others=tuple({**dict(exam.way.others), **flags}.items()))
+    made = [exam.patient.spec(w, c, train=t, seed=s) for c in asked
+            for w, t, s in ((way, True, 1), (way, True, 2), (exam.way, False, 1))]
+    got = [None if r.error else dict(r.out).get(exam.way.out) for r in exam.patient.call(made)]
+    for i, c in enumerate(asked):
+        one, two, still = got[3 * i : 3 * i + 3]
+        if one is None or two is None or still is None or not np.array_equal(
+                one, two, equal_nan=True):
+            return
+        same = fit.gap(one, still) <= exam.near()
+        example = {} if same else counterexample(
+            exam, c, cases.inward(one, exam.way.layout, c.q.ndim),
+            cases.inward(still, exam.way.layout, c.q.ndim))
+        exam.properties.append(Property("training without noise is evaluation", same, example))
+        if not same:
+            Y = cases.inward(one, exam.way.layout, c.q.ndim)
+            found = fit.explain([exam.model], [(c, Y)], fit.PLAIN + fit.CAUSAL + (
+                fit.MASKING if c.keep is not None else []), exam.way.dtype)
+            where = " where there is a mask" if c.keep is not None else ""
+            exam.said(f"In training it is not what it is in evaluation{where}" + (
+                f". {fit.MISTAKES[found[0].mistakes[-1]].words}" if found else
+                ", although there is no noise."), *exam.patient.line(r"training|train|eval"))
+            return
 
 
 def train_stage(exam):
@@ -15,6 +46,8 @@ def train_stage(exam):
     made = any(r == "dropout" for *_, r in exam.target_made())
     if exam.model is None or exam.model.mistakes or exam.form() == "block":
         return
+    if module or switch or off:
+        same_in_training(exam, switch, off)
     if not (rate or made) or not (switch or off or module or rate):
         return
     case = exam.case("train", "it is training, with dropout", Tq=24, Tk=24, B=4, seed=90)

@@ -121,10 +121,10 @@ def resolved(units, sizes):
 
 def _norms(units, keys):
     """Norms are numbered as they come, where their names do not number them."""
-    gains = [i for i, (_, key, X, facts, _) in enumerate(units)
-             if facts.get("gain") or key in ("g1", "g2") and X.ndim == 1]
-    shifts = [i for i, (_, key, X, facts, _) in enumerate(units)
-              if facts.get("shift") or key in ("h1", "h2") and X.ndim == 1]
+    gains = [i for i, (_, key, _, facts, _) in enumerate(units)
+             if facts.get("gain") or key in ("g1", "g2") and not facts.get("shift")]
+    shifts = [i for i, (_, key, _, facts, _) in enumerate(units)
+              if facts.get("shift") or key in ("h1", "h2") and not facts.get("gain")]
     for among, letter in ((gains, "g"), (shifts, "h")):
         if len(among) == 2 and {keys[i] for i in among} != {f"{letter}1", f"{letter}2"}:
             for number, i in enumerate(among, 1):
