@@ -15,6 +15,7 @@ METHODS = (
     "forward", "__call__", "call", "attend", "attention", "apply", "run", "encode", "compute")
 HEAD = 4   # heads, where the code does not say
 WIDTH = 6  # features of a head
+RATE = 0.3  # of dropout: not 0.5, where p and 1 − p are the same
 
 
 class Model(NamedTuple):
@@ -164,16 +165,30 @@ def _weight_arguments(patient, parameters, sizes, seed, hints):
             others.append((name, ("array", X)))
         elif role == "params":
             keys, attributes = patient.keys_of(name)
+            computed = not attributes and not any("q" in key.lower() for key in keys)
+            keys = [*keys, *spelled(patient.text)] if computed else keys
             inner = {}
             for key in keys or attributes:
                 kind = roles.weight_role(key, 0) or roles.weight_role(key, 2)
                 if kind is None:
+                    continue
+                if computed and kind in found:  # the same under all spellings
+                    inner[key] = ("array", found[kind][0][1])
                     continue
                 X = draw(rng, kind, weight_shape(kind, sizes))
                 found.setdefault(kind, []).append((key, X, {}))
                 inner[key] = ("array", X)
             others.append((name, ("dict" if keys else "bag", inner)))
     return found, others
+
+
+def spelled(text):
+    """Keys that a dict of weights may have, where the code puts them together."""
+    letters = [*"qkvo"] if re.search(r"[\"']_?o[\"']|w_?o", text, re.IGNORECASE) else [*"qkv"]
+    kinds = "wb" if re.search(r"[\"']_?b(ias)?_?[\"']|\bb_?[qkv]", text) else "w"
+    return [form.format(k, x) for x in letters for k in kinds
+            for form in ("{0}_{1}", "{0}{1}", "{1}_{0}", "{1}{0}")] + [
+        form.format(k.upper(), x) for x in letters for k in kinds for form in ("{0}_{1}", "{0}{1}")]
 
 
 def _object(patient, hints, seed, plain):
@@ -279,8 +294,8 @@ def _making(patient, parameters, hints, sizes, seed):
                 kwargs[name] = ("rng", seed)
         elif role == "dropout":
             if required or default is not None:
-                kwargs[name] = ("value", 0.5 if getattr(patient.facts, "module", False)
-                                or _has_mode(patient) else 0.0)
+                kwargs[name] = ("value", RATE if getattr(patient.facts, "module", False)
+                                or default or _has_mode(patient) else 0.0)
         elif role == "causal" and (required or "causal" in hints):
             kwargs[name] = ("value", hints.get("causal") == "yes")
         elif role == "flag_bias":

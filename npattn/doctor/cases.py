@@ -31,10 +31,10 @@ class Sizes(NamedTuple):
     B: int = 2
     H: int = 3
     Hk: int = 3
-    Tq: int = 4
+    Tq: int = 7
     Tk: int = 5
-    d: int = 4
-    dv: int = 6
+    d: int = 6    # no square: √d has no exact root in 32 bits either
+    dv: int = 8
     width: int = 0
     width_k: int = 0
 

@@ -192,6 +192,10 @@ MISTAKES = {
     **{f"1e-{n} in the sum": _m("softmax", RATIO, f"A / (A.sum(-1, keepdims=True) + 1e-{n})",
                                 f"1e-{n} is added to the sum of the exponentials: the weights do "
                                 "not sum to 1.", SOFTMAX + "|sum|1e-") for n in (3, 4, 5, 6, 7, 8, 9)},
+    **{f"1e-{n} in the sum, no maximum": _m(
+        "softmax", (NO_MAX, RATIO), ("S", f"A / (A.sum(-1, keepdims=True) + 1e-{n})"),
+        f"1e-{n} is added to the sum of the exponentials: the weights do not sum to 1; and no maximum "
+        "is subtracted.", SOFTMAX + "|sum|1e-") for n in (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12)},
     **{f"scores clipped at {n}": _m(
         "softmax", NO_MAX, f"np.clip(S, -{n}.0, {n}.0)",
         f"The scores are clipped to ±{n}: large scores that differ get equal weights; subtract the "
@@ -480,6 +484,8 @@ MISTAKES = {
     **{f"no bias of {x}": _m("multihead", f'W["b{x}"]', "0.0",
                              f"The bias of the {words} has no effect.", rf"b_?{x}|bias|[{x.upper()}]")
        for x, words in (("q", "queries"), ("k", "keys"), ("v", "values"), ("o", "output"))},
+    "no bias of q, k and v": _m("multihead", ('W["bq"]', 'W["bk"]', 'W["bv"]'), ("0.0",) * 3,
+                                "The biases of queries, keys and values have no effect.", r"bias|weight"),
     "output bias of the values": _m("multihead", 'W["bo"]', 'W["bo"] + W["bv"]',
                                     "The bias of the values is added to the output, too.", r"bias"),
     "output bias for each head": _m("multihead", 'W["bo"]', 'W["bo"] * c.heads',
@@ -721,6 +727,17 @@ BACKWARD = {
                               r"dP|dA|dS"),
     "without P": _m("backward", DS, "dP - (dP * P).sum(-1, keepdims=True)",
                     "The factor P is missing in the softmax's backward.", r"sum"),
+    "row sum of the output's mean": _m(
+        "backward", "(dP * P).sum(-1, keepdims=True)",
+        "(dO * (P @ V)).mean(-1, keepdims=True)",
+        "The row sum of the softmax's backward is a mean over the features; Σ dP ⊙ P is Σ dO ⊙ O.",
+        r"mean"),
+    "row sum without the output": _m(
+        "backward", "(dP * P).sum(-1, keepdims=True)", "dO.sum(-1, keepdims=True)",
+        "The row sum of the softmax's backward lacks the output: Σ dP ⊙ P is Σ dO ⊙ O.", r"sum"),
+    "scale multiplies in dQ and dK": _m(
+        "backward", ("dQ = dS @ K * s", "@ Q * s"), ("dQ = dS @ K / s", "@ Q / s"),
+        "dQ and dK are multiplied by √d; they must be divided by it.", r"sqrt|\*\*|scale"),
     "P squared": _m("backward", DS, "P * P * (dP - (dP * P).sum(-1, keepdims=True))",
                     "The factor P stands twice in the softmax's backward.", r"P"),
     "row sum of P squared": _m("backward", "(dP * P).sum(-1", "(dP * P**2).sum(-1",

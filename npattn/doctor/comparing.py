@@ -1,5 +1,7 @@
 """Cases against the model: what agrees, what differs, and a counterexample of what does."""
 
+import re
+
 import numpy as np
 
 from npattn.doctor import cases, fit
@@ -83,6 +85,8 @@ def compare(exam, probe, asked, names=(), right=None, soft=False, **extra):
     if not bad:
         exam.properties.append(Property(probe, None if exam.model.mistakes else True))
         return True
+    if fresh(exam, bad, probe):
+        return False
     found = fit.explain([exam.model], observed, names, exam.way.dtype) if names else []
     harmless = [m for m in found if m.mistakes[-1] in fit.HARMLESS]
     if harmless:
@@ -112,6 +116,29 @@ def compare(exam, probe, asked, names=(), right=None, soft=False, **extra):
         exam.said(f"Where {case.words}, the output has the shape {shape}{whole}: an axis is lost.",
                   *exam.patient.line(r"squeeze|reshape|view|flatten|\[0\]|mean|sum"))
     return False
+
+
+KEPT = ("What a call returns depends on the calls before it: something is kept between calls "
+        "(state that is not reset).")
+KEEPS = r"self\.\w+ ?[-+*/]?= .*(cat|stack|append|self\.)|global|cache|append|self\.\w+ ?[-+*/]="
+
+
+def fresh(exam, bad, probe):
+    """Whether what is bad is good where nothing was called before; then that is the mistake."""
+    if exam.model.mistakes or not re.search(KEEPS + r"|self\.\w+ is None", exam.patient.text):
+        return False
+    replies = exam.replies
+    seen = exam.pristine([case for case, *_ in bad[:2]])
+    exam.replies = replies
+    if not fit.fits(exam.model, seen, exam.way.dtype):
+        return False
+    case, got, reply = bad[0]
+    example = counterexample(exam, case, got, seen[0][1])
+    if got is None:
+        example["got"] = reply.error
+    exam.said(KEPT, *exam.patient.line(KEEPS))
+    exam.properties.append(Property(probe, False, example))
+    return True
 
 
 def returned_weights(exam, pairs):

@@ -153,10 +153,12 @@ def trial(exam, name, options, **sizes):
 
 def explain_mask(exam, name, ran, sizes):
     """No convention gives the outputs: which mistake does, in which convention?"""
-    preferred = sorted(ran, key=lambda r: (exam.hows_order(name, r[1]),))
+    preferred = sorted(ran, key=lambda r: (exam.hows_order(name, r[1]), "b" not in r[0]))
     names = fit.MASKING + [n for n in fit.PLAIN if "softmax" in n or "maximum" in n]
     if not exam.fixed_polarity(name):
         names = [n for n in names if n != "mask inverted"] + ["mask inverted"]
+    if added(exam, name, preferred):
+        return
     for form, how, observed in preferred:
         found = fit.explain([exam.model], observed, names, exam.way.dtype)
         if found:
@@ -173,6 +175,27 @@ def explain_mask(exam, name, ran, sizes):
                                             counterexample(exam, case, got, want)))
             return
     masked_properties(exam, name, ran)
+
+
+def added(exam, name, ran):
+    """Whether a mistake with additive masks of ordinary numbers explains it."""
+    for form, how, observed in [r for r in ran if r[1][0] == "add"][:2]:
+        exam.way = exam.way._replace(mask=(name, form, how))
+        asked = [case._replace(keep=np.ones_like(case.keep), bias=np.round(
+            np.random.default_rng(i).standard_normal(case.keep.shape), 1))
+            for i, (case, _) in enumerate(observed)]
+        seen = exam.ask(asked)
+        if any(Y is None for _, Y in seen):
+            continue
+        found = fit.explain([exam.model], seen, fit.BIAS, exam.way.dtype)
+        if found and found[0].mistakes[-1] != "bias ignored":
+            exam.blame(found)
+            case, got = seen[0]
+            exam.properties.append(Property(
+                "a float mask is added to the scores", False, counterexample(
+                    exam, case, got, fit.predict(exam.model._replace(mistakes=()), case)[0])))
+            return True
+    return False
 
 
 def masked_properties(exam, name, ran):
@@ -233,7 +256,7 @@ def masks(exam, name, form, how):
     compare(exam, "masked keys do not count, allowed ones do", asked, names, soft=True)
     large = [exam.masked(exam.case("m", "there is a mask and large scores", seed=54 + s, size=z,
                                    options={"loose": 1e5}), form, 7 + s)
-             for s, z in ((0, 4.0), (1, 12.0))]
+             for s, z in ((0, 4.0), (1, 12.0), (2, 60.0))[: 3 if exam.form() == "core" else 2]]
     if exam.form() != "block":
         compare(exam, "a mask holds where scores are large", large, names + list(fit.NUMERIC))
     dark = exam.masked(exam.case("m", "there is a mask", seed=56), form, 9)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from npattn.doctor import fit
-from npattn.doctor.comparing import compare, counterexample
+from npattn.doctor.comparing import KEEPS, KEPT, compare, counterexample
 from npattn.doctor.examine import Property
 
 
@@ -59,11 +59,6 @@ def scores_stage(exam):
         asked.append(low._replace(q=60.0 * q, k=60.0 * k))
         asked.append(low._replace(q=-60.0 * q, k=60.0 * k, words="all scores are far above 0"))
     compare(exam, "large scores do not overflow", asked, fit.NUMERIC + tuple(fit.PLAIN))
-
-
-KEPT = ("What a call returns depends on the calls before it: something is kept between calls "
-        "(state that is not reset).")
-KEEPS = r"self\.\w+ ?[-+*/]?= .*(cat|stack|append|self\.)|global|cache|append|self\.\w+ ?[-+*/]="
 
 
 def repeat_stage(exam):

@@ -6,6 +6,9 @@ from npattn.doctor.comparing import counterexample
 from npattn.doctor.examine import Property
 
 
+AVERAGE = "the output is an average of values"
+
+
 def property_stage(exam):
     """Properties of attention that need no reference."""
     case = exam.case("property", "a plain call", seed=80)
@@ -15,7 +18,7 @@ def property_stage(exam):
     turned = np.random.default_rng(1).permutation(case.k.shape[-2])
     if exam.form() == "core" and "v" in letters:
         asked.append(case._replace(v=np.ones_like(case.v)))
-        kinds.append(("the output is an average of values", lambda one, new: np.ones_like(one)))
+        kinds.append((AVERAGE, lambda one, new: np.ones_like(one)))
     if len(letters) > 1 and not causal:
         asked.append(case._replace(k=case.k[..., turned, :], v=case.v[..., turned, :]))
         kinds.append(("the order of keys and values does not matter", lambda one, new: one))
@@ -57,3 +60,7 @@ def property_stage(exam):
             1e-9 if exam.way.dtype == "float64" else 1e-4)
         exam.properties.append(Property(probe, bool(holds), {} if holds else counterexample(
             exam, given, got, want)))
+        if not holds and probe == AVERAGE and np.isfinite(got).all() and not exam.mistakes:
+            exam.said(f"The weights of a row do not sum to 1 (but to {got.min():.4g} … "
+                      f"{got.max():.4g}): the output is no average of the values.",
+                      *exam.patient.line(r"sum|softmax|exp"))

@@ -62,7 +62,9 @@ def _place(error, path):
 
 def _load(path, arrays, name):
     if "module" not in STATE:
-        sys.path.insert(0, str(path).rpartition("/")[0])
+        if "name" not in STATE:
+            sys.path.insert(0, str(path).rpartition("/")[0])
+        STATE.setdefault("name", name)
         spec = importlib.util.spec_from_file_location("patient", path)
         module = importlib.util.module_from_spec(spec)
         sys.modules[spec.name] = module
@@ -163,6 +165,7 @@ def _build(path, arrays, key, name, args, kwargs, seed):
     random.seed(seed)
     if _torch():
         _torch().manual_seed(seed)
+    STATE["made", key] = name, args, kwargs, seed
     target = _find(name)
     if inspect.isclass(target):
         args = [_value(a) for a in args]
@@ -246,6 +249,7 @@ def _part(owner, step):
 
 def _set(path, arrays, key, values):
     target, torch = STATE[key], _torch()
+    STATE["values", key] = values
     for where, X in values:
         if torch and isinstance(target, torch.nn.Module):
             with torch.no_grad():
@@ -431,4 +435,17 @@ def _state(path, arrays, key):
     return {"arrays": names}
 
 
-STEPS = {"state": _state, "load": _load, "build": _build, "set": _set, "call": _call}
+def _pristine(path, arrays, key):
+    """As if nothing had been called: the file is run again, the object built again."""
+    made, values = STATE.get(("made", key)), STATE.get(("values", key))
+    STATE.pop("module", None)
+    _load(path, arrays, STATE["name"])
+    if made:
+        _build(path, [], key, *made)
+        if values:
+            _set(path, [], key, values)
+    return {}
+
+
+STEPS = {"load": _load, "build": _build, "set": _set, "call": _call, "state": _state,
+         "pristine": _pristine}
