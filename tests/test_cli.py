@@ -211,7 +211,9 @@ def test_what_ends_a_command_is_told_in_one_line(error, code, message, monkeypat
         raise error
 
     monkeypatch.setattr("npattn.commands.check.run", run)
-    assert main(["check"]) == code
+    with monkeypatch.context() as patch:  # the standard output of the tests stays open
+        patch.setattr(os, "dup2", lambda *streams: None)
+        assert main(["check"]) == code
     assert capfd.readouterr().err == (message and f"npattn check: {message}\n")
 
 

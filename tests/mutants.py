@@ -1,0 +1,439 @@
+"""Mutants: one small fault at a time is planted into a page, and its tests must notice.
+
+    python -m tests.mutants                              300 drawn from kernels, models, checking
+    python -m tests.mutants --sample 500 --seed 7 --jobs 2
+    python -m tests.mutants npattn/kernels/softmax.py    all of one page, or of a folder
+
+A mutant is an edit of the page's syntax tree: another operator, number or comparison, a condition
+turned round, a statement or a keyword left out, two results exchanged. No file is touched: pytest
+collects the tests once; then, for each mutant, a fork of that process puts the edited code in the
+place of the page's and runs, one by one, the tests that enter the edited function, until one
+fails. The page's own come first, then the shortest. Which test enters what, and how long it takes,
+is recorded in build/mutants.json; where a test file has changed, it is recorded again.
+
+A mutant that no test could tell from the page is equivalent: tests/equivalent_mutants.txt lists
+them, each with the reason. The exit code is 1 if less than 98 % of the others are killed.
+"""
+
+import argparse
+import ast
+import gc
+import hashlib
+import json
+import os
+import random
+import re
+import signal
+import sys
+import tempfile
+import threading
+import time
+from functools import lru_cache, partial
+from pathlib import Path
+from types import CodeType, FunctionType
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = ("npattn/kernels", "npattn/models", "npattn/checking")
+EQUIVALENT = ROOT / "tests" / "equivalent_mutants.txt"
+RECORD = ROOT / "build" / "mutants.json"
+GOAL = 0.98
+SECONDS = 20  # of tests for one mutant; of longer lists the end is left out
+# test files that are about what stands on these rooms: a page must be held without them
+OTHER_ROOMS = re.compile(
+    "adaptation|battery|bench|bleu|broken|classroom|cli|command|crosscheck|d2l|dates|digits"
+    "|distributed|doctor|edits|exercises|explore|figures|files|growth|gpt|hugging|jax|llm|museum"
+    "|notebooks|onnx|page|phrases|plots|pooling_experiment|readme|seed_systems|smollm2|snippets"
+    "|test_series|texts|torch|translation|weights"
+)
+PLAIN = (bool, int, float, str, tuple, dict, set, frozenset, type(None))
+SWAPS = [
+    (ast.Add, ast.Sub), (ast.Mult, ast.Div), (ast.FloorDiv, ast.Mult), (ast.Mod, ast.Add),
+    (ast.Pow, ast.Mult), (ast.BitAnd, ast.BitOr), (ast.LShift, ast.RShift), (ast.Lt, ast.LtE),
+    (ast.Gt, ast.GtE), (ast.Eq, ast.NotEq), (ast.Is, ast.IsNot), (ast.In, ast.NotIn),
+    (ast.And, ast.Or),
+]
+OTHER = {b: a for a, b in SWAPS} | {a: b for a, b in SWAPS}
+NAMES = [
+    ("max", "min"), ("maximum", "minimum"), ("any", "all"), ("argmax", "argmin"),
+    ("triu", "tril"), ("zeros", "ones"), ("zeros_like", "ones_like"), ("floor", "ceil"),
+    ("exp", "expm1"), ("isfinite", "isnan"), ("real", "imag"), ("cos", "sin"),
+]
+OTHER_NAME = {b: a for a, b in NAMES} | {a: b for a, b in NAMES}
+LEFT_ALONE = (ast.Raise, ast.JoinedStr, ast.Import, ast.ImportFrom)
+UNREAD = ("annotation", "returns", "decorator_list", "bases")
+
+
+class Mutant(NamedTuple):
+    """A page with one edit."""
+
+    page: str   # npattn/kernels/softmax.py
+    where: str  # the function or class around it, or ""
+    line: int
+    old: str    # what is edited, and what stands there instead
+    new: str
+    text: str   # the whole page, edited
+
+    def __str__(self):
+        return f"{self.page}:{self.line}: {one_line(self.old)} -> {one_line(self.new)}"
+
+
+def one_line(text):
+    return " ".join(text.split())
+
+
+def mutants_of(page):
+    """Every `Mutant` of a page, by line."""
+    source = (ROOT / page).read_bytes()
+    starts = [0]
+    for line in source.splitlines(keepends=True):
+        starts.append(starts[-1] + len(line))
+    found, tree = {}, ast.parse(source)
+    for node, new in edits(tree):
+        begin = starts[node.lineno - 1] + node.col_offset
+        end = starts[node.end_lineno - 1] + node.end_col_offset
+        old = source[begin:end].decode()
+        new = f"({ast.unparse(new)})" if isinstance(new, ast.expr) else ast.unparse(new)
+        text = (source[:begin] + new.encode() + source[end:]).decode()
+        where = around(tree, node.lineno)
+        found.setdefault(text, Mutant(page, where, node.lineno, old, new, text))
+    return sorted(found.values(), key=lambda mutant: (mutant.line, mutant.old, mutant.new))
+
+
+def around(tree, line):
+    """The name of the function or class at the top of a page that has the line, or ""."""
+    named = [node for node in tree.body if hasattr(node, "name")]
+    return next((node.name for node in named if first_line(node) <= line <= node.end_lineno), "")
+
+
+def first_line(node):
+    return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+
+
+def edits(tree):
+    """Pairs of a node and what may stand in its place, all over the tree.
+
+    Errors' messages, annotations, decorators and imports stay as they are."""
+    for name, value in ast.iter_fields(tree):
+        for node in value if isinstance(value, list) else [value]:
+            if isinstance(node, ast.AST) and name not in UNREAD and type(node) not in LEFT_ALONE:
+                yield from ((node, new) for new in replacements(node))
+                yield from edits(node)
+    for test in conditions(tree):
+        if not isinstance(test, (ast.Compare, ast.UnaryOp)):  # those are turned round anyway
+            yield test, ast.UnaryOp(ast.Not(), test)
+
+
+def conditions(node):
+    """The conditions that decide what is run."""
+    if isinstance(node, (ast.If, ast.While, ast.IfExp)):
+        return [node.test]
+    return node.ifs if isinstance(node, ast.comprehension) else []
+
+
+def replacements(node):
+    """What may stand in place of one node."""
+    match node:
+        case ast.BinOp(left, op, right) if type(op) in OTHER:
+            yield ast.BinOp(left, OTHER[type(op)](), right)
+        case ast.Compare(left, [op], right) if type(op) in OTHER:
+            yield ast.Compare(left, [OTHER[type(op)]()], right)
+        case ast.BoolOp(op, values):
+            yield ast.BoolOp(OTHER[type(op)](), values)
+        case ast.UnaryOp(_, operand):
+            yield operand
+        case ast.Constant(bool() as value):
+            yield ast.Constant(not value)
+        case ast.Constant(int() as value):
+            yield ast.Constant(value + 1)
+        case ast.Constant(float() as value):
+            yield ast.Constant(value * 1.5 or 1.0)
+        case ast.Attribute(value, name) if name in OTHER_NAME:
+            yield ast.Attribute(value, OTHER_NAME[name])
+        case ast.Call(function, args, keywords):
+            if isinstance(function, ast.Name) and function.id in OTHER_NAME:
+                yield ast.Call(ast.Name(OTHER_NAME[function.id]), args, keywords)
+            for i, keyword in enumerate(keywords):
+                if keyword.arg not in (None, "out"):  # out= saves memory only
+                    yield ast.Call(function, args, keywords[:i] + keywords[i + 1:])
+        case ast.Return(ast.Tuple([first, second, *rest])):
+            yield ast.Return(ast.Tuple([second, first, *rest]))
+        case ast.AugAssign(target, op, value):
+            yield ast.AugAssign(target, OTHER.get(type(op), ast.Add)(), value)
+            yield ast.Pass()
+        case ast.Expr(ast.Call()):
+            yield ast.Pass()
+
+
+def equivalents():
+    """{(page, old, new): reason}; "*" for new stands for every edit of a piece."""
+    lines = EQUIVALENT.read_text(encoding="utf-8").splitlines()
+    rows = [line.split(" | ") for line in lines if line and not line.startswith("#")]
+    return {(page, old, new): reason for page, old, new, reason in rows}
+
+
+def is_equivalent(mutant, listed):
+    old, new = one_line(mutant.old), one_line(mutant.new)
+    return (mutant.page, old, new) in listed or (mutant.page, old, "*") in listed
+
+
+class Collected:
+    """A pytest plugin: when the tests are collected, `work` is done instead of running them."""
+
+    def __init__(self, work):
+        self.work = work
+
+    def pytest_runtestloop(self, session):
+        self.work(session)
+        return True
+
+
+def in_a_fork(work, session, seconds):
+    """The id of a process that does `work` and exits with what that returns.
+
+    It counts as killed if it takes longer than `seconds` of CPU, or if it hangs.
+    """
+    pid = os.fork()
+    if pid:
+        return pid
+    status = 1
+    try:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1)
+        os.dup2(null, 2)
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+        signal.alarm(int(20 * seconds))
+        with tempfile.TemporaryDirectory() as folder:
+            os.environ["PYTEST_DEBUG_TEMPROOT"] = folder
+            status = work(session)
+    finally:
+        os._exit(status)
+
+
+def passes(session, item):
+    """Run one test."""
+    before = session.testsfailed
+    session.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+    return session.testsfailed == before
+
+
+def run_all(jobs, tasks):
+    """Yields (task, exit status) of each, `jobs` forks at a time.
+
+    tasks  pairs of a task and a function that starts it and returns its process id
+    """
+    running, waiting = {}, list(tasks)[::-1]
+    while running or waiting:
+        while waiting and len(running) < jobs:
+            task, start = waiting.pop()
+            running[start()] = task
+        pid, status = os.wait()
+        yield running.pop(pid), status
+
+
+# ---- which test enters which function ----
+
+
+def recorded(session, jobs):
+    """{test: (seconds, the functions it enters, as "page:name")}, brought up to date."""
+    known = json.loads(RECORD.read_text()) if RECORD.exists() else {}
+    items = {}
+    for item in session.items:
+        items.setdefault(item.nodeid.split("::")[0], []).append(item)
+    digests = {file: hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in items}
+    for file in items:
+        if known.get(file, {}).get("digest") != digests[file]:
+            known.pop(file, None)
+    RECORD.parent.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        notes = {file: Path(folder, Path(file).name) for file in items}
+        tasks = [(file, partial(in_a_fork, partial(watch, items[file], notes[file]), session, 600))
+                 for file in items if file not in known]
+        for file, _ in run_all(jobs, tasks):
+            tests = json.loads(notes[file].read_text()) if notes[file].exists() else {}
+            if len(tests) < len(items[file]):
+                print(f"{file}: {len(items[file]) - len(tests)} fail without a mutant", flush=True)
+            if tests:
+                known[file] = {"digest": digests[file], "tests": tests}
+                RECORD.write_text(json.dumps(known))
+    rows = [known[file]["tests"] for file in items if file in known]
+    return {test: row for tests in rows for test, row in tests.items()}
+
+
+def watch(items, notes, session):
+    """Runs tests and writes {test: (seconds, functions)} of those that pass."""
+    rows, entered = {}, set()
+
+    def note(frame, event, arg):
+        entered.add(frame.f_code)
+
+    threading.settrace(note)
+    for item in items:
+        entered.clear()
+        start = time.process_time()
+        sys.settrace(note)
+        good = passes(session, item)
+        sys.settrace(None)
+        if good:
+            seconds = round(time.process_time() - start, 4)
+            rows[item.nodeid] = seconds, sorted({*filter(None, map(name_of, [*entered]))})
+    notes.write_text(json.dumps(rows))
+    return 0
+
+
+@lru_cache(maxsize=None)
+def name_of(code):
+    """"page:name" of code in the package, the name that of the function or class at the top."""
+    if not code.co_filename.startswith(f"{ROOT}/npattn/") or code.co_name == "<module>":
+        return None
+    page = os.path.relpath(code.co_filename, ROOT)
+    return f"{page}:{around(page_tree(page), code.co_firstlineno)}"
+
+
+@lru_cache(maxsize=None)
+def page_tree(page):
+    return ast.parse((ROOT / page).read_bytes())
+
+
+def tests_of(mutant, record):
+    """The tests that enter the edited function, or its page: the page's own, then the shortest."""
+    stem = Path(mutant.page).stem
+    key = f"{mutant.page}:{mutant.where}"
+    entering = [test for test, (_, names) in record.items() if key in names] or [
+        test for test, (_, names) in record.items()
+        if any(name.startswith(f"{mutant.page}:") for name in names)
+    ]
+    tests, total = [], 0.0
+    for test in sorted(entering, key=lambda test: (stem not in test, record[test][0])):
+        total += record[test][0]
+        if total <= SECONDS:
+            tests.append(test)
+    return tests
+
+
+# ---- a mutant in a process ----
+
+
+def functions_and_caches():
+    """{(file, line, name): the functions made of that code}, and all caches of the package."""
+    functions, caches = {}, []
+    for thing in gc.get_objects():
+        if isinstance(thing, FunctionType):
+            code = thing.__code__
+            key = code.co_filename, code.co_firstlineno, code.co_name
+            functions.setdefault(key, []).append(thing)
+        elif hasattr(type(thing), "cache_clear") and thing.__module__.startswith("npattn"):
+            caches.append(thing)
+    return functions, caches
+
+
+def plant(mutant, functions, caches):
+    """The mutant takes the page's place in this process: in code, in defaults, in constants."""
+    path = str(ROOT / mutant.page)
+    module = sys.modules[mutant.page.removesuffix(".py").replace("/", ".")]
+    old = compile(Path(path).read_bytes(), path, "exec")
+    new = compile(mutant.text, path, "exec")
+    edited = {"__name__": module.__name__, "__file__": path}
+    exec(new, edited)
+    for one, other in codes(old, new):
+        for function in functions.get((path, one.co_firstlineno, one.co_name), ()):
+            function.__code__ = other
+    for name, value in edited.items():
+        mine = vars(module).get(name)
+        if isinstance(value, FunctionType) and isinstance(mine, FunctionType):
+            mine.__defaults__, mine.__kwdefaults__ = value.__defaults__, value.__kwdefaults__
+        elif isinstance(value, PLAIN) and name[0] != "_" and value != mine:
+            for user in [*sys.modules.values()]:
+                if user.__name__.startswith("npattn") and vars(user).get(name) == mine:
+                    setattr(user, name, value)
+    for cache in caches:
+        cache.cache_clear()
+
+
+def codes(one, other):
+    """Pairs of the code objects in two that are alike but for an edit, the inner ones as well."""
+    yield one, other
+    inner = [[c for c in code.co_consts if isinstance(c, CodeType)] for code in (one, other)]
+    for pair in zip(*inner):
+        yield from codes(*pair)
+
+
+def own_tests():
+    return [f"tests/{path.name}" for path in sorted(Path("tests").glob("test_*.py"))
+            if not OTHER_ROOMS.search(path.name)]
+
+
+def survivors_of(mutants, files, jobs):
+    """Those that no test in the files noticed; each is printed as it is found."""
+    os.environ |= {"OPENBLAS_NUM_THREADS": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    import pytest
+
+    survivors = []
+    flags = ["-q", "-s", "-p", "no:cacheprovider", "-m", "not (browser or llm or peers or cuda)"]
+    hunt = Collected(lambda session: survivors.extend(hunted(session, mutants, jobs)))
+    pytest.main([*flags, *files], plugins=[hunt])
+    return survivors
+
+
+def hunted(session, mutants, jobs):
+    """Yields the mutants that live."""
+    import npattn.checking.jax_functions  # noqa: F401  every page must be there
+    import npattn.checking.torch_functions  # noqa: F401
+
+    record = recorded(session, jobs)
+    items = {item.nodeid: item for item in session.items}
+    functions, caches = functions_and_caches()
+    gc.freeze()
+
+    def survives(mutant, tests, session):
+        plant(mutant, functions, caches)
+        return int(not all(passes(session, items[test]) for test in tests))
+
+    def start(mutant, tests):
+        seconds = 10 + 5 * sum(record[test][0] for test in tests)
+        return in_a_fork(partial(survives, mutant, tests), session, seconds)
+
+    plans = {mutant: tests_of(mutant, record) for mutant in mutants}
+    begin = time.perf_counter()
+    tasks = [(mutant, partial(start, mutant, tests)) for mutant, tests in plans.items()]
+    for n, (mutant, status) in enumerate(run_all(jobs, tasks), 1):
+        if status == 0:
+            print(f"{mutant}    lives through {len(plans[mutant])} tests", flush=True)
+            yield mutant
+        if n % 50 == 0:
+            print(f"{n} of {len(mutants)}, {time.perf_counter() - begin:.0f} s", flush=True)
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pages", nargs="*", help="pages or folders; default: " + ", ".join(ROOMS))
+    parser.add_argument("--sample", type=int, metavar="N", help="how many are drawn; 0 means all")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--tests", nargs="+", metavar="FILE", help="only these test files")
+    options = parser.parse_args(arguments)
+    os.chdir(ROOT)
+    pages = pages_of(options.pages or ROOMS)
+    mutants = [mutant for page in pages for mutant in mutants_of(page)]
+    size = (0 if options.pages else 300) if options.sample is None else options.sample
+    drawn = random.Random(options.seed).sample(mutants, min(size or len(mutants), len(mutants)))
+    listed = equivalents()
+    real = [mutant for mutant in drawn if not is_equivalent(mutant, listed)]
+    print(f"{len(mutants)} mutants of {len(pages)} pages, {len(drawn)} drawn, "
+          f"{len(drawn) - len(real)} of them equivalent", flush=True)
+    killed = len(real) - len(survivors_of(real, options.tests or own_tests(), options.jobs))
+    rate = killed / max(1, len(real))
+    print(f"killed {killed} of {len(real)}: {rate:.1%}")
+    return 0 if rate >= GOAL else 1
+
+
+def pages_of(paths):
+    """The pages under some folders, and pages themselves."""
+    files = [file for path in map(Path, paths)
+             for file in (sorted(path.rglob("*.py")) if path.is_dir() else [path])]
+    return [str(file) for file in files if file.name != "__init__.py"]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,44 @@
+"""The command that plants faults: which ones it knows, and that it notices which are noticed."""
+
+from tests import mutants
+from tests.mutants import equivalents, mutants_of, one_line
+
+PAGE = '''"""A page."""
+
+
+def mean(X, *, axis=-1):
+    """Its docstring has 1 number."""
+    if X.ndim < 1 or not X.size:
+        raise ValueError("no numbers: 0")
+    return X.sum(axis=axis, keepdims=True) / X.shape[axis]
+'''
+
+
+def test_each_kind_of_edit_is_made_once_and_words_stay(tmp_path, monkeypatch):
+    (tmp_path / "page.py").write_text(PAGE)
+    monkeypatch.setattr(mutants, "ROOT", tmp_path)
+    found = mutants_of("page.py")
+    assert {(m.line, one_line(m.old), one_line(m.new)) for m in found} == {
+        (4, "-1", "(1)"), (4, "1", "(2)"), (6, "1", "(2)"),
+        (6, "X.ndim < 1", "(X.ndim <= 1)"), (6, "not X.size", "(X.size)"),
+        (6, "X.ndim < 1 or not X.size", "(X.ndim < 1 and (not X.size))"),
+        (6, "X.ndim < 1 or not X.size", "(not (X.ndim < 1 or not X.size))"),
+        (8, "X.sum(axis=axis, keepdims=True) / X.shape[axis]",
+         "(X.sum(axis=axis, keepdims=True) * X.shape[axis])"),
+        (8, "X.sum(axis=axis, keepdims=True)", "(X.sum(keepdims=True))"),
+        (8, "X.sum(axis=axis, keepdims=True)", "(X.sum(axis=axis))"), (8, "True", "(False)"),
+    }
+    assert {m.where for m in found} == {"mean"}
+    for m in found:
+        compile(m.text, "page.py", "exec")
+        assert "no numbers: 0" in m.text and "has 1 number" in m.text
+
+
+def test_each_equivalent_mutant_is_still_one_and_has_a_reason():
+    listed = equivalents()
+    for page in {page for page, _, _ in listed}:
+        edits = {(one_line(m.old), one_line(m.new)) for m in mutants_of(page)}
+        for where, old, new in listed:
+            if where == page:
+                assert (old, new) in edits or new == "*" and old in {o for o, _ in edits}, old
+    assert all(len(reason) > 20 for reason in listed.values())
