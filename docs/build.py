@@ -49,7 +49,10 @@ def main(folder="build/site"):
         if build_main(["-q", "-W", "--keep-going", "-j", "2", "-c", str(SITE), "-d",
                        f"{scratch}/trees", str(source), str(built)]):  # fmt: skip
             raise SystemExit("Sphinx gave warnings: see above")
-        shutil.copytree(ROOT / "figures", built / "figures", dirs_exist_ok=True)
+        shutil.copytree(
+            source / "figures", built / "figures", dirs_exist_ok=True,
+            ignore=shutil.ignore_patterns("*.md"),
+        )  # fmt: skip
         if faults := faulty_links(built):
             raise SystemExit("\n".join(faults))
         folder = Path(folder)

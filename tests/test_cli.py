@@ -37,7 +37,9 @@ def test_demo_reads_dates_draws_a_figure_each_and_checks_its_gradient(tmp_path, 
 
 
 def test_demo_reads_its_own_dates_which_were_not_trained_on(tmp_path, capsys, reads_only):
-    assert main(["demo", "--out", str(tmp_path)]) == 0
+    assert main(["demo", "--out", str(tmp_path), "--html"]) == 0
+    pages = {path.stem for path in tmp_path.glob("*.html")}
+    assert pages == {path.stem for path in tmp_path.glob("*.png")} and len(pages) == 3
     answers = [line[:10] for line in capsys.readouterr().out.splitlines()[:3]]
     assert answers == ["2021-11-12", "2024-09-07", "2026-07-04"]
     assert any("年" in text for text in demo.BUILT_IN)

@@ -3,11 +3,14 @@
 import html
 import json
 
-from npattn.experiments import notebooks
+from npattn.experiments import dates, notebooks
 from npattn.experiments.figures import FIGURES
+from npattn.plots import save_page
 
 PAGES = {
-    "explore.html": "One attention call, forward and backward",
+    "heatmap.html": "Where the dates model looks while it reads 2021年3月5日, as `npattn demo --html` "
+    "and `npattn heatmap --html` draw it",
+    "explore.html": "One attention call, forward and backward, every number with its sources",
     "explore.zh.html": "The same in Chinese: 一次注意力调用",
     "explore-softmax.html": "Softmax",
     "explore-layer-norm.html": "Layer norm",
@@ -15,7 +18,14 @@ PAGES = {
 
 
 def write(folder, told):
-    """index.md into `folder`; the notebooks stand in `told`."""
+    """index.md and heatmap.html into `folder`; the notebooks stand in `told`."""
+    params = dates.load()
+    (reading,) = dates.read_dates(params, ["2021年3月5日"])
+    weights, source, answer = dates.cross_attention(params, reading)
+    save_page(
+        folder / "heatmap.html", weights, answer, source, title=reading.text,
+        xlabel="character read", ylabel="character being written",
+    )  # fmt: skip
     groups = {"Of the README and its pages": [(None, name) for name in FIGURES]}
     for path in sorted(told.glob("*.ipynb"), key=_order):
         names = [name for name in notebooks.figure_names(path) if name not in FIGURES]

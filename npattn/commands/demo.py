@@ -1,10 +1,11 @@
 """Read dates with the Transformer that ships, and draw where it looks.
 
-    npattn demo "3rd of March 2021" "2021年3月5日" --out DIR
+    npattn demo "3rd of March 2021" "2021年3月5日" --out DIR --html
 
 Prints the ISO form of each text with its probability and draws the cross-attention of every head:
-which characters of the text each character of the answer was read from. The last line holds the
-model's own gradient on the last of these very texts against complex step.
+which characters of the text each character of the answer was read from; --html writes a page to
+explore beside each figure. The last line holds the model's own gradient on the last of these very
+texts against complex step.
 
 Texts in English or Chinese, years from 1950 to 2049 with all four digits; a date in digits alone
 is read year first, as in 2021/3/5. An answer that does not fit the text is marked.
@@ -32,6 +33,9 @@ def configure(parser):
         "--out", type=Path, default=Path("npattn-demo"), metavar="DIR",
         help="folder for the figures (default: npattn-demo)",
     )
+    parser.add_argument(
+        "--html", action="store_true", help="write an interactive page beside each figure"
+    )
 
 
 def run(options):
@@ -51,8 +55,10 @@ def run(options):
     doubts = [*map(_doubt, readings)]
     for number, (reading, doubt) in enumerate(zip(readings, doubts, strict=True), 1):
         path = options.out / f"{number}-{reading.answer}.png"
-        _draw(params, reading, path)
-        print(f"{reading.answer}  p = {reading.probability:.4f}  {reading.text}  → {path}{doubt}")
+        written = " ".join(map(str, _draw(params, reading, path, options.html)))
+        print(
+            f"{reading.answer}  p = {reading.probability:.4f}  {reading.text}  → {written}{doubt}"
+        )
     if any(doubts):
         print(LEARNED)
     print(_gradient_line(reading.text, dates.check_gradient(params, [reading])))
@@ -71,24 +77,27 @@ def _doubt(reading):
     return "" if learned else "  (it has learned no such form of that day)"
 
 
-def _draw(params, reading, path):
+def _draw(params, reading, path, html):
+    """The figure and, if asked for, the page beside it; returns their paths."""
     from matplotlib import pyplot
 
     from npattn.experiments.dates import cross_attention
-    from npattn.plots import head_grid, save_figure
+    from npattn.plots import head_grid, save_figure, save_page
 
     weights, source, answer = cross_attention(params, reading)  # (1, H, Tq, Tk)
+    words = dict(
+        title=f"{reading.text}  →  {reading.answer}", xlabel="character read",
+        ylabel="character being written",
+    )  # fmt: skip
+    pages = [save_page(path.with_suffix(".html"), weights, answer, source, **words)] if html else []
     heads = [f"head {h + 1}" for h in range(weights.shape[1])]
     titles = dict(column_titles=heads)
     if len(source) > WIDE:  # one head below the other, so that every character has room
         weights, titles = weights.swapaxes(0, 1), dict(row_titles=heads, column_titles=[""])
-    title = f"{reading.text}  →  {reading.answer}"
-    figure = head_grid(
-        weights, answer, source, title=title, xlabel="character read",
-        ylabel="character being written", **titles,
-    )[0, 0].figure
+    figure = head_grid(weights, answer, source, **titles, **words)[0, 0].figure
     save_figure(figure, path)
     pyplot.close(figure)
+    return path, *pages
 
 
 def _gradient_line(text, report):
