@@ -8,7 +8,7 @@ import warnings
 import matplotlib
 import numpy as np
 import pytest
-from matplotlib import pyplot
+from matplotlib import font_manager, pyplot
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
@@ -361,6 +361,18 @@ def test_without_a_cjk_font_one_warning_names_the_characters_and_says_what_to_in
     assert [t.get_text() for t in ax.get_yticklabels()] == ["□□□", "cat"]
     with pytest.warns(UserWarning, match=r"□\": 🦜 \(U\+1F99C\)\.$"):  # no Chinese font would help
         heatmap(weights(rng, 2, 2), ["🦜", "b"])
+
+
+def test_a_chinese_font_of_one_weight_is_not_complained_of(monkeypatch, caplog):
+    """matplotlib would say for each size that the family has no such weight."""
+    monkeypatch.setattr(fonts, "CJK_FAMILIES", ("STIXSizeOneSym",))  # comes with matplotlib
+    fonts.cjk_family.cache_clear()
+    assert fonts.cjk_family() == "STIXSizeOneSym"
+    for weight in (100, 900):
+        prop = font_manager.FontProperties(family="STIXSizeOneSym", weight=weight)
+        font_manager.fontManager.findfont(prop, rebuild_if_missing=False)
+    fonts.cjk_family.cache_clear()
+    assert not caplog.records
 
 
 @pytest.mark.usefixtures("no_cjk_font")

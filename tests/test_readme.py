@@ -34,3 +34,14 @@ def test_the_readme_is_short():
     prose = re.sub(r"```.*?```", "", PAGES[0].read_text(encoding="utf-8"), flags=re.S)
     words = " ".join(line for line in prose.splitlines() if not line.startswith("|")).split()
     assert len(words) <= 700
+
+
+def test_counts_in_the_readme_are_those_of_the_package():
+    from npattn import gpt
+    from npattn.breaking.catalogue import EDITS
+
+    text = PAGES[0].read_text(encoding="utf-8")
+    assert int(re.search(r"how far (\d+) ", text)[1]) == len(EDITS)
+    code = [line for line in Path(gpt.__file__).read_text(encoding="utf-8").splitlines()
+            if line.split("#")[0].strip()]
+    assert abs(int(re.search(r"in (\d+) lines of NumPy", text)[1]) - len(code)) <= 10
