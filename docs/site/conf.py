@@ -1,6 +1,5 @@
 """The settings of the documentation site, which docs/build.py builds."""
 
-import importlib.util
 import inspect
 import sys
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import docstrings  # noqa: E402
+import reference  # noqa: E402
 from words import BothLanguages  # noqa: E402
 
 from npattn import __version__  # noqa: E402
@@ -27,9 +27,7 @@ suppress_warnings = ["mystnb.unknown_mime_type"]
 add_module_names = False
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
-autodoc_mock_imports = [
-    name for name in ("torch", "dask", "distributed") if not importlib.util.find_spec(name)
-]
+autodoc_mock_imports = reference.absent()
 
 html_theme = "furo"
 html_title = f"npattn {version}"

@@ -5,7 +5,7 @@ page ends with the source of its module. Packages stand in the contents at the s
 are found from them and by the search.
 """
 
-import importlib
+import importlib.util
 import inspect
 import pkgutil
 import re
@@ -16,6 +16,7 @@ import docstrings
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
+from sphinx.ext.autodoc.mock import mock
 
 import npattn
 
@@ -23,6 +24,11 @@ LEFT_OUT = re.compile(  # what runs the package, not what it offers
     r"npattn\.(__main__|cli|commands|benchmarks|verification|breaking|edits|strangers|files)\b"
     r"|npattn\.(exercises|doctor|plots\.explorer)\.|.*\._"
 )
+
+
+def absent():
+    """The libraries that our modules import at their top and that are not installed."""
+    return [name for name in ("torch", "dask", "distributed") if not importlib.util.find_spec(name)]
 
 
 def modules():
@@ -34,9 +40,12 @@ def modules():
 def write(folder):
     """A page for each module into `folder`, and one for the commands."""
     pages = modules()
+    with mock(absent()):
+        for name in pages:
+            importlib.import_module(name)
     homes = {}  # of what a module without a page defines: the first page that lists it
     for name in pages:
-        for n in getattr(importlib.import_module(name), "__all__", ()):
+        for n in getattr(sys.modules[name], "__all__", ()):
             thing = getattr(sys.modules[name], n)
             if getattr(thing, "__module__", None) not in pages:
                 homes.setdefault(id(thing), f"{name}.{n}")
@@ -69,7 +78,7 @@ def _page(name, module, inside, pages, homes):
             yield from (f".. py:data:: {n}", "", f"   Another name of :py:obj:`~{home[n]}`.", "")
     if inside:
         yield from _heading("Pages", "-")
-        yield from _table((f"mod:{page}", importlib.import_module(page)) for page in inside)
+        yield from _table((f"mod:{page}", sys.modules[page]) for page in inside)
         rooms = [page for page in inside if hasattr(sys.modules[page], "__path__")]
         yield from (".. toctree::", "   :hidden:", "", *(f"   {room}" for room in rooms), "")
     if not hasattr(module, "__path__"):
