@@ -55,9 +55,11 @@ def run(options):
     doubts = [*map(_doubt, readings)]
     for number, (reading, doubt) in enumerate(zip(readings, doubts, strict=True), 1):
         path = options.out / f"{number}-{reading.answer}.png"
-        written = " ".join(map(str, _draw(params, reading, path, options.html)))
+        _draw(params, reading, path)
+        page = f" {_page(params, reading, path.with_suffix('.html'))}" if options.html else ""
         print(
-            f"{reading.answer}  p = {reading.probability:.4f}  {reading.text}  → {written}{doubt}"
+            f"{reading.answer}  p = {reading.probability:.4f}  {reading.text}  → {path}{page}"
+            f"{doubt}"
         )
     if any(doubts):
         print(LEARNED)
@@ -77,27 +79,36 @@ def _doubt(reading):
     return "" if learned else "  (it has learned no such form of that day)"
 
 
-def _draw(params, reading, path, html):
-    """The figure and, if asked for, the page beside it; returns their paths."""
+def _draw(params, reading, path):
     from matplotlib import pyplot
 
     from npattn.experiments.dates import cross_attention
-    from npattn.plots import head_grid, save_figure, save_page
+    from npattn.plots import head_grid, save_figure
 
     weights, source, answer = cross_attention(params, reading)  # (1, H, Tq, Tk)
-    words = dict(
-        title=f"{reading.text}  →  {reading.answer}", xlabel="character read",
-        ylabel="character being written",
-    )  # fmt: skip
-    pages = [save_page(path.with_suffix(".html"), weights, answer, source, **words)] if html else []
     heads = [f"head {h + 1}" for h in range(weights.shape[1])]
     titles = dict(column_titles=heads)
     if len(source) > WIDE:  # one head below the other, so that every character has room
         weights, titles = weights.swapaxes(0, 1), dict(row_titles=heads, column_titles=[""])
-    figure = head_grid(weights, answer, source, **titles, **words)[0, 0].figure
+    figure = head_grid(weights, answer, source, **titles, **_words(reading))[0, 0].figure
     save_figure(figure, path)
     pyplot.close(figure)
-    return path, *pages
+
+
+def _page(params, reading, path):
+    from npattn.experiments.dates import cross_attention
+    from npattn.plots import save_page
+
+    weights, source, answer = cross_attention(params, reading)
+    return save_page(path, weights, answer, source, **_words(reading))
+
+
+def _words(reading):
+    """The texts of figure and page."""
+    return dict(
+        title=f"{reading.text}  →  {reading.answer}", xlabel="character read",
+        ylabel="character being written",
+    )  # fmt: skip
 
 
 def _gradient_line(text, report):
