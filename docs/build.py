@@ -23,8 +23,12 @@ HERE, ROOT = Path(__file__).parent, Path(__file__).parents[1]
 SITE = HERE / "site"
 PAGES = (
     "README.md", "README.zh.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/*.md", "notebooks/*.md",
-    "notebooks/*.ipynb", "tests/battery/README.md",
+    "notebooks/*.ipynb", "notebooks/solved/*.ipynb", "tests/battery/README.md",
 )  # fmt: skip
+FOLDERS = {  # the page that a link to a folder leads to
+    "figures": "figures/index.md", "notebooks": "notebooks/README.md",
+    "notebooks/solved": "notebooks/README.md",
+}  # fmt: skip
 LINK = re.compile(r"(!?)(\[(?:[^\[\]]|!\[[^\]]*\]\([^)]*\))*\])\(([^)\s#:]+)(#[^)\s]*)?\)")
 
 
@@ -40,7 +44,7 @@ def main(folder="build/site"):
         (source / "reference").mkdir(parents=True)
         reference.write(source / "reference")
         shutil.copytree(ROOT / "figures", source / "figures")
-        gallery.write(source / "figures", ROOT / "notebooks")
+        gallery.write(source / "figures")
         known = {*reference.modules()}
         for pattern in PAGES:
             for path in sorted(ROOT.glob(pattern)):
@@ -85,8 +89,8 @@ def _relink(match, place, source, modules):
         path = f"reference/{dotted}.rst"
     elif path == "README.md":
         path = "index.md"
-    elif path == "figures":
-        path = "figures/index.md"
+    elif (ROOT / path).is_dir():
+        path = FOLDERS[path]
     elif path.startswith("figures/") and path.endswith(".png"):
         scheme, path, anchor = "gallery:", "figures/index.html", f"#{Path(path).stem}"
     elif path.startswith("figures/"):
@@ -108,7 +112,11 @@ def _front(source):
         f"# Reading order\n{order}\n## Beside the text\n{sections}", encoding="utf-8"
     )
     with open(source / "notebooks/README.md", "a", encoding="utf-8") as page:
-        names = sorted(path.stem for path in (source / "notebooks").glob("*.ipynb"))
+        names = []
+        for path in sorted((source / "notebooks").glob("*.ipynb")):
+            names.append(path.stem)
+            if (path.parent / "solved" / path.name).exists():
+                names.append(f"{path.stem.partition('-')[0]}, solved <solved/{path.stem}>")
         page.write("\n".join(["\n```{toctree}", ":hidden:", "", *names, "```\n"]))
     contents = (SITE / "contents.md").read_text(encoding="utf-8")
     front.write_text(f"{text}\n{contents}", encoding="utf-8")

@@ -66,7 +66,7 @@ def test_every_public_name_stands_in_the_reference(site):
 
 @pytest.mark.docs
 def test_every_page_notebook_and_figure_is_there(site):
-    for pattern in ("docs/*.md", "notebooks/*.ipynb", "README.zh.md", "CHANGELOG.md"):
+    for pattern in ("docs/*.md", "notebooks/**/*.ipynb", "README.zh.md", "CHANGELOG.md"):
         for path in ROOT.glob(pattern):
             assert (site / path.relative_to(ROOT)).with_suffix(".html").exists(), path
     gallery = (site / "figures/index.html").read_text(encoding="utf-8")

@@ -17,8 +17,8 @@ PAGES = {
 }
 
 
-def write(folder, told):
-    """index.md and heatmap.html into `folder`; the notebooks stand in `told`."""
+def write(folder):
+    """index.md and heatmap.html."""
     params = dates.load()
     (reading,) = dates.read_dates(params, ["2021年3月5日"])
     weights, source, answer = dates.cross_attention(params, reading)
@@ -27,7 +27,7 @@ def write(folder, told):
         xlabel="character read", ylabel="character being written",
     )  # fmt: skip
     groups = {"Of the README and its pages": [(None, name) for name in FIGURES]}
-    for path in sorted(told.glob("*.ipynb"), key=_order):
+    for path in sorted(notebooks.paths(), key=_order):
         names = [name for name in notebooks.figure_names(path) if name not in FIGURES]
         if names:
             groups[_title(path)] = [(path, name) for name in names]
@@ -37,7 +37,8 @@ def write(folder, told):
     for title, figures in groups.items():
         lines += ["", f"## {title}", ""]
         if figures[0][0]:
-            lines += [f"[The notebook](../notebooks/{figures[0][0].name})", ""]
+            place = figures[0][0].relative_to(notebooks.FOLDER).as_posix()
+            lines += [f"[The notebook](../notebooks/{place})", ""]
         lines += ["```{raw} html", '<div class="gallery">', *map(_figure, figures), "</div>", "```"]
     (folder / "index.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
