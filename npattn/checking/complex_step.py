@@ -27,7 +27,7 @@ import warnings
 
 import numpy as np
 
-from npattn.checking.derivatives import Derivatives, envelope
+from npattn.checking.derivatives import Derivatives, envelope, span
 from npattn.checking.ladder import AGREED, DOUBLE, units
 
 STEP = 2.0**-66
@@ -37,7 +37,8 @@ SHARES = np.array([1, *[2] * 7, 1]) / 16  # of each of its points in the average
 RADII = 2.0 ** -np.arange(4.0, 34.0, 3.0)  # in parts of each entry
 ROUNDINGS = 16.0  # of an output: so much does an average over the circle show at most
 LONG_MOVES = (np.nan, 0.37, -1.9e5, 5.3e10)  # what cancels in exact arithmetic leaves rounding here
-RESAMPLED = 16
+RESAMPLED = 6
+BLOCK = 2**20  # so many slopes are held at once
 CONFIRMED = 1e-4  # relative to slope and output: a less certain difference is no witness
 MOST_UNSEEN = 1e-10  # relative to the contributions: a part of F below that is no gradient's
 TINY = 1e-280
@@ -64,23 +65,25 @@ class ComplexStep:
 
     def measure(self, k, directions):
         """`Derivatives` along each of `directions`, arrays shaped like leaf k."""
-        value, size, moves, absorbed, unseen = np.zeros((5, len(directions)))
+        count = len(directions)
+        value, size, absorbed, unseen = np.zeros((4, count))
+        moves, lengths = np.full(count, True), span(self.real[k], directions)
         typical = _size(units(self.real[k])) or 1.0
-        for i, v in enumerate(directions):
-            slopes = self._slopes(k, v)
-            terms = self.dY * slopes
-            value[i], size[i] = terms.sum(), np.abs(terms).sum()
-            changed = slopes != 0.0
-            changed = changed if changed.any() else self._shows(k, v)
-            moves[i] = changed.any()
-            if moves[i]:  # what an entry far above 1 has to do with outputs is small beside them
-                length = max(1.0, np.abs(self.real[k][v != 0.0]).mean())
-                absorbed[i] = DOUBLE * np.abs(self.dY * self.Y)[changed].mean() / length
-                noise = np.abs(self.dY * self.noise)[changed].mean() / length
-                absorbed[i] = max(absorbed[i], min(noise, MOST_ABSORBED * size[i]))
-                unseen[i] = self.unseen[changed].max() / typical
+        for some in np.split(np.arange(count), np.arange(0, count, BLOCK // self.Y.size + 1)[1:]):
+            slopes = np.array([self._slopes(k, directions[i]) for i in some])
+            terms, changed = self.dY * slopes, slopes != 0.0
+            value[some], size[some] = terms.sum(axis=1), np.abs(terms).sum(axis=1)
+            for i in np.flatnonzero(~changed.any(axis=1)):
+                changed[i] = self._shows(k, directions[some[i]])
+            moves[some] = changed.any(axis=1)
+            # What an entry far above 1 has to do with outputs is small beside them.
+            per = 1 / (np.maximum(changed.sum(axis=1), 1) * np.maximum(1.0, lengths[some]))
+            lost = DOUBLE * (changed @ np.abs(self.dY * self.Y)) * per
+            noise = (changed @ np.abs(self.dY * self.noise)) * per
+            absorbed[some] = np.maximum(lost, np.minimum(noise, MOST_ABSORBED * size[some]))
+            unseen[some] = np.max(self.unseen * changed, axis=1, initial=0.0) / typical
         # Rounding, measured: other steps at the largest values and at a spread of the rest.
-        picks = np.argsort(-np.abs(value))[:: max(1, len(value) // RESAMPLED)]
+        picks = np.argsort(-np.abs(value))[:: len(value) // RESAMPLED + 1]
         drift = np.zeros(len(value))
         for i in picks:
             others = [self.dY @ self._slopes(k, directions[i], h) for h in OTHER_STEPS]
@@ -88,7 +91,7 @@ class ComplexStep:
         nothing = np.full_like(size, NOTHING * size.max(initial=0.0))
         rounding = np.max([absorbed, DOUBLE * size, envelope(drift, size), nothing], axis=0)
         unseen = np.minimum(unseen, MOST_UNSEEN * size)
-        return Derivatives(value, size, np.zeros_like(value), moves > 0, rounding, unseen=unseen)
+        return Derivatives(value, size, np.zeros_like(value), moves, rounding, unseen=unseen)
 
     def refusal(self, witness, directions):
         """Why F cannot be differentiated this way, or None if it can.
@@ -150,7 +153,7 @@ class ComplexStep:
             here, unsure = np.abs(turned) / r, ROUNDINGS * noise / r
             better = here + unsure < part + doubt
             part, doubt = np.where(better, here, part), np.where(better, unsure, doubt)
-            if (part <= doubt).all():
+            if (here <= unsure).all() or (part <= doubt).all():
                 break
         return part, doubt
 

@@ -40,6 +40,13 @@ def envelope(noise, size):
     return upto[np.maximum(last, 0)] if noise.size else noise
 
 
+def span(leaf, directions):
+    """(n,) the mean size of the entries of a leaf that each of n directions moves."""
+    if isinstance(directions, UnitDirections):
+        return np.abs(leaf.ravel()[directions.indices])
+    return np.array([np.abs(leaf[v != 0.0]).mean() if v.any() else 0.0 for v in directions])
+
+
 class UnitDirections(Sequence):
     """The directions of single entries: arrays of `shape`, 1 at one flat index and 0 elsewhere."""
 

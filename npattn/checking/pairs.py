@@ -83,10 +83,12 @@ class Pair:
             if self._single:
                 leaves = [_narrowed(a, b) for a, b in zip(leaves, self.leaves, strict=True)]
             elif widen:
-                args, kwargs = [_double(arg) for arg in args], _double(kwargs)
+                args, kwargs = list(self._doubles[0]), self._doubles[1]
             queue = iter(leaves)
             for i in self.places:
-                args[i] = tree_unflatten(args[i], [next(queue) for _ in tree_leaves(args[i])])
+                args[i] = next(queue) if isinstance(args[i], np.ndarray) else (
+                    tree_unflatten(args[i], [next(queue) for _ in tree_leaves(args[i])])
+                )
         for i, like in enumerate(self.like):
             args[i] = args[i] if like is None else from_tree(args[i], like)
         f, owner = self.f, None
@@ -102,6 +104,12 @@ class Pair:
         if len(result) != 2:
             raise TypeError(f"f must return Y or (Y, cache), got a tuple of {len(result)}")
         return result
+
+    @functools.cached_property
+    def _doubles(self):
+        """The arguments in double precision."""
+        kwargs = {key: _fixed(value) for key, value in _double(self.kwargs).items()}
+        return [_fixed(_double(arg)) for arg in self.args], kwargs
 
     def outputs(self, leaves):
         """All outputs at `leaves`, end to end in one vector (m,). Warnings come once, from f(X)."""
@@ -191,6 +199,8 @@ def keeps_keywords(checker):
 
 def flat(tree):
     """The leaves of `tree`, end to end in one vector."""
+    if type(tree) is np.ndarray:
+        return tree.flatten()
     return np.concatenate([np.ravel(leaf) for leaf in tree_leaves(tree)])
 
 
