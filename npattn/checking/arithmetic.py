@@ -10,7 +10,8 @@ import numpy as np
 from npattn.checking.ladder import units
 
 HALF = 2.0**-8  # coarser than float16's and as coarse as bfloat16's
-COARSEST = 2.0**-7  # a relative move that every precision shows
+COARSEST = (2.0**-7, 2.0**-4, 2.0**-2)  # relative moves that every precision shows
+FINEST = 2.0**-20  # of a move: a coarse precision does not show it
 # epsilon of a precision, relative moves that it resolves, and one that a coarser one shows as well
 PRECISIONS = (
     (2.0**-52, (2.0**-38, 2.0**-25), 2.0**-17),
@@ -59,8 +60,15 @@ def _jumps(change, fine, coarse, noise):
     kinked = np.abs(up_4 - 4 * up) <= 0.5 * np.abs(up_4) + noise
     kinked &= np.abs(down_4 - 4 * down) <= 0.5 * np.abs(down_4) + noise
     still = (up_4 == 0.0) & (down_4 == 0.0)
-    if still.any():
-        still &= np.any([
-            np.abs(change(t) - change(-t)) / 2 * fine / t > noise / 32 for t in (coarse, COARSEST)
-        ], axis=0)
+    if still.any():  # as beside a kink; but there F goes on smoothly beyond
+        still &= np.any([_stands(change, t, fine, noise) for t in (coarse, *COARSEST)], axis=0)
     return ~(smooth | kinked) & np.isfinite(up_4 + down_4) | still
+
+
+def _stands(change, t, fine, noise):
+    """(m,) the outputs that stand still where they have moved by t, and move so much by then that
+    a move of size fine had to show.
+    """
+    up, down = change(t), change(-t)
+    should = np.abs(up - down) / 2 * fine / t > noise / 256
+    return should & ((change(t + t * FINEST) == up) | (up == 0.0))

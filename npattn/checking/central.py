@@ -9,6 +9,7 @@ import numpy as np
 from npattn.checking.derivatives import Derivatives
 from npattn.checking.ladder import DOUBLE, FAR, FIRST_STEP, bend, ladder, units
 
+LONG_MOVES = (-1.9e5, 5.3e10)
 UNSURE = 1e-6  # relative: an error above it asks for a look from closer by
 
 
@@ -29,16 +30,18 @@ class CentralDifference:
     def measure(self, k, directions):
         """`Derivatives` along each of `directions`, arrays shaped like leaf k."""
         leaf, least = self.leaves[k], bend(self.leaves[k])
-        found = np.zeros((3, len(directions)))
+        found, shows = np.zeros((3, len(directions))), np.full(len(directions), True)
         for i, v in enumerate(directions):
             unit = max(least, np.abs(leaf[v != 0]).max(initial=0.0))
             found[:, i] = self._slope(lambda t, v=v: {k: leaf + t * v}, unit, self.eps[k])
             own = np.abs(leaf[v != 0]).max(initial=0.0)
             if 0.0 < own < unit:
                 found[:, i] = self._closer(found[:, i], lambda t, v=v: {k: leaf + t * v}, own, k)
+            shows[i] = self.shown
         value, error, kink = found
         size = np.abs(value)
-        rounding = self.eps[k] * size
+        # What saturates, as 1 + exp(-40) does, has a derivative that its digits do not show.
+        rounding = np.maximum(self.eps[k] * size, DOUBLE * size.max(initial=0.0) * shows)
         return Derivatives(value, size, error, np.full(len(value), True), rounding, kink)
 
     def _closer(self, found, moved, unit, k):
@@ -89,10 +92,17 @@ class CentralDifference:
             at = moved(t)
             return self.F([at.get(i, leaf) for i, leaf in enumerate(self.leaves)]) - self.Y
 
+        def moves(t):
+            with np.errstate(invalid="ignore"):
+                return change(t) != 0.0
+
         try:
-            moving = (change(FAR * unit) != 0.0) | (change(FIRST_STEP * unit) != 0.0)
+            moving = moves(FAR * unit) | moves(FIRST_STEP * unit)
+            if not moving.all():  # saturated, perhaps, and not independent
+                moving |= np.any([moves(t) for t in LONG_MOVES], axis=0)
         except Exception:  # outside F's domain, so that all may move
             moving = np.full(self.Y.shape, True)
+        self.shown = moving.any()  # far away at least
         largest = np.abs(self.Y).max(initial=0.0) or 1.0
         noise = eps * largest * np.linalg.norm((self.dY * (self.Y / largest))[moving])
         # Subtracted output by output: an output that does not move contributes exactly nothing.

@@ -24,6 +24,7 @@ depends on, such as a masked key, must be exactly 0, whatever t is.
 import numpy as np
 
 from npattn.checking.complex_step import STEP
+from npattn.checking.ladder import DOUBLE
 from npattn.checking.report import Entry, Row
 
 MARGIN, UNSURE = 100.0, 10.0
@@ -33,7 +34,6 @@ TINY = 1e-10  # the same, where it differs from the truth by more than NEAR of w
 NEAR = 0.01
 AGREED = 1e-3  # relative: a tiny entry that agrees so well with its truth does not by chance
 VANISHING = np.finfo(np.float64).tiny / STEP  # smaller derivatives underflow when multiplied by h
-DOUBLE = np.finfo(np.float64).eps
 
 
 def tolerances(found, rtol, eps):

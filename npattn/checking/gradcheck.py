@@ -23,8 +23,9 @@ from npattn.checking.arithmetic import inner_epsilons
 from npattn.checking.central import CentralDifference
 from npattn.checking.complex_step import ComplexStep
 from npattn.checking.entries import POWER
-from npattn.checking.leaf import check_leaf
+from npattn.checking.ladder import DOUBLE
 from npattn.checking.naming import axis_words, entry_name
+from npattn.checking.one_array import check_leaf
 from npattn.checking.pairs import Pair, flat, keeps_keywords, random_upstream
 from npattn.checking.quick import along_all
 from npattn.checking.report import Report, Row
@@ -32,7 +33,6 @@ from npattn.trees import tree_map
 
 NUDGES = 4
 READ_ONLY = re.compile("read-?only", re.I)
-DOUBLE = np.finfo(np.float64).eps
 
 
 @keeps_keywords
@@ -52,7 +52,7 @@ def gradcheck(f, f_backward, *args, axes=None, seed=0, rtol=1e-12, method="auto"
     rtol           tolerance relative to the sum of absolute contributions to an entry
     method         "complex", "central", or "auto": complex where f allows it
     max_entries    take only so many random entries of each array one by one, and all at once along
-                   random signs
+                   random weights of both signs
     quick          look at all entries at once first, along one random direction by one complex
                    forward; the report states which single fault that would have shown. What
                    it does not pass is checked again as max_entries=1 does

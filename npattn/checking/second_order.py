@@ -15,9 +15,9 @@ import numpy as np
 from npattn.checking.central import CentralDifference
 from npattn.checking.complex_step import OTHER_STEPS, STEP, ComplexStep
 from npattn.checking.derivatives import Derivatives
-from npattn.checking.entries import DOUBLE, compare, tolerances
+from npattn.checking.entries import compare, tolerances
 from npattn.checking.gradcheck import Misbehaviour, run_backward, title_of
-from npattn.checking.ladder import bend, ladder
+from npattn.checking.ladder import DOUBLE, bend, ladder
 from npattn.checking.pairs import Pair, flat, keeps_keywords
 from npattn.checking.report import Report
 from npattn.trees import tree_leaves, tree_map

@@ -32,7 +32,8 @@ from npattn.checking.entries import MARGIN, compare, smallest_faults, tolerances
 from npattn.checking.report import Row
 
 TIMES = 10.0
-JUMP = 1e4  # in epsilons of the largest entry
+JUMP = 1e-6  # of the largest entry, and at least so many epsilons of it
+EPSILONS = 1e4
 
 
 class Outcome(NamedTuple):
@@ -77,7 +78,7 @@ class Leaf(NamedTuple):
         size = np.nan_to_num(found.size)
         scatter = self.scatter.ravel()[chosen]
         # A jump is no rounding, and says nothing of other entries: s < 1 at s = 1.
-        jumps = scatter > JUMP * self.eps * np.abs(self.got).max(initial=0.0)
+        jumps = scatter > max(JUMP, EPSILONS * self.eps) * np.abs(self.got).max(initial=0.0)
         noise = np.fmax(envelope(np.where(jumps, 0.0, scatter), size), scatter)
         noise *= TIMES / MARGIN
         return found._replace(rounding=np.maximum(found.rounding, noise))
@@ -144,7 +145,7 @@ def _judge_all_at_once(leaf, chosen, signs):
             kinks = kinks or [leaf.kink(at)]
         elif not kinks:
             wrong = wrong or [
-                f"the entries of {leaf.name(())}, added with random signs, give {total:.9g}, "
+                f"the entries of {leaf.name(())}, added with random weights, give {total:.9g}, "
                 f"should be {want:.9g}"
             ]
     unseen = np.inf if kinks else 2 * float(smallest_faults(error, tolerance, whole).max())
