@@ -41,7 +41,8 @@ class CentralDifference:
         value, error, kink = found
         size = np.abs(value)
         # What saturates, as 1 + exp(-40) does, has a derivative that its digits do not show.
-        rounding = np.maximum(self.eps[k] * size, DOUBLE * size.max(initial=0.0) * shows)
+        hidden = shows & (value == 0.0)
+        rounding = np.maximum(self.eps[k] * size, DOUBLE * size.max(initial=0.0) * hidden)
         return Derivatives(value, size, error, np.full(len(value), True), rounding, kink)
 
     def _closer(self, found, moved, unit, k):

@@ -69,7 +69,9 @@ class ComplexStep:
         value, size, absorbed, unseen = np.zeros((4, count))
         moves, lengths = np.full(count, True), span(self.real[k], directions)
         typical = _size(units(self.real[k])) or 1.0
-        for some in np.split(np.arange(count), np.arange(0, count, BLOCK // self.Y.size + 1)[1:]):
+        step = BLOCK // max(1, self.Y.size) + 1
+        for start in range(0, count, step):
+            some = np.arange(start, min(count, start + step))
             slopes = np.array([self._slopes(k, directions[i]) for i in some])
             terms, changed = self.dY * slopes, slopes != 0.0
             value[some], size[some] = terms.sum(axis=1), np.abs(terms).sum(axis=1)

@@ -21,9 +21,9 @@ def entries(peers=False):
 
 
 def second_entries():
-    """Those that were written afterwards, without a look at what the first showed."""
-    from battery import second
+    """Those that were written afterwards, without a look at what those before showed."""
+    from battery import second, third
 
     shelves = (second.geometry, second.signals, second.chance, second.attention, second.numbers,
-               second.corners, second.objects)
+               second.corners, second.objects, third.close, third.lost, third.small)
     return [entry for shelf in shelves for entry in shelf]

@@ -104,8 +104,11 @@ def zero(which=0):
 
 
 def entry_off(by, which=0):
-    """The largest entry off by that part of itself."""
-    return Spoiler(lambda gs: [_scaled(g, np.argmax(np.abs(g)), 1 + by) if i == which else g
+    """The largest entry off by that part of itself; of two as large, always the same."""
+    def largest(g):
+        return np.argmax(np.abs(g).ravel() > (1 - 1e-6) * np.abs(g).max())
+
+    return Spoiler(lambda gs: [_scaled(g, largest(g), 1 + by) if i == which else g
                                for i, g in enumerate(gs)])
 
 
