@@ -171,6 +171,64 @@ def grouped_head_by_head(dO, cache):
     return dQ, dK, dV
 
 
+@right("qk-norm-attention-backward")
+def normed_with_einsum(dO, cache):
+    Q, K, V, t, nq, nk, P = cache
+    dP = np.einsum("...qv,...kv->...qk", dO, V)
+    dS = P * dP - P * np.einsum("...qk,...qk->...q", P, dP)[..., None]
+    q, k = Q / nq, K / nk
+    cosine = np.einsum("...qd,...kd->...qk", q, k)
+    weighed = t * dS * cosine
+    dQ = t * dS @ k / nq - Q * weighed.sum(-1)[..., None] / nq**2
+    dK = t * dS.swapaxes(-1, -2) @ q / nk - K * weighed.sum(-2)[..., None] / nk**2
+    return dQ, dK, P.swapaxes(-1, -2) @ dO, np.sum(dS * cosine)
+
+
+@right("qk-norm-attention-backward")
+def normed_by_jacobians(dO, cache):
+    Q, K, V, t, nq, nk, P = cache
+    dP = dO @ V.swapaxes(-1, -2)
+    dS = P * (dP - (dO * (P @ V)).sum(-1, keepdims=True))
+
+    def normalized(X, n, d):
+        x = X / n
+        J = np.eye(X.shape[-1], dtype=X.dtype) - x[..., :, None] * x[..., None, :]
+        return (J @ d[..., None])[..., 0] / n
+
+    dQ = normalized(Q, nq, t * dS @ (K / nk))
+    dK = normalized(K, nk, t * dS.swapaxes(-1, -2) @ (Q / nq))
+    return dQ, dK, P.swapaxes(-1, -2) @ dO, (dS * ((Q / nq) @ (K / nk).swapaxes(-1, -2))).sum()
+
+
+@right("experts-backward")
+def experts_token_by_token(dY, cache):
+    X, R, F, chosen, P, A = cache
+    (dy, db), (N, E) = dY, P.shape
+    share = [chosen[:, e].sum() / chosen.sum() for e in range(E)]
+    dX, dR, dF = np.zeros_like(X), np.zeros_like(R), np.zeros_like(F)
+    for n in range(N):
+        for e in range(E):
+            dF[n, e] = P[n, e] * dy[n]
+            dg = 0.0
+            for i in range(E):
+                dg += P[n, i] * ((i == e) - P[n, e]) * (dy[n] @ F[n, i])
+                dg += A[n, i] * ((i == e) - A[n, e]) * db * E * share[i] / N
+            dX[n] += dg * R[:, e]
+            dR[:, e] += dg * X[n]
+    return dX, dR, dF
+
+
+@right("experts-backward")
+def experts_with_einsum(dY, cache):
+    X, R, F, chosen, P, A = cache
+    dy, db = dY
+    k = int(chosen[0].sum())
+    h = chosen.mean(axis=0).astype(X.dtype) / k * db * R.shape[1] / len(X)
+    dP = np.einsum("nv,nev->ne", dy, F)
+    dG = P * dP - P * np.einsum("ne,ne->n", P, dP)[:, None] + A * (h - (A @ h)[:, None])
+    return dG @ R.T, np.einsum("nd,ne->de", X, dG), np.einsum("ne,nv->nev", P, dy)
+
+
 @pytest.mark.parametrize(("exercise", "function"), RIGHT)
 def test_right_answers_in_other_styles_are_right(exercise, function):
     verdict = check(exercise, function)

@@ -1120,14 +1120,6 @@ def mask_ignored_2(dO, cache):
     return T(dS) @ Q, T(P) @ dO
 
 
-@first("swiglu-backward", "right where numbers are moderate")
-def overflow_for_very_negative_g_exp_g_1_exp_g(dY, cache):
-    G, U = cache
-    e = exp(-G)
-    s = 1 / (1 + e)
-    return dY * U * (s + G * e / (1 + e) ** 2), dY * G * s
-
-
 @first("delta-rule", "")
 def writes_into_s_in_place(S, q, k, v, beta):
     u = np.einsum("...kv,...k->...v", S, k)

@@ -177,8 +177,8 @@ def _explains(wrong, predicted, arrays, number=False, lenient=False):
 
     predicted  what the function returns in trial i
     number     whether a wrong number must be among it, and not only an exception
-    lenient    whether the answer may raise where the function does not, and may have numbers where
-               it overflows; two wrong cases must then be alike
+    lenient    whether the answer may raise where the function does not, and may be right, or 0,
+               where it overflows; two wrong cases must then be alike
     """
     others = [k for k in range(len(wrong.exercise.answer)) if k not in arrays]
     telling = 0
@@ -225,9 +225,9 @@ def _compared(outcomes, others, truths=None):
 
 
 def _without_overflow(found, others, truths):
-    """The `others`, with what was found in place of NaN or inf where there must be a number."""
+    """The `others`; for NaN or inf where there must be a number, what is right, or 0, if found."""
     return [
-        np.where(np.isfinite(Y) & ~np.isfinite(X) & np.isfinite(Z), Z, X)
+        np.where(np.isfinite(Y) & ~np.isfinite(X) & (close(Z, Y) | (Z == 0.0)), Z, X)
         if X.shape == Y.shape == Z.shape and X.dtype.kind == "f" else X
         for Z, X, Y in zip(found, others, truths, strict=True)
     ]

@@ -19,6 +19,7 @@ LETTERS = {
 }
 GONE = ("bigl", "bigr", "Bigl", "Bigr", "left", "right", "operatorname", "mathrm", "text",
         "mathbf", "tfrac", "displaystyle", "quad", "qquad", "mathbb", "underbrace", "limits")
+SPACE = "\ue000"  # within words of a formula
 SMALL = {"2": "²", "3": "³", "ᵀ": "ᵀ", "′": "′"}
 
 
@@ -101,14 +102,16 @@ def _formula(tex):
         short = re.sub(r"\\t?frac\s*(\{[^{}]*\}|\w|\\\w+)\s*(\{[^{}]*\}|\w|\\\w+)", _fraction, tex)
         short = re.sub(r"\\(?:hat|bar|tilde)\s*(\{[^{}]*\}|\w|\\\w+)", _hat, short)
         short = re.sub(r"\\sqrt\s*(\{[^{}]*\}|\w|\\\w+)", lambda m: "√" + _group(m[1]), short)
-        short = re.sub(r"\\(?:operatorname|mathrm|text|mathbf)\s*\{([^{}]*)\}", r"\1", short)
+        short = re.sub(r"\\(?:operatorname|mathrm|text|mathbf)\s*\{([^{}]*)\}",
+                       lambda m: m[1].replace(" ", SPACE), short)
         short = re.sub(r"([_^])\{([^{}]*)\}", _script, short)
         if short == tex:
             break
         tex = short
     tex = re.sub(r"\\([A-Za-z]+)", lambda m: LETTERS.get(m[1], "" if m[1] in GONE else m[1]), tex)
     tex = re.sub(r"\^(.)", lambda m: SMALL.get(m[1], "^" + m[1]), tex)
-    return re.sub(r"\s+", " ", tex.replace("{", "").replace("}", "").replace("\\", "")).strip()
+    tex = re.sub(r"[{}\\]", "", tex).replace(SPACE, " ")
+    return re.sub(r"\s+", " ", tex).strip()
 
 
 def _hat(match):
@@ -129,7 +132,8 @@ def _fraction(match):
 
 
 def _script(match):
-    sign, text = match[1], re.sub(r"\s+", "", match[2])
+    known = re.sub(r"\\([A-Za-z]+)", lambda m: LETTERS.get(m[1], m[0]), match[2])
+    sign, text = match[1], re.sub(r"\s+", "", known)
     if sign == "_":
         return f"_{text}" if re.fullmatch(r"\\?\w+", text) else f"_({text})"
-    return f"^{text}" if len(text) == 1 or text == "\\top" else f"^({text})"
+    return f"^{text}" if len(text) == 1 else f"^({text})"
