@@ -39,6 +39,11 @@ def main(folder="build/site"):
     import reference
     from sphinx.cmd.build import build_main
 
+    folder = Path(folder)
+    if folder.exists() and not (folder / "searchindex.js").is_file():
+        if not folder.is_dir() or any(folder.iterdir()):
+            raise SystemExit(f"{folder} is no site of an earlier build, and would be replaced: "
+                             "name a new folder")
     with tempfile.TemporaryDirectory() as scratch:
         source, built = Path(scratch, "source"), Path(scratch, "site")
         (source / "reference").mkdir(parents=True)
@@ -59,7 +64,6 @@ def main(folder="build/site"):
         )  # fmt: skip
         if faults := faulty_links(built):
             raise SystemExit("\n".join(faults))
-        folder = Path(folder)
         shutil.rmtree(folder, ignore_errors=True)
         folder.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(built, folder, ignore=shutil.ignore_patterns(".buildinfo", ".doctrees"))

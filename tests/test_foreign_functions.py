@@ -157,7 +157,7 @@ def test_the_inverse_of_a_hilbert_matrix():
         return -Y.T @ d @ Y.T
 
     verdicts = both(np.linalg.inv, right, lambda d, Y: -right(d, Y), H)
-    assert verdicts[0] != "wrong" and verdicts[1] == "wrong"
+    assert verdicts == ("right", "wrong")
 
 
 # ---- arithmetic that is coarser than it looks

@@ -53,6 +53,15 @@ def site(tmp_path_factory):
 
 
 @pytest.mark.docs
+def test_a_folder_that_holds_other_things_is_left_as_it_is(own, tmp_path):
+    pytest.importorskip("sphinx", reason="the site needs pip install -e '.[docs]'")
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(SystemExit, match="no site of an earlier build"):
+        own("build").main(tmp_path)
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
+
+
+@pytest.mark.docs
 def test_every_public_name_stands_in_the_reference(site):
     inventory = (site / "objects.inv").read_bytes().split(b"\n", 4)[4]
     listed = {line.split()[0] for line in zlib.decompress(inventory).decode().splitlines()}

@@ -49,7 +49,8 @@ def ladder(change, unit, rounding):
     with np.errstate(all="ignore"):
         still = np.fmax(*(np.abs(_guarded(change, t * unit)) for t in (NO_STEP, -NO_STEP)))
         noise = np.fmax(rounding, np.nan_to_num(still, nan=0.0, posinf=0.0))
-        noise = np.fmax(noise, _jitter(change, unit, np.shape(noise)))
+        jitter, close = _jitter(change, unit, np.shape(noise))
+        noise = np.fmax(noise, jitter)
         kink, bent = _kink(change, unit, noise)
         rungs, moved, D, R, step, least, most = [], [], None, None, None, np.inf, 0.0
         for level in range(LEVELS):
@@ -65,7 +66,9 @@ def ladder(change, unit, rounding):
             last, step = step, np.abs(R - above)
             doubt = step if last is None else np.fmax(step, last / 10)
             rungs.append((t, R, doubt + AGREED * np.abs(R)))
-            least, most = np.fmin(least, doubt + noise / t), np.fmax(most, np.abs(R))
+            error, most = doubt + noise / t, np.fmax(most, np.abs(R))
+            astray = np.abs(R - close) > MANY * (error + noise / (SPACING * unit))
+            least = np.fmin(least, np.where(astray, np.inf, error))
             enough = np.fmax(2 * AGREED * np.abs(R), noise / t / RATIO)
             if (noise / t > MANY * most if bent else least <= enough).all():
                 break
@@ -123,12 +126,14 @@ def _jitter(change, unit, shape):
 
     Fourth differences of equally spaced values: what is smooth drops out, what is rounding stays,
     √70 times as large. Source: Moré and Wild 2011, "Estimating computational noise".
+    Returns also the slope of these values: F may be steep over such steps alone, as the inverse of
+    a matrix that is nearly singular.
     """
-    values = [
-        _guarded(change, k * SPACING * unit) if k else np.zeros(shape) for k in range(-3, 4)
-    ]
-    fourth = np.abs(np.diff(np.broadcast_arrays(*values), 4, axis=0)).max(axis=0)
-    return np.nan_to_num(fourth, nan=0.0, posinf=0.0) / 4
+    values = np.broadcast_arrays(*(
+        _guarded(change, k * SPACING * unit) if k else np.zeros(shape) for k in range(-3, 4)))
+    fourth = np.abs(np.diff(values, 4, axis=0)).max(axis=0)
+    slope = (values[-1] - values[0]) / (6 * SPACING * unit)
+    return np.nan_to_num(fourth, nan=0.0, posinf=0.0) / 4, slope
 
 
 def _best(rungs, shape):
