@@ -22,6 +22,7 @@ from npattn.benchmarks import (
     machine,
     memory,
     multihead,
+    products,
     results,
     threads,
     timing,
@@ -434,3 +435,28 @@ def test_growth_says_what_a_doubling_costs():
     last = list(growth.summary(grown(["attention"])))
     assert last == ["attention, 1,024 → 2,048 tokens: time × 4.0"]
     assert list(growth.summary(grown(["attention"])[:1])) == []
+
+
+@pytest.mark.parametrize(("found", "words"), [
+    ({"tile": 80.0, "large": 100.0}, "0.80 of what large products run at; BLAS is not"),
+    ({"tile": 48.0, "large": 60.0, "torch": 80.0}, "48 GF/s, 0.60 of torch's; BLAS is slow"),
+    ({"tile": 48.0, "large": 100.0, "torch": 50.0}, "0.48 of what large products run at; BLAS is"),
+])
+def test_a_slow_blas_is_told_in_a_line(found, words, monkeypatch):
+    monkeypatch.setattr(products, "has_avx512", lambda: False)
+    text = products.verdict("float64", found)
+    assert words in text
+    assert ("MKL or a newer OpenBLAS" in text) == ("is slow, not" in text)
+    monkeypatch.setattr(products, "hint_applies", lambda *about: True)
+    assert ("OPENBLAS_CORETYPE=SKYLAKEX" in products.verdict("float64", found)) == (
+        "is slow, not" in text
+    )
+
+
+def test_the_speed_of_a_product_counts_each_multiplication_and_addition(monkeypatch):
+    now = iter(range(100))
+    monkeypatch.setattr(products.time, "perf_counter", lambda: float(next(now)))
+    found = products.speeds("float32", rounds=2)
+    assert found["large"] == 2e-9 * 1024**3
+    _, queries, keys = products.tile_shape(4096, 4096, 4)
+    assert found["tile"] == 2e-9 * queries * keys * 64

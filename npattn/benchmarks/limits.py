@@ -14,8 +14,10 @@ import numpy as np
 
 from npattn.benchmarks.attention import DTYPES, QUICK, SHAPES
 from npattn.benchmarks.contenders import attention_contenders, draw_inputs
+from npattn.benchmarks.machine import blas_of_numpy
+from npattn.benchmarks.products import speeds, verdict
 from npattn.benchmarks.tables import beside, heading, times
-from npattn.benchmarks.timing import ratio
+from npattn.benchmarks.timing import ratio, same_threads
 from npattn.kernels.tiling.exp_range import exponential
 from npattn.kernels.tiling.threads import run
 from npattn.kernels.tiling.tiles import blocks, tile_shape
@@ -73,7 +75,10 @@ def measure(setting):
             "limit": products_and_exponentials(inputs, setting.threads),
             **attention_contenders(inputs, setting, names=["tiled_attention"]),
         }
-        yield {"shape": list(shape), "dtype": dtype, "timings": setting.compare(contenders)}
+        with same_threads(1, setting.bridge):  # a thread of its own works on a tile
+            speed = speeds(dtype, setting.bridge)
+        yield {"shape": list(shape), "dtype": dtype, "speeds": speed,
+               "timings": setting.compare(contenders)}
 
 
 def line(row):
@@ -82,11 +87,16 @@ def line(row):
 
 
 def summary(rows):
-    """The share of the limit that long texts reach: its geometric mean, and the worst."""
+    """The share of the limit that long texts reach, mean and worst; and whether BLAS is slow."""
     shares = [ratio(*row["timings"].values()) for row in rows if row["shape"][-2] >= 1024]
     if shares:
         mean, worst = geometric_mean(shares), min(shares)
         yield f"share from 1,024 tokens on: geometric mean {mean:.2f}, worst {worst:.2f}"
+    for dtype in DTYPES:
+        found = [row["speeds"] for row in rows if row["dtype"] == dtype]
+        if found:
+            best = {name: max(each[name] for each in found) for name in found[0]}
+            yield f"{blas_of_numpy()['name']}, {verdict(dtype, best)}"
 
 
 def _rooms(heads, queries, keys, D, dtype):
