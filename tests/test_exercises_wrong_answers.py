@@ -38,8 +38,10 @@ def test_most_causes_are_found():
 # ---- answers written from the statements alone: words is None where the cause is not known ----
 
 
-BLIND = [pytest.param(*answer, id=f"{answer[0]}:{answer[2].__name__.replace('<lambda>', str(k))}")
-         for k, answer in enumerate([*WRONG, *first, *second])]
+BLIND = [  # every fifth where not all tests run
+    pytest.param(*answer, id=f"{answer[0]}:{answer[2].__name__.replace('<lambda>', str(k))}",
+                 marks=[pytest.mark.thorough] * (k % 5 != 0))
+    for k, answer in enumerate([*WRONG, *first, *second])]
 
 
 @pytest.mark.parametrize(("exercise", "words", "function"), BLIND)

@@ -79,6 +79,7 @@ def test_words_that_change_places_look_at_each_other(params):
     assert found["vieille"] == "old" and found["maison"] == "house" and found["blanche"] == "white"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
 def test_the_gradient_of_the_loss_is_right(recipe):
     """By complex step through the whole model, padding in source and target."""
