@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from npattn.edits import edited, source_of, wrote
+from npattn.edits import Edit, edited, source_of, wrote
 from npattn.exercises.derived import free_lengths, least_rank, lengths_in, rank_of, shapes_of
 from npattn.exercises.files import file_name, solution, start_text, stub
 from npattn.exercises.grading import grade
@@ -163,6 +163,23 @@ def test_scores_are_large_somewhere_unless_the_statement_excludes_them(exercise)
     if exercise.forward is None and "exp(" in inspect.getsource(exercise.specification):
         large = [words for words in inputs_of(exercise) if "large" in words or "1000" in words]
         assert large or "large" in exercise.excluded
+
+
+@every_exercise
+def test_a_maximum_that_is_not_the_rows_own_is_not_accepted(exercise):
+    source = source_of(exercise.reference)
+    for found in re.finditer(r"(\w+)\.max\(axis=-1(, keepdims=True)?\)", source):
+        whole = Edit(source, f"{source[:found.start()]}{found[1]}.max(){source[found.end():]}")
+        assert "large" in exercise.excluded or not grade(
+            exercise, edited(exercise.reference, whole)).ok
+
+
+@every_exercise
+def test_the_truth_is_a_number_wherever_a_gradient_is_asked_for(exercise):
+    if exercise.forward is not None:
+        with quiet():
+            for case in cases_of(exercise, 0):
+                assert all(np.isfinite(truth.value).all() for truth in case.truths), case.words
 
 
 @every_exercise
