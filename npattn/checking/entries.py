@@ -30,7 +30,7 @@ from npattn.checking.report import Entry, Row
 MARGIN, UNSURE = 100.0, 10.0
 POWER = 0.01  # of the gradient's scale: a check that misses faults of this size decides nothing
 SMALL = 1e-6  # of the largest entry: below that an entry is judged as if it were so large
-TINY = 1e-10  # the same, where it differs from the truth by more than NEAR of what would show
+TINY = 1e-10  # the same, where it differs from the truth by NEAR of what would show, and its error
 NEAR = 0.01
 AGREED = 1e-3  # relative: a tiny entry that agrees so well with its truth does not by chance
 VANISHING = np.finfo(np.float64).tiny / STEP  # smaller derivatives underflow when multiplied by h
@@ -72,7 +72,8 @@ def compare(found, got, chosen, name, tolerance, eps=DOUBLE):
         return row, []
     scale = natural_scale(found, eps)
     own = np.maximum(np.abs(found.value), found.size)
-    far = (error > NEAR * faults) & (error > AGREED * np.abs(found.value))
+    doubtful = np.maximum(NEAR * faults, found.error)
+    far = error > np.maximum(doubtful, AGREED * np.abs(found.value))
     judged_as = np.maximum(own, np.where(far, TINY, SMALL) * scale)
     blind = faults > POWER * judged_as
     if blind.any():
