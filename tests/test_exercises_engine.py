@@ -569,3 +569,17 @@ def test_where_exactly_0_is_promised_no_digit_is_forgiven(name):
 
     assert not grade(exercise, leaky).ok
     assert grade(exercise, exercise.reference).ok
+
+
+@pytest.mark.parametrize("name", [name for name in headings() if load(name).forward])
+def test_an_unexplained_answer_is_described_in_every_exercise(name):
+    reference = load(name).reference
+
+    def bent(*args):
+        found = reference(*args)
+        arrays = found if isinstance(found, tuple) else (found,)
+        bent = tuple(np.where(np.asarray(X) > 0, X, 1.3 * X + 0.01) for X in arrays)
+        return bent if isinstance(found, tuple) else bent[0]
+
+    verdict = check(name, bent)
+    assert not verdict.ok and verdict.diagnosis.facts and not verdict.explanations
