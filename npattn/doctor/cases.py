@@ -105,6 +105,13 @@ def kept(rng, form, B, H, Tq, Tk, dead=False):
     return M
 
 
+def whole(case, form):
+    """A mask for a case that lets everything through."""
+    B, H = case.q.shape[0], case.q.shape[1] if case.q.ndim == 4 else 1
+    return np.ones_like(kept(np.random.default_rng(0), form, B, H, case.q.shape[-2],
+                             case.k.shape[-2]))
+
+
 def written(keep, form, how, bias=None):
     """The mask as an argument: ("array", X) or ("value", X)."""
     if form.startswith("lens"):

@@ -8,7 +8,7 @@ from npattn.doctor import cases, fit
 from npattn.doctor.examine import Property
 
 
-def shown(X, most=60):
+def shown(X, most=400):
     """An array for a counterexample: small ones as nested lists, others by their shape."""
     X = np.asarray(X)
     if X.size > most:

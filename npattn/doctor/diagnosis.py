@@ -1,6 +1,5 @@
 """The answer: what was found, as text, JSON and HTML; and `doctor`, which asks for it."""
 
-import html
 import inspect
 import json
 import math
@@ -15,6 +14,7 @@ import numpy as np
 
 from npattn.doctor import hints as hints_
 from npattn.doctor.examine import Examination
+from npattn.doctor.page import page
 from npattn.doctor.patient import Patient
 from npattn.doctor.stages import STAGES
 from npattn.strangers import Trouble
@@ -64,7 +64,7 @@ class Diagnosis(NamedTuple):
         return str(self)
 
     def _repr_html_(self):
-        return _page(self)
+        return page(self)
 
     @property
     def code(self):
@@ -229,10 +229,10 @@ def _told(d):
         if c.get("case"):
             yield f"    where {c['case']}"
         for name, X in (c.get("inputs") or {}).items() if isinstance(c.get("inputs"), dict) else ():
-            yield f"    {name} = {X}"
+            yield f"    {name} = {_short(X)}"
         if "got" in c:
-            yield f"    got      {c['got']}"
-            yield f"    expected {c.get('expected')}"
+            yield f"    got      {_short(c['got'])}"
+            yield f"    expected {_short(c.get('expected'))}"
     good = [p.probe for p in d.properties if p.holds]
     if good:
         yield f"  holds: {'; '.join(dict.fromkeys(good))}"
@@ -242,36 +242,9 @@ def _told(d):
         yield f"  guessed: {', '.join(d.guessed)}"
 
 
-def _page(d):
-    colour = {"right": "#2a7", "wrong": "#c33", "undecided": "#b80"}[d.verdict]
-    parts = [f"<div><b style='color:{colour}'>{d.verdict}</b> {html.escape(d.trouble or d.reason)}"]
-    parts += [f"<p>{html.escape(text)}</p>" for text in d.mistakes]
-    bad = [p for p in d.properties if p.holds is False]
-    for p in bad[:1]:
-        parts.append(f"<p>does not hold: {html.escape(p.probe)}, where "
-                     f"{html.escape(str(p.counterexample.get('case', '')))}</p>")
-        for key in ("got", "expected"):
-            parts.append(f"<div style='display:inline-block;margin-right:1em'>{key}"
-                         f"{_heat(p.counterexample.get(key))}</div>")
-    if d.conventions:
-        parts.append(f"<p>conventions: {html.escape('; '.join(d.conventions))}</p>")
-    return "".join([*parts, "</div>"])
-
-
-def _heat(X):
-    """A table with a colour behind each number; the last two axes of the first item."""
-    while isinstance(X, list) and X and isinstance(X[0], list) and X[0] and isinstance(
-            X[0][0], list):
-        X = X[0]
-    if not isinstance(X, list) or not X or not isinstance(X[0], list):
-        return f"<pre>{html.escape(str(X))}</pre>"
-    numbers = [x for row in X for x in row if not isinstance(x, str)] or [0]
-    most = max(map(abs, numbers)) or 1.0
-
-    def cell(x):
-        level = 0.0 if isinstance(x, str) else x / most
-        shade = f"rgba({'40,90,200' if level > 0 else '220,80,40'},{abs(level) * 0.7:.2f})"
-        return f"<td style='background:{shade};padding:2px 6px'>{html.escape(str(x))}</td>"
-
-    rows = "".join(f"<tr>{''.join(map(cell, row))}</tr>" for row in X)
-    return f"<table>{rows}</table>"
+def _short(X, most=60):
+    """A value for one line: of a long array its shape and its start."""
+    if not isinstance(X, list):
+        return X
+    Y = np.array(X, object)
+    return X if Y.size <= most else f"{Y.shape}: {', '.join(map(str, Y.ravel()[:8]))} …"

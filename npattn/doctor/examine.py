@@ -344,11 +344,11 @@ class Examination:
                 self.troubles.append((reply, way))
                 continue
             path, Y = got
-            key = way.inputs, way.layout
+            key = way.inputs, way.layout, (mask or "...")[2][0]
             if key in seen:
                 continue
             seen.add(key)
-            found.append((way._replace(out=path, mask=mask or ()), case, Y, sizes))
+            found.append((way._replace(out=path, mask=mask or (), open=mask or ()), case, Y, sizes))
         return found
 
     def _calls(self, replies):
@@ -370,8 +370,11 @@ class Examination:
         """(None,) where a mask can be left out; else the ways to pass one that masks nothing."""
         for name, default, required, role in self.target.parameters:
             if role in ("mask", "lens", "bias_add") and (required or self.forced):
-                return [(name, form, how) for form in self.forms(role, layout)
-                        for how in self.hows(role, name)[:1]]
+                kinds = {}  # the likely ones first, then those that a mistake may make of them
+                for how in (*self.hows(role, name), *(cases.WHOLE if role == "mask" else ())):
+                    kinds.setdefault(how[0], how)
+                return [(name, form, how) for how in kinds.values()
+                        for form in self.forms(role, layout)]
         return [None]
 
     def forms(self, role, layout):

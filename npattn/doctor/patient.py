@@ -44,6 +44,7 @@ class Way(NamedTuple):
     others: tuple = ()       # ((parameter, value specification), …)
     positional: bool = False
     out: tuple = ()          # path of the output
+    open: tuple = ()         # as mask: one that must be given, and lets everything through
     fresh: bool = False      # each call gets a copy of the object, as it keeps things
 
 
@@ -116,6 +117,9 @@ class Patient:
         if way.mask and case.keep is not None:
             parameter, form, how = way.mask
             given.append((parameter, cases.written(case.keep, form, how, case.bias)))
+        if way.open and way.open[0] not in dict(given):
+            parameter, form, how = way.open
+            given.append((parameter, cases.written(cases.whole(case, form), form, how)))
         if way.causal:
             given.append((way.causal, ("value", bool(case.causal))))
         given += [(name, spec) for name, spec in way.others
