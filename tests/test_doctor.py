@@ -20,7 +20,7 @@ QUICK = """right_keys_first right_scale_in_weights right_features_first right_ro
     right_causal_corner right_layer right_additive wrong_zeroed_scores wrong_width_of_model
     wrong_back_rowsum wrong_back_stale wrong_bias_unused wrong_rotary_restart wrong_one_maximum
     wrong_no_self wrong_float32 wrong_either_mask right_a01 right_a03 right_a17 wrong_a22 wrong_a25
-    wrong_a38 wrong_a45 wrong_b05 wrong_b09 wrong_b10 errata_02 errata_05 errata_20 wrong_c02 right_c01""".split()
+    wrong_a38 wrong_a45 wrong_b05 wrong_b09 wrong_b10 errata_02 errata_05 errata_20""".split()
 
 
 def needs_torch(name):
@@ -99,9 +99,7 @@ def test_what_cannot_be_run_is_said_in_one_sentence_and_json_is_printed(text, na
 def test_a_function_of_a_session_is_examined_by_its_source():
     found = doctor(unscaled)
     assert found.verdict == "wrong" and "not scaled" in found.mistakes[0]
-    assert "not scaled" in str(found)
-    shown = found._repr_html_()
-    assert "wrong" in shown and shown.count("<table") == 3 and "2px solid" in shown
+    assert "wrong" in found._repr_html_() and "not scaled" in str(found)
     assert set(json.loads(found.to_json())) >= {"verdict", "mistakes", "properties", "conventions",
                                                 "guessed"}
 

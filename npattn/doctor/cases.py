@@ -31,7 +31,7 @@ class Sizes(NamedTuple):
     B: int = 2
     H: int = 3
     Hk: int = 3
-    Tq: int = 7
+    Tq: int = 4
     Tk: int = 5
     d: int = 6    # no square: √d has no exact root in 32 bits either
     dv: int = 8

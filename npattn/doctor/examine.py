@@ -263,7 +263,7 @@ class Examination:
             if self.target.parameter("kv_heads") and "kv_heads" not in self.hints:
                 H, Hk = 4, 2
         dv = given.pop("dv", self.dv)
-        return Sizes(B, H, Hk or H, given.pop("Tq", 7), given.pop("Tk", 5), Sizes().d, dv)
+        return Sizes(B, H, Hk or H, given.pop("Tq", 4), given.pop("Tk", 5), Sizes().d, dv)
 
     dv = Sizes().dv
     plain_sizes = {}
@@ -745,6 +745,8 @@ class Examination:
                 for parameter, (what, X) in spec["kwargs"].items():
                     spec["kwargs"][parameter] = what, X.take(0, self.way.layout.index("t"))
             replies = self.patient.call(specs)[-len(chunks):]
+        if kind == "argument" and [path for path, _ in replies[0].out] == [()]:
+            return None, "no cache comes back"
         outs = []
         for reply, n in zip(replies, chunks, strict=True):
             if reply.error:
