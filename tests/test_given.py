@@ -248,7 +248,7 @@ def test_labels_as_json_and_words_that_begin_with_an_at_sign(drawn, tmp_path):
     (["--layer", "3"], "--layer must be one of 1 to 1, got 3"),
     (["--head", "0"], "--head must be one of 1 to 1, got 0"),
     (["--head-names", "a b"], "--head-names must name each of the 1 heads, got 2"),
-    (["--vmax", "-1"], "--vmin must be less than vmax, got 0 and -1"),
+    (["--vmax", "-1"], "--vmax must be finite and above 0, got -1"),
 ])
 def test_what_cannot_be_chosen_is_one_line(arguments, message, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
