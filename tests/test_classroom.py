@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -109,3 +110,18 @@ def test_a_blank_notebook_of_any_section_runs_and_says_that_nothing_is_written(
         assert "verdict" not in space or "nothing is written yet" in str(space.pop("verdict"))
     assert cli.main(["exercise", "notebook", section]) == 2
     assert cli.main(["exercise", "notebook", "77"]) == 2
+
+
+def test_a_notebook_answers_each_exercise_that_it_defines(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    transposed = "def split_heads(X, H):\n    return X.reshape(*X.shape[:-1], H, -1)\n"
+    Path("eve_05.ipynb").write_text(json.dumps({"cells": [
+        {"cell_type": "code", "source": [source]} for source in (WRONG, RIGHT, transposed)]}))
+    assert cli.main(["exercise", "grade", "eve_05.ipynb", "--json", "grades.json"]) == 0
+    rows = json.loads(Path("grades.json").read_text(encoding="utf-8"))
+    assert {row["exercise"]: row["verdict"] for row in rows} == {
+        "softmax-backward": "right", "split-heads": "wrong"}
+    capsys.readouterr()
+    assert cli.main(["exercise", "check", "eve_05.ipynb"]) == 1
+    said = capsys.readouterr().out
+    assert "softmax-backward: right" in said and "split-heads: not yet" in said

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from npattn.exercises.sandbox import grade_file
-from npattn.exercises.submissions import exercise_of
+from npattn.exercises.submissions import exercises_of
 
 RIGHT = "def softmax_backward(dP, P):\n    return P * (dP - (dP * P).sum(-1, keepdims=True))\n"
 NAME = "softmax-backward"
@@ -72,11 +72,11 @@ def test_files_that_are_no_utf8_are_told_what_to_do(tmp_path):
 def test_the_file_itself_tells_its_exercise(tmp_path):
     path = tmp_path / "2023_name(1).py"
     path.write_text('r"""softmax-jacobian: anything\n"""\n' + RIGHT)
-    assert exercise_of(path) == "softmax-jacobian"
+    assert exercises_of(path) == ["softmax-jacobian"]
     path.write_text("def softmax(S):\n    return S\n\n\n" + RIGHT)
-    assert exercise_of(path) == NAME
+    assert exercises_of(path) == [NAME]
     path.write_text("x = 1\n")
-    assert exercise_of(path) is None
+    assert exercises_of(path) == []
 
 
 def test_a_check_works_without_docstrings(tmp_path):

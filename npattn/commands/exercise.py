@@ -296,18 +296,24 @@ def _check(options):
 
 
 def _grade(path, seed, lang):
-    """Grade a file, print the verdict and keep the progress. Returns whether it is right."""
-    from npattn.exercises.progress import keep
+    """Grade each answer of a file, print the verdict and keep the progress. Are all right?"""
     from npattn.exercises.registry import load
-    from npattn.exercises.sandbox import grade_file
-    from npattn.exercises.submissions import Unreadable, exercise_of
+    from npattn.exercises.submissions import Unreadable, exercises_of
     from npattn.exercises.texts import translated
 
     try:
-        name = exercise_of(path) or load(path.stem.replace("_", "-")).name
+        names = exercises_of(path) or [load(path.stem.replace("_", "-")).name]
     except Unreadable as error:
         print(f"{path.name}: {translated(str(error), lang)}.", flush=True)
         return False
+    return all([_grade_one(path, name, seed, lang) for name in names])
+
+
+def _grade_one(path, name, seed, lang):
+    from npattn.exercises.progress import keep
+    from npattn.exercises.sandbox import grade_file
+    from npattn.exercises.texts import translated
+
     printed = []
     verdict = grade_file(path, name, seed, echo=printed.append, lang=lang)
     kept = keep(path.parent, name, verdict.ok)

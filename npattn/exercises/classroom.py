@@ -25,7 +25,7 @@ from typing import NamedTuple
 from npattn import __version__
 from npattn.exercises.registry import headings, load
 from npattn.exercises.sandbox import LIMIT, grade_file
-from npattn.exercises.submissions import LARGEST, Unreadable, exercise_of
+from npattn.exercises.submissions import LARGEST, Unreadable, exercises_of
 
 FIELDS = ("student", "exercise", "verdict", "mistakes", "step", "seconds", "file")
 SUFFIXES = (".py", ".ipynb")
@@ -33,7 +33,7 @@ MARKS = {"right": "+", "wrong": "-", "unsure": "?", "not run": "!"}
 
 
 class Submission(NamedTuple):
-    """One file of one student."""
+    """One answer of one student: a file, or a function of a notebook."""
 
     student: str
     exercise: str  # "" where the file does not tell
@@ -52,16 +52,17 @@ def gather(places, student=None):
     for path, below in _files(places):
         who = _student(below, student)
         try:
-            name, trouble = exercise_of(path) or "", ""
+            names, trouble = exercises_of(path) or [""], "it answers no exercise"
         except (Unreadable, OSError) as error:
-            name, trouble = "", str(error)
-        new = Submission(who, name, path, trouble or "it answers no exercise" * (not name))
-        key = (who, name or str(path))
-        old = found.get(key)
-        if old:
-            first, new = sorted((old, new), key=lambda each: each.path.stat().st_mtime_ns)
-            notes.append(f"{who}, {name}: {new.path} counts, {first.path} is older")
-        found[key] = new
+            names, trouble = [""], str(error)
+        for name in names:
+            new = Submission(who, name, path, trouble if not name else "")
+            key = (who, name or str(path))
+            old = found.get(key)
+            if old:
+                first, new = sorted((old, new), key=lambda each: each.path.stat().st_mtime_ns)
+                notes.append(f"{who}, {name}: {new.path} counts, {first.path} is older")
+            found[key] = new
     return sorted(found.values(), key=lambda each: (each.student, each.exercise, each.path)), notes
 
 

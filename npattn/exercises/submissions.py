@@ -28,23 +28,25 @@ def read_source(path, name=None):
     return _notebook(text, name) if path.suffix.lower() == ".ipynb" else text
 
 
-def exercise_of(path):
-    """The exercise that a file answers, None if it does not tell. Raises Unreadable.
+def exercises_of(path):
+    """The exercises that a file answers, [] if it does not tell. Raises Unreadable.
 
-    Its first line names it, as `npattn exercise start` writes it; else the functions that it
-    defines do, of several the one that the file's name holds, or else the last; else the name.
+    The first line names one, as `npattn exercise start` writes it; else the functions that the
+    file defines do, in a notebook all of them, elsewhere the one that the file's name holds, or
+    else the last; else the name.
     """
     source = read_source(path)
     first = FIRST.match(source)
     if first and first[1] in headings():
-        return first[1]
+        return [first[1]]
     known = {function_name(name): name for name in headings()}
     stem = path.stem.replace("-", "_")
-    defined = [known[name] for name in _defined(source) if name in known]
+    defined = [known[name] for name in dict.fromkeys(_defined(source)) if name in known]
     named = [name for name in defined if function_name(name) in stem]
-    if named or defined:
-        return max(named, key=len) if named else defined[-1]
-    return max((known[name] for name in known if name in stem), key=len, default=None)
+    named = named or [known[name] for name in known if not defined and name in stem]
+    if named:
+        return [max(named, key=len)]
+    return defined if path.suffix.lower() == ".ipynb" else defined[-1:]
 
 
 def _decoded(data):
