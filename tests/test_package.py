@@ -3,6 +3,7 @@
 import configparser
 import inspect
 import platform
+import re
 import subprocess
 import sys
 import textwrap
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import npattn
+import npattn.kernels
 from npattn.verification.pairs import find_pairs
 
 ROOT = Path(__file__).parents[1]
@@ -82,3 +84,9 @@ def test_a_star_brings_the_public_names_and_no_module():
     public = {name for name, value in vars(npattn).items()
               if not name.startswith("_") and not inspect.ismodule(value)}
     assert public == set(npattn.__all__)
+
+
+def test_the_reading_order_of_the_kernels_names_every_page():
+    pages = {path.stem for path in Path(npattn.kernels.__path__[0]).glob("*.py")} - {"__init__"}
+    words = set(re.findall(r"\w+", npattn.kernels.__doc__))
+    assert pages <= words, pages - words
