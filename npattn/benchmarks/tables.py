@@ -2,7 +2,7 @@
 
 from npattn.benchmarks.timing import ratio
 
-LABEL, CELL = 40, 12  # characters
+LABEL, CELL = 50, 12  # characters
 
 
 def milliseconds(timing):

@@ -16,7 +16,8 @@ from pathlib import Path
 from npattn.commands import InputError, require_file
 
 HELP = "measure the speed beside torch and JAX"
-TABLES = ("blas", "attention", "multihead", "training", "threads", "limits", "growth", "llm")
+TABLES = ("blas", "attention", "multihead", "training", "threads", "limits", "options", "growth",
+          "llm")
 QUICKLY = {"quick": True, "rounds": 3, "pause": 0.1}
 
 
