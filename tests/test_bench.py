@@ -14,19 +14,8 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from npattn.benchmarks import (
-    attention,
-    blas,
-    contenders,
-    growth,
-    limits,
-    machine,
-    memory,
-    multihead,
-    products,
-    results,
-    threads,
-    timing,
-    training,
+    attention, blas, contenders, growth, limits, machine, memory, multihead, options, products,
+    results, threads, timing, training,
 )
 from npattn.benchmarks.timing import Setting, Timing
 from npattn.cli import main
@@ -57,7 +46,7 @@ def tiny(monkeypatch):
     """Every table at sizes that take no time."""
     monkeypatch.setattr(bench, "QUICKLY", {"quick": True, **FAST})
     monkeypatch.setattr(timing, "ENOUGH", 0.0)
-    for page in (attention, threads, limits, blas):
+    for page in (attention, threads, limits, blas, options):
         monkeypatch.setattr(page, "QUICK", (TINY,))
     monkeypatch.setattr(blas, "has_avx512", lambda: False)  # no other process to measure in
     monkeypatch.setattr(multihead, "SIZES", multihead.SIZES[:2])
@@ -353,11 +342,12 @@ def test_all_tables_in_terminal_and_file(with_torch, tiny, monkeypatch, tmp_path
     counts = {name: len(rows) for name, rows in content["tables"].items()}
     assert counts == {
         "blas": 1, "attention": 4, "multihead": 2, "training": 4, "threads": 2, "limits": 2,
-        "growth": 2,
+        "growth": 2, "options": 18,
     }
     for name, rows in content["tables"].items():
         for row in rows if name != "blas" else ():
-            assert ("torch" in row["timings"]) is (with_torch and name not in ("threads", "limits"))
+            beside = with_torch and name not in ("threads", "limits", "options")
+            assert ("torch" in row["timings"]) is beside
             for run in row["timings"].values():
                 assert len(run.forward) == len(run.backward) == 3
                 assert min(run.both) > 0.0
