@@ -57,6 +57,7 @@ def refusal(call):
     return message
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", SPOILT)
 @pytest.mark.parametrize(("name", "i", "argument"), [*float_arguments()])
 def test_a_spoilt_argument_is_named(name, i, argument, kind):

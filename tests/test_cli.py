@@ -81,6 +81,7 @@ def test_demo_refuses_a_file_as_folder(tmp_path, capsys):
     assert (tmp_path / "file").read_text() == "mine"
 
 
+@pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore:.*tqdm.*")
 def test_the_same_seed_trains_the_same_file_also_when_resumed(tmp_path, monkeypatch, capsys):
     one, two, other = (tmp_path / name for name in ("one.npz", "two.npz", "other.npz"))

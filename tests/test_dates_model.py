@@ -45,6 +45,7 @@ def test_cross_attention_has_a_row_per_character_of_the_answer(params):
     assert month.max() > 0.5  # some head reads the month where it stands
 
 
+@pytest.mark.thorough
 def test_the_gradient_of_the_shipped_model_is_right(params):
     report = dates.check_gradient(params, dates.read_dates(params, ["5 Mar 2021", "20210305"]))
     assert report.ok, str(report)

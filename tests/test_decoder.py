@@ -156,6 +156,7 @@ def test_convention(convention, XM, make_stack, draw_mask, norm, activation):
 # ---- gradients ----
 
 
+@pytest.mark.thorough
 @both_norms
 @pytest.mark.parametrize("options", [
     {}, {"activation": "gelu", "dropout": 0.3, "rng": np.random.default_rng(3)},

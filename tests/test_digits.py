@@ -90,6 +90,7 @@ def test_training_learns_and_again_the_same(parts, pool):
 # ---- gradients ----
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("pool", POOLS)
 def test_gradient_of_the_loss(assert_gradients, draw, shake, pool):
     params = shake(init_vision(CONFIGS[pool], np.random.default_rng(0)))

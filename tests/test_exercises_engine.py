@@ -571,6 +571,7 @@ def test_where_exactly_0_is_promised_no_digit_is_forgiven(name):
     assert grade(exercise, exercise.reference).ok
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", [name for name in headings() if load(name).forward])
 def test_an_unexplained_answer_is_described_in_every_exercise(name):
     reference = load(name).reference

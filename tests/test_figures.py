@@ -103,6 +103,7 @@ def only_anatomy(monkeypatch):
         monkeypatch.delitem(FIGURES, name)
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("only_anatomy")
 def test_without_the_tools_for_notebooks_their_figures_are_said_to_be_left_out(
     tmp_path, capsys, monkeypatch

@@ -270,6 +270,7 @@ def median_times(rounds, **functions):
     return {name: statistics.median(values) for name, values in times.items()}
 
 
+@pytest.mark.thorough
 def test_it_is_a_hundred_times_faster_than_a_scalar_autograd_of_the_same_model():
     page, rng = sized_copy(T=8, D=24, H=4, L=1, V=27), np.random.default_rng(0)
     theta, text = page.start(rng), page.draw(rng, 1)
@@ -527,6 +528,7 @@ def test_a_file_that_cannot_be_checked_gets_one_sentence(tmp_path, kind):
     assert str(verdict) == f"not checked: {verdict.trouble}" and "\n" not in str(verdict)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("text", "line"), [
     ("while True: pass\n" + TEXT, 1),
     (change(("    dZ = (P - true)", "    while True: pass\n    dZ = (P - true)")), None),

@@ -312,6 +312,7 @@ def test_functions_that_are_not_complex_safe_fall_back_and_still_catch_a_million
         gradcheck(f, wrong, X, method="complex")
 
 
+@pytest.mark.thorough
 def test_both_methods_agree():
     step = gradcheck(attention, attention_backward, *arguments())
     central = gradcheck(attention, attention_backward, *arguments(), method="central")

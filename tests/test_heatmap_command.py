@@ -48,6 +48,7 @@ def heatmap(*arguments):
 # ---------------------------------------------------------------- what is written
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("suffix", SIGNATURES)
 @pytest.mark.parametrize("lead", [(0, 0), (0,), ()], ids=["2-D", "3-D", "4-D"])
 def test_each_shape_is_drawn_in_each_format(here, weights, lead, suffix, capsys):

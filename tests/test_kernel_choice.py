@@ -382,6 +382,7 @@ def test_tiles_draw_one_number_from_the_generator(rng, draw):
     assert generator.bit_generator.state == other.bit_generator.state
 
 
+@pytest.mark.thorough
 def test_gradients_in_tiles_with_dropout(rng, draw, draw_mask, shake):
     report = assert_gradients(
         encoder_block, encoder_block_backward, draw(2, 4, D), shake(init_encoder_block(D, F, rng)),

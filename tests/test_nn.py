@@ -232,6 +232,7 @@ def test_bit_for_bit_the_pair(case, mode):
         assert_same(dinputs if type(dinputs) is tuple else (dinputs,), gradients)
 
 
+@pytest.mark.thorough
 @every_case
 def test_gradients(case):
     entries = 3 if len(tree_leaves(case.layer.params)) < 20 else 1  # of each array

@@ -272,6 +272,7 @@ def test_head_grid_draws_in_given_axes(rng):
 # ---------------------------------------------------------------- tidiness
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("words", [ENGLISH, CHINESE, None], ids=["english", "chinese", "numbers"])
 @pytest.mark.parametrize("T", [3, 12, 60])
 def test_no_text_of_a_heatmap_collides(rng, words, T):
@@ -285,6 +286,7 @@ def test_no_text_of_a_heatmap_collides(rng, words, T):
     require_tidy(ax.figure)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("T", [3, 12, 60])
 def test_no_text_of_a_head_grid_collides(rng, T):
     mask = causal_mask(T)

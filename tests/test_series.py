@@ -103,6 +103,7 @@ def test_no_hour_is_in_both_parts():
     assert days[0].max() == 22 and days[1].min() == 23
 
 
+@pytest.mark.thorough
 def test_training_is_reproducible_and_learns(trained):
     again = train(0, steps=150)
     for p, q in zip(tree_leaves(trained.params), tree_leaves(again.params), strict=True):

@@ -98,7 +98,7 @@ STEPS = {
 # ---- the same as the pages, composed ----
 
 
-@pytest.mark.parametrize("magnitude", [1.0, 1e4])
+@pytest.mark.parametrize("magnitude", [1.0, pytest.param(1e4, marks=pytest.mark.thorough)])
 @pytest.mark.parametrize("restriction", RESTRICTIONS)
 @pytest.mark.parametrize("steps", STEPS)
 def test_agrees_with_the_steps_composed(tile_size, QKV, draw, steps, restriction, magnitude):

@@ -234,6 +234,7 @@ def test_convention(convention, make_model, batch, norm):
 # ---- gradients ----
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("options", [
     {"norm": "pre"}, {"norm": "post", "scale_embeddings": True, "activation": "gelu"},
     {"norm": "pre", "dropout": 0.3, "activation": "gelu_tanh"}, {"norm": "pre", "packed": True},

@@ -113,6 +113,7 @@ def test_padding_counts_in_neither_loss_nor_accuracy(params):
         np.testing.assert_allclose(padded, g, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("train", [translation.train_transformer, translation.train_bahdanau])
 def test_training_learns_quickly_and_again_the_same(train):
     few = held_out_pairs()[:8]
