@@ -1,6 +1,7 @@
 """What was measured of growth ships with the package and is drawn as it is."""
 
 import json
+from pathlib import Path
 
 from matplotlib.figure import Figure
 
@@ -47,3 +48,11 @@ def test_what_ships_is_whole():
     drawn = growth()
     for line, name in zip(drawn.axes[0].lines, LABELS, strict=True):
         assert len(line.get_xdata()) == sum(name in row["timings"] for row in rows)
+
+
+def test_the_page_on_speed_tells_the_memory_of_the_last_point():
+    last = load()[-1]
+    outputs = 4 * 2 * last["tokens"] * 64 * 4  # O, dQ, dK, dV of two heads of 64 in float32
+    said = f"of the {last['bytes']['tiled_attention'] / 2**20:.0f} MiB of `tiled_attention` at "
+    page = (Path(__file__).parents[1] / "docs" / "speed.md").read_text(encoding="utf-8")
+    assert said + f"{last['tokens']:,} tokens, O, dQ, dK and dV take {outputs >> 20}" in page
