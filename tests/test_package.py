@@ -1,5 +1,6 @@
 """The front door: what `import npattn` gives, and what it must not cost."""
 
+import ast
 import configparser
 import inspect
 import platform
@@ -90,3 +91,15 @@ def test_the_reading_order_of_the_kernels_names_every_page():
     pages = {path.stem for path in Path(npattn.kernels.__path__[0]).glob("*.py")} - {"__init__"}
     words = set(re.findall(r"\w+", npattn.kernels.__doc__))
     assert pages <= words, pages - words
+
+
+@pytest.mark.parametrize("folder", ["npattn", "tests", "notebooks"])
+def test_the_sources_are_python_3_10(folder):
+    """X[(i, *rest)] is; X[i, *rest] came with 3.11, and the parser does not tell."""
+    for path in (ROOT / folder).rglob("*.py"):
+        source = path.read_text(encoding="utf-8")
+        for node in ast.walk(ast.parse(source, feature_version=(3, 10))):
+            if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Tuple):
+                starred = any(isinstance(part, ast.Starred) for part in node.slice.elts)
+                assert not starred or ast.get_source_segment(source, node.slice)[0] == "(", (
+                    f"{path}:{node.lineno}")

@@ -23,20 +23,20 @@ def owners(lead, whole):
 def taken(X, owner, heads, *part):
     """X of those heads, (n, …); or (1, …) where they share one. `part` are slices of its axes."""
     if owner is None:
-        return X[heads, *part]
+        return X[(heads, *part)]
     first, *others = owner[heads]
     if all(other == first for other in others):
-        return X[first : first + 1, *part]
-    return X[owner[heads], *part]
+        return X[(slice(first, first + 1), *part)]
+    return X[(owner[heads], *part)]
 
 
 def add_to(dX, owner, heads, part, dY):
     """Adds dY (n, …) to that part of dX, a tuple of slices: several heads may add to one."""
     if owner is None:
-        dX[heads, *part] += dY
+        dX[(heads, *part)] += dY
         return
     for own, dY_head in zip(owner[heads], dY, strict=True):
-        dX[own, *part] += dY_head
+        dX[(own, *part)] += dY_head
 
 
 def places(name, owner, heads, *place):
