@@ -171,6 +171,9 @@ def pytest_collection_modifyitems(config, items):
         if "browser" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.browser)
     left_out = {mark for mark, variable in WHERE_SET.items() if variable not in os.environ}
-    chosen = [item for item in items if not left_out & {mark.name for mark in item.iter_markers()}]
-    config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
+    chosen, others = [], []
+    for item in items:
+        marks = {mark.name for mark in item.iter_markers()}
+        (others if marks & left_out else chosen).append(item)
+    config.hook.pytest_deselected(items=others)
     items[:] = chosen
