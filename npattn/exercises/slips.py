@@ -109,9 +109,9 @@ def _statements(function):
     source = source_of(function)
     lines = source.splitlines(keepends=True)
     starts = [0, *itertools.accumulate(map(len, lines))]
-    body = ast.parse(source).body[0].body
+    tree = ast.parse(source).body[0]
     spans = [(starts[node.lineno - 1] + node.col_offset, starts[node.end_lineno])
-             for node in body[ast.get_docstring(ast.parse(source).body[0]) is not None :]]
+             for node in tree.body[ast.get_docstring(tree) is not None :]]
     return tuple(Statement(start, stop, source[start:stop]) for start, stop in spans)
 
 
