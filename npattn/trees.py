@@ -43,7 +43,9 @@ def tree_items(tree, name=""):
 
 def tree_leaves(tree):
     """The leaves in order, None skipped."""
-    return [leaf for _, leaf in tree_items(tree)]
+    if tree is None:
+        return []
+    return [tree] if _is_leaf(tree) else [leaf for child in tree for leaf in tree_leaves(child)]
 
 
 def tree_unflatten(tree, leaves):

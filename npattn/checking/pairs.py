@@ -19,6 +19,7 @@ same units every time. Arguments are handed over as read-only copies.
 import copy
 import functools
 import inspect
+from itertools import accumulate, chain
 from typing import NamedTuple
 
 import numpy as np
@@ -58,8 +59,10 @@ class Pair:
                 f"nothing to differentiate: none of the arguments {', '.join(self.names)} is a "
                 "float array (integer arrays are held fixed; convert them with .astype(float))"
             )
-        items = [item for i in self.places for item in tree_items(self.args[i], self.names[i])]
-        self.paths, self.leaves = [path for path, _ in items], [leaf for _, leaf in items]
+        items = [tree_items(self.args[i], self.names[i]) for i in self.places]
+        ends = [0, *accumulate(map(len, items))]
+        self._slices = [*zip(self.places, map(slice, ends, ends[1:]))]  # of the leaves, by argument
+        self.paths, self.leaves = map(list, zip(*chain(*items)))
         self._given = [array.copy() for array in _arrays(self.args)]
         self.writable, self._handed = False, [self.args]
         self._single = None  # whether f takes float32 alone; None: not known yet
@@ -84,11 +87,8 @@ class Pair:
                 leaves = [_narrowed(a, b) for a, b in zip(leaves, self.leaves, strict=True)]
             elif widen:
                 args, kwargs = list(self._doubles[0]), self._doubles[1]
-            queue = iter(leaves)
-            for i in self.places:
-                args[i] = next(queue) if isinstance(args[i], np.ndarray) else (
-                    tree_unflatten(args[i], [next(queue) for _ in tree_leaves(args[i])])
-                )
+            for i, own in self._slices:
+                args[i] = tree_unflatten(args[i], leaves[own])
         for i, like in enumerate(self.like):
             args[i] = args[i] if like is None else from_tree(args[i], like)
         f, owner = self.f, None

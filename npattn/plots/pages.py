@@ -40,8 +40,10 @@ def fit_page(figure, title="", margin=0.08):
     box = _extent(figure)
     if title:
         middle = (box.x0 + box.x1) / 2
-        figure.text(middle, box.y1 + margin, title, ha="center", va="bottom", fontsize="large")
-        box = _extent(figure)
+        text = figure.text(
+            middle, box.y1 + margin, title, ha="center", va="bottom", fontsize="large"
+        )
+        box = Bbox.union([box, _inches(text)])
     size = box.size + 2 * margin
     corner = box.min - margin
     figure.set_size_inches(size)
@@ -54,8 +56,11 @@ def fit_page(figure, title="", margin=0.08):
 
 def _extent(figure):
     """The box in inches around all that is drawn, and the labels that exceed their axis."""
-    around = figure.get_tightbbox()
-    inches = figure.dpi_scale_trans.inverted()
     labels = [axis.label for ax in figure.axes for axis in (ax.xaxis, ax.yaxis)]
-    boxes = [label.get_window_extent() for label in labels if label.get_text()]
-    return Bbox.union([around, *(box.transformed(inches) for box in boxes)])
+    boxes = [_inches(label) for label in labels if label.get_text()]
+    return Bbox.union([figure.get_tightbbox(), *boxes])
+
+
+def _inches(text):
+    """The box in inches around a text."""
+    return text.get_window_extent().transformed(text.figure.dpi_scale_trans.inverted())
