@@ -625,8 +625,16 @@ def test_who_waits_for_a_job_that_fails_is_let_go(error):
     assert not begun
 
 
+@pytest.fixture
+def heeds_ctrl_c():
+    """A process that a shell starts in the background ignores SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no signals between threads")
-def test_the_caller_may_be_interrupted_while_it_waits():
+def test_the_caller_may_be_interrupted_while_it_waits(heeds_ctrl_c):
     caller, together, afterwards = threading.get_ident(), threading.Barrier(2), []
 
     def job():
