@@ -56,8 +56,14 @@ def tree_unflatten(tree, leaves):
     leaves, places = list(leaves), len(tree_leaves(tree))
     if len(leaves) != places:
         raise ValueError(f"leaves must be as many as the tree has, {places}, got {len(leaves)}")
-    queue = iter(leaves)
-    return tree_map(lambda _: next(queue), tree)
+    return _filled(tree, iter(leaves))
+
+
+def _filled(tree, queue):
+    """tree_unflatten from an iterator."""
+    if not isinstance(tree, tuple):
+        return None if tree is None else next(queue)
+    return _like(tree, [_filled(child, queue) for child in tree])
 
 
 def _map(function, trees, root, place):
@@ -76,7 +82,12 @@ def _map(function, trees, root, place):
     children = [
         _map(function, parts, root, (*place, i)) for i, parts in enumerate(zip(*trees, strict=True))
     ]
-    return type(first)(*children) if hasattr(first, "_fields") else tuple(children)
+    return _like(first, children)
+
+
+def _like(node, children):
+    """A tuple of the type of `node`."""
+    return type(node)(*children) if hasattr(node, "_fields") else tuple(children)
 
 
 def _path(root, place):
