@@ -5,6 +5,7 @@ import functools
 import os
 import shutil
 import sys
+from collections import Counter
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy: small matrices, many workers
 
@@ -171,9 +172,13 @@ def pytest_collection_modifyitems(config, items):
         if "browser" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.browser)
     left_out = {mark for mark, variable in WHERE_SET.items() if variable not in os.environ}
-    chosen, others = [], []
+    chosen, others, cases = [], [], Counter()
     for item in items:
-        marks = {mark.name for mark in item.iter_markers()}
-        (others if marks & left_out else chosen).append(item)
+        marks, sampled = {mark.name for mark in item.iter_markers()}, None
+        if "thorough" in left_out and (sampled := item.get_closest_marker("sampled")):
+            test = item.nodeid.partition("[")[0]
+            sampled = cases[test] % sampled.args[0]
+            cases[test] += 1
+        (others if marks & left_out or sampled else chosen).append(item)
     config.hook.pytest_deselected(items=others)
     items[:] = chosen

@@ -182,6 +182,7 @@ def content(folder):
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(("line", "words"), [*catalogue()], ids=lambda text: text[:60])
 def test_a_bad_command_line_is_told_in_one_line(line, words, folder, monkeypatch, capsys):
     monkeypatch.chdir(folder)
@@ -205,6 +206,7 @@ def test_the_catalogue_is_long_and_knows_every_command():
     assert {line.split()[0] for line in lines} >= set(COMMANDS)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
 @pytest.mark.parametrize(("shell", "code", "words"), [
     ("{} > /dev/full", 2, "npattn: .*No space left"),

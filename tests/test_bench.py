@@ -318,6 +318,7 @@ def test_the_process_prints_its_rows(tiny, capsys):
 # ---- the command ----
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("with_torch", [pytest.param(True, marks=needs_torch), False])
 def test_all_tables_in_terminal_and_file(with_torch, tiny, monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("NPATTN_THREADS", "2")

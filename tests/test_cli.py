@@ -256,6 +256,7 @@ def test_output_survives_any_locale(encoding, tmp_path, monkeypatch, reads_only)
     assert ("→" if encoding == "gbk" else "->") in first
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("encoding", ["cp1252", "gbk", "ascii"])
 @pytest.mark.parametrize("command", [
     "", "exercise", "exercise show softmax-backward --lang zh", "exercise hint softmax-backward",

@@ -37,6 +37,7 @@ def judge_the_reference(exercise, seeds):
         assert verdict.ok and not verdict.notes, verdict
 
 
+@pytest.mark.sampled(4)
 @every_exercise
 def test_each_mistake_gets_its_own_diagnosis_and_no_other(exercise):
     judge_each_mistake(exercise, [0])
@@ -76,6 +77,7 @@ def test_two_mistakes_together_are_explained(exercise):
             assert scope == "" and (pair in sets or len(sets[0]) == 1)
 
 
+@pytest.mark.sampled(3)
 @every_exercise
 def test_the_stub_fails_politely_and_gives_nothing_away(exercise, tmp_path):
     path = tmp_path / file_name(exercise.name)
@@ -92,6 +94,7 @@ def test_the_stub_fails_politely_and_gives_nothing_away(exercise, tmp_path):
     assert last not in ast.unparse(ast.parse(stub(exercise)))
 
 
+@pytest.mark.sampled(3)
 @every_exercise
 def test_the_quoted_forward_is_the_one_that_is_differentiated(exercise):
     if exercise.forward is None:
@@ -137,6 +140,7 @@ def inputs_of(exercise):
         return {case.words: case.inputs for case in cases_of(exercise, 0)}
 
 
+@pytest.mark.sampled(3)
 @every_exercise
 def test_every_number_of_leading_axes_that_the_statement_allows_is_tried(exercise):
     ranks = {rank_of(exercise, inputs) for inputs in inputs_of(exercise).values()}

@@ -49,6 +49,7 @@ def test_names_in_braces_are_the_same_on_both_sides():
     assert all(plain.values())
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(("exercise", "function", "true"), [*layers, *sections][::8])
 def test_a_verdict_in_chinese_has_no_english_sentence(exercise, function, true):
     verdict = check(exercise, function, lang="zh")

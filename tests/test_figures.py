@@ -57,6 +57,7 @@ def test_no_two_figures_look_alike():
         assert difference(pngs[first], pngs[second]) > TOLERANCE, (first, second)
 
 
+@pytest.mark.sampled(4)
 @every_figure
 def test_both_files_show_the_same_page_and_neither_a_day_nor_a_version(name):
     png, svg = ((FOLDER / f"{name}.{suffix}").read_bytes() for suffix in ("png", "svg"))

@@ -23,6 +23,7 @@ def both(f, right, wrong, *args, **options):
 # ---- a witness that cannot be fooled
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("seed", range(40))
 def test_a_forgotten_penalty_is_found_for_every_draw_of_the_weights(seed):
     rng = np.random.default_rng(seed)
@@ -170,6 +171,7 @@ def single(X):
     return np.tanh(inner)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_float32_inside_hides_no_gross_fault_and_accuses_no_right_gradient(dtype):
     for seed in range(10):

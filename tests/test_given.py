@@ -47,6 +47,7 @@ class Tensor:
         return self.array
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("container", [tuple, list])
 @pytest.mark.parametrize("dtype", ["torch.float32", "torch.bfloat16"])
 def test_attentions_as_hugging_face_returns_them_are_layers(layers, container, dtype):
@@ -147,6 +148,7 @@ def test_bfloat16_that_numpy_could_not_name():
 # ---------------------------------------------------------------- grids of any size
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("shape", "lines"), [
     ((12, 27, 27), 3), ((3, 27, 27), 1), ((1, 12, 8, 8), 2),
     *(pytest.param(*case, marks=pytest.mark.thorough) for case in (

@@ -352,6 +352,7 @@ def test_the_catalogue_is_large_and_its_edits_have_sentences():
         assert broken(name) != TEXT
 
 
+@pytest.mark.thorough
 def test_every_single_edit_is_named_and_nothing_else():
     for name in EDITS:
         verdict = judge_source(small(broken(name)))
@@ -481,6 +482,7 @@ OUTSIDE = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("place", OUTSIDE)
 def test_an_edit_outside_the_catalogue_is_told_by_its_place(place):
     old, new, line = OUTSIDE[place]
@@ -518,6 +520,7 @@ HOPELESS = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("kind", HOPELESS)
 def test_a_file_that_cannot_be_checked_gets_one_sentence(tmp_path, kind):
     text, words = HOPELESS[kind]

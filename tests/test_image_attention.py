@@ -66,6 +66,7 @@ def test_places_that_share_a_maximum_share_its_gradient(channels, draw):
     assert np.isfinite(dX).all()
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("leading", [(), (2,), (2, 3)])
 @pytest.mark.parametrize("use_max", [False, True])
 def test_gradients_of_channels(assert_gradients, draw, channels, leading, use_max):
@@ -119,6 +120,7 @@ def test_the_order_of_channels_does_not_matter_to_places(draw, rng):
     assert_allclose(spatial_attention(X[..., order], params)[0], expected, rtol=1e-12)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("leading", [(), (2,), (2, 3)])
 @pytest.mark.parametrize("k", [1, 3, 7])
 def test_gradients_of_places(assert_gradients, draw, leading, k):

@@ -159,6 +159,7 @@ def test_half_precision_is_computed_in_single_and_returned_as_it_came(arguments,
 # ---- gradients ----
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("pair", [STEPS, CHUNKS], ids=["steps", "chunks"])
 @every_kind
 @every_leading

@@ -104,6 +104,7 @@ def test_single_precision_stays(draw, rng):
 # ---- gradients and errors ----
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("leading", [(), (5,), (2, 3)])
 @pytest.mark.parametrize("k", [1, 2, E])
 def test_gradients(assert_gradients, draw, params, leading, k):

@@ -93,6 +93,7 @@ def test_the_reading_order_of_the_kernels_names_every_page():
     assert pages <= words, pages - words
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("folder", ["npattn", "tests", "notebooks"])
 def test_the_sources_are_python_3_10(folder):
     """X[(i, *rest)] is; X[i, *rest] came with 3.11, and the parser does not tell."""

@@ -306,12 +306,14 @@ def test_small_panels_make_room_for_long_titles(rng):
     require_tidy(axes[0, 0].figure)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("shape", [(1, 1), (1, 60), (60, 2), (2, 10), (200, 200)])
 def test_no_text_collides_whatever_the_proportions(rng, shape):
     require_tidy(heatmap(weights(rng, *shape), title="an ordinary title").figure)
     require_tidy(heatmap(weights(rng, *shape), colorbar=False).figure)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("sizes", [
     (4, 6, 5, 3), *(pytest.param(sizes, marks=pytest.mark.thorough) for sizes in (
         (3, 3, 2, 2), (60, 60, 32, 8), (2, 60, 1, 1), (1, 1, 1, 1))),
@@ -430,6 +432,7 @@ def anatomy_arrays(figure):
     }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("dropout", [0.0, 0.4])
 @pytest.mark.parametrize("masked", [False, True])
 def test_anatomy_draws_every_matrix_of_the_call(rng, masked, dropout):
@@ -489,6 +492,7 @@ def test_anatomy_asks_for_one_matrix(rng):
 # ---------------------------------------------------------------- files, settings, imports
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("suffix", ["png", "svg", "pdf", "PNG"])
 def test_a_saved_figure_is_the_same_each_time(tmp_path, rng, suffix):
     P, mask = weights(rng, 3, 3), np.eye(3, dtype=bool)

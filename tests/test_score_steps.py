@@ -152,6 +152,7 @@ def test_nothing_behind_the_mask_leaks(sunk):
         assert_array_equal(a, b)
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("mask_shape", [(2, 1, 4, 5), (5,), (4, 1)])
 @pytest.mark.parametrize("sink_shape", [(3,), (1,), (2, 1), (2, 3)])
 def test_gradients_of_a_sink(assert_gradients, draw, rng, mask_shape, sink_shape):

@@ -117,6 +117,7 @@ def test_a_beam_of_one_is_greedy(make_model, seed):
         )
 
 
+@pytest.mark.sampled(3)
 @seeds
 @pytest.mark.parametrize("penalty", [0.0, 0.6, 2.0])
 def test_a_wide_beam_finds_every_answer_in_order(make_model, seed, penalty):

@@ -447,6 +447,7 @@ def test_lowest_exponent_is_a_normal_number(dtype):
 # ---- gradients ----
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("options", [{}, {"causal": True, "offset": -1}, {"dropout": 0.4}])
 def test_gradients(draw, options):
     QKV = draw(2, 3, 2), draw(2, 4, 2), draw(2, 4, 3)

@@ -98,6 +98,7 @@ STEPS = {
 # ---- the same as the pages, composed ----
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("magnitude", [1.0, pytest.param(1e4, marks=pytest.mark.thorough)])
 @pytest.mark.parametrize("restriction", RESTRICTIONS)
 @pytest.mark.parametrize("steps", STEPS)

@@ -107,8 +107,8 @@ def main():
     inside = all(map(_installed, ("torch", "jax", "numba")))
     titled = {
         title: (entries, count(entries, checkers)) for title, entries in (
-            ("First battery", battery.entries(inside)),
-            ("Second battery, written afterwards", battery.second_entries()))
+            ("First battery", battery.entries(battery.FIRST + battery.INSIDE * inside)),
+            ("Second battery, written afterwards", battery.entries(battery.SECOND)))
     }
     command = "cd tests && python -m battery.table --markdown battery/README.md"
     page = markdown(titled, command)
