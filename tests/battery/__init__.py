@@ -1,7 +1,8 @@
 """Functions with backwards of other people's kind, half of them wrong; no code of npattn's.
 
-They stand on shelves, a family each, and a page is imported when a shelf of it is asked for; those
-INSIDE need torch, JAX and numba. The package is laid beside the tests, for what is checked here is a checker.
+They stand on shelves, a family each. A page is imported when a shelf of it is asked for; those
+INSIDE need torch, JAX and numba. The package is laid beside the tests, for what is checked here
+is a checker.
 """
 
 from importlib import import_module
