@@ -110,10 +110,11 @@ def _compare(name, words, got, truth, trial, scale):
     found = truth.found._replace(rounding=rounding)
     tolerance = np.maximum(tolerances(found, RTOL, eps), ROUNDINGS * eps * scale)
     tolerance = tolerance.reshape(want.shape)
-    error = np.abs(got.astype(np.float64) - want)
+    values = got.astype(np.float64)  # NumPy 1 compares a float32 array with any number in float32
+    error = np.abs(values - want)
     wrong = ~((error <= tolerance) | (got == want))
     if trial.zeros:  # a masked weight, say: exactly 0
-        wrong |= ~truth.found.moves.reshape(want.shape) & ~(np.abs(got) < VANISHING)
+        wrong |= ~truth.found.moves.reshape(want.shape) & ~(np.abs(values) < VANISHING)
     fault = float(tolerance.max(initial=0.0))
     if not wrong.any():
         return Answer(name, want, got, wrong, "", fault)
