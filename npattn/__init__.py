@@ -32,6 +32,7 @@ from npattn.kernels.additive import (
     additive_attention_backward,
     init_additive,
 )
+from npattn.kernels.alibi import alibi_bias, alibi_slopes
 from npattn.kernels.attention import (
     AttentionCache,
     attend,
@@ -58,7 +59,7 @@ from npattn.kernels.differential import (
     differential_lambda,
     differential_lambda_backward,
 )
-from npattn.kernels.scores import (
+from npattn.kernels.distances import (
     distance_scores,
     distance_scores_backward,
     key_norm_scores,
@@ -145,15 +146,14 @@ from npattn.kernels.qk_norm import (
 )
 from npattn.kernels.recurrent import gru, gru_backward
 from npattn.kernels.relative import (
-    alibi_bias,
-    alibi_slopes,
     relative_bias,
     relative_bias_backward,
     relative_scores,
     relative_scores_backward,
 )
 from npattn.kernels.rms_norm import init_rms_norm, rms_norm, rms_norm_backward
-from npattn.kernels.rotary import pairing_order, rotary, rotary_backward
+from npattn.kernels.rotary import rotary, rotary_backward
+from npattn.kernels.rotary_pairings import pairing_order
 from npattn.kernels.rotary_speeds import (
     linear_scaling,
     llama3_scaling,

@@ -4,15 +4,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from npattn.kernels.alibi import alibi_bias, alibi_slopes
 from npattn.kernels.attention import attention
 from npattn.kernels.biases import biased_attention, biased_attention_backward
 from npattn.kernels.masks import causal_mask
-from npattn.kernels.relative import (
-    alibi_bias,
-    alibi_slopes,
-    relative_bias,
-    relative_bias_backward,
-)
+from npattn.kernels.relative import relative_bias, relative_bias_backward
 
 
 @pytest.fixture

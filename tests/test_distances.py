@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from npattn.kernels.scores import (
+from npattn.kernels.distances import (
     distance_scores,
     distance_scores_backward,
     key_norm_scores,

@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from npattn import nn
 from npattn.kernels.additive import init_additive
-from npattn.kernels.relative import alibi_slopes
+from npattn.kernels.alibi import alibi_slopes
 from npattn.kernels.gru_cell import init_gru
 from npattn.kernels.embedding import normal
 from npattn.kernels.layer_norm import init_layer_norm

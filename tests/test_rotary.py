@@ -7,7 +7,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from npattn.checking import gradcheck_second_order
-from npattn.kernels.rotary import PAIRINGS, pairing_order, rotary, rotary_backward
+from npattn.kernels.rotary import rotary, rotary_backward
+from npattn.kernels.rotary_pairings import PAIRINGS, pairing_order
 from npattn.kernels.rotary_speeds import (
     linear_scaling,
     llama3_scaling,

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from npattn.kernels.masks import causal_mask, combine_masks, valid_lens_mask
 from npattn.kernels.positional_masks import window_mask
-from npattn.kernels.relative import alibi_bias, alibi_slopes
+from npattn.kernels.alibi import alibi_bias, alibi_slopes
 from npattn.kernels.sums import unbroadcast
 from npattn.kernels.tiling import driver, tiles
 from npattn.kernels.tiling.sharing import owners

@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 gguf = pytest.importorskip("gguf", reason='needs the extra: pip install "npattn[llm]"')
 pytest.importorskip("tokenizers", reason='needs the extra: pip install "npattn[llm]"')
 
-from npattn.kernels.rotary import pairing_order  # noqa: E402
+from npattn.kernels.rotary_pairings import pairing_order  # noqa: E402
 from npattn.models.language_model import language_model  # noqa: E402
 from npattn.weights import chat_text, load_language_model, open_source  # noqa: E402
 from npattn.weights.gguf_files import GPT2, LLAMA  # noqa: E402

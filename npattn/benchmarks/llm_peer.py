@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from npattn.kernels.rotary import pairing_order
+from npattn.kernels.rotary_pairings import pairing_order
 
 
 def smollm2_in_transformers(torch, weights, attention="eager"):

@@ -4,10 +4,11 @@ Read in this order; every line stands on those above it.
 
     softmax, attention, masks             the heart: weights, their average, who may attend
     linear, heads                         what multi-head attention is made of (models.multihead)
-    positions, relative, rotary           where a token stands; rotary_table and rotary_speeds
+    positions, relative, alibi, rotary    where a token stands
+    rotary_speeds, rotary_table           how fast what turns; rotary_pairings: which columns
     layer_norm, activations, dropout      the rest of a block; rms_norm, gated are today's
     embedding, losses, token_losses       ids in, a loss out
-    scores, additive, pooling, biases     other scores, and terms added to them
+    scores, distances, additive           other scores; pooling, and biases added to them
     recurrent, gru_cell                   the encoder of Bahdanau's attention
     positional_masks, packing             windows, prefixes, documents; short texts in one row
     soft_cap, sinks, score_bias, qk_norm  what today's models do to scores; differential

@@ -68,12 +68,7 @@ def gelu_backward(dY, cache):
 
 @quiet
 def gelu_tanh(X):
-    """GELU with Φ replaced by a tanh of a cubic, as GPT-2 computes it.
-
-    X  (...)
-
-    Returns Y, shaped like X, and the cache. Raises TypeError for other than float arrays.
-    """
+    """`gelu` with Φ replaced by a tanh of a cubic, as GPT-2 computes it."""
     require_floats(X=X)
     Phi = np.tanh(_STRETCH * (X + _CUBIC * (X * X * X)))
     Phi += 1.0

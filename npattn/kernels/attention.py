@@ -11,12 +11,10 @@
     dK = dSᵀ (scale · Q)
 
 With dropout A = P ⊙ keep takes the place of P in O and dV, and dP = dA ⊙ keep. The lines from S
-to O, and back, are the pair `attend`, which takes any scores: the page `scores` has others.
-
+to O, and back, are the pair `attend`, which takes any scores: pages `scores` and `distances`.
 `...` stands for any leading axes (batch, heads). They broadcast: an axis of length 1 is shared,
-and its gradient is the sum. So Q (..., G, r, Tq, Dk) with K (..., G, 1, Tk, Dk) and V
-(..., G, 1, Tk, Dv) are G·r heads in G groups. Self-attention is the case Q = K = V; with Tq ≠ Tk
-it is cross-attention. A gradient carries the name of what it differentiates: dO is ∂loss/∂O.
+and its gradient is the sum: Q (..., G, r, Tq, Dk) with K and V (..., G, 1, Tk, D) are G·r heads in
+G groups. Self-attention: Q = K = V; cross-attention: Tq ≠ Tk. dO stands for ∂loss/∂O.
 Source: Vaswani et al. 2017, "Attention Is All You Need", section 3.2.1; d2l 11.3.
 """
 
@@ -46,16 +44,12 @@ class AttendCache(NamedTuple):
 def attend(S, V, mask=None, *, dropout=0.0, rng=None, out=None) -> tuple[np.ndarray, AttendCache]:
     """Each query returns an average of the values, weighted by the softmax of its scores.
 
-    S        (..., Tq, Tk)  scores, natural-log units
-    V        (..., Tk, Dv)  values
-    mask     bool, broadcastable to S; True means "may attend"
-    dropout  share of the weights that is dropped while rng, a Generator, is given
-    out      where to put the weights; may be S itself, which is then overwritten
+    S    (..., Tq, Tk)  scores, natural-log units
+    V    (..., Tk, Dv)  values
+    out  where to put the weights; may be S itself, which is then overwritten
+    mask, dropout, rng  as in `attention`
 
-    Returns O (..., Tq, Dv) and the cache. A query that may attend to nothing gets 0.
-    A masked score or value cannot reach the output, not even as NaN or inf.
-    Raises ValueError if key counts or leading axes disagree, TypeError for anything but
-    float32 or float64 arrays of one precision.
+    Returns O (..., Tq, Dv) and the cache, with the promises and the errors of `attention`.
 
     >>> S, V = np.log([[1.0, 3.0]]), np.array([[4.0], [8.0]])
     >>> O, cache = attend(S, V)
@@ -115,11 +109,9 @@ def attention(
     scale    factor on the scores; None means 1/√Dk
     dropout  share of the weights that is dropped while rng, a Generator, is given
 
-    Returns O (..., Tq, Dv) and the cache. A query that may attend to nothing gets 0.
-    A masked key or value cannot reach the output, not even as NaN or inf.
-    float16 (and bfloat16 of ml_dtypes) is computed in float32 and returned as it came.
-    Raises ValueError if widths, key counts or leading axes disagree, TypeError for anything
-    but float arrays of one precision.
+    Returns O (..., Tq, Dv) and the cache. A query that may attend to nothing gets 0. A masked key
+    or value cannot reach the output, not even as NaN or inf. Half precision is computed in float32.
+    Raises ValueError if shapes disagree, TypeError for other than float arrays of one precision.
 
     >>> Q, K, V = np.eye(2), np.eye(2), np.array([[1.0], [3.0]])
     >>> O, cache = attention(Q, K, V, mask=np.array([True, False]))

@@ -22,9 +22,8 @@ class DropoutCache(NamedTuple):
 
 
 def draw_keep(X, rate, rng):
-    """The multiplier of dropout for X: 0 or 1 / (1 − rate), or None if nothing is dropped.
+    """The multiplier of dropout for X (...): 0 or 1 / (1 − rate), or None if nothing is dropped.
 
-    X     (...)  gives shape and precision
     rate  the probability of a zero, in [0, 1)
     rng   numpy.random.Generator, or None for no dropout
 
@@ -39,12 +38,9 @@ def draw_keep(X, rate, rng):
 
 
 def dropout(X, rate, rng=None) -> tuple[np.ndarray, DropoutCache]:
-    """X with a random share `rate` of its entries set to 0 and the others scaled up.
+    """X (...) with a random share `rate` of its entries set to 0 and the others scaled up.
 
-    X     (...)  any shape
-    rate, rng    as in `draw_keep`
-
-    Returns Y, shaped like X, and the cache. With rng=None, Y is X itself.
+    rate, rng and errors as in `draw_keep`. Returns Y and the cache; with rng=None, Y is X itself.
 
     >>> Y, cache = dropout(np.ones(6), 0.5, np.random.default_rng(1))
     >>> sorted(set(Y.tolist()))

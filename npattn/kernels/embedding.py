@@ -13,7 +13,7 @@ import numpy as np
 
 from npattn.kernels.arrays import require_upstream
 from npattn.kernels.floats import quiet
-from npattn.kernels.options import require_float_dtype, require_generator
+from npattn.kernels.options import require_generator
 from npattn.kernels.shapes import require_shapes
 from npattn.kernels.sums import as_rows
 
@@ -31,8 +31,7 @@ def normal(deviation, shape, rng, dtype=np.float64) -> np.ndarray:
 
     Raises TypeError unless rng is a Generator and dtype float32 or float64.
     """
-    require_generator(rng)
-    require_float_dtype(dtype)
+    require_generator(rng, dtype)
     return rng.normal(0.0, deviation, shape).astype(dtype)
 
 
@@ -59,10 +58,7 @@ def embedding(ids, E, *, padding=None) -> tuple[np.ndarray, EmbeddingCache]:
 
 @quiet
 def embedding_backward(dY, cache) -> np.ndarray:
-    """dE from dY (..., D). An id that occurs twice gathers both gradients, an absent one gets 0.
-
-    Raises ValueError if dY is not shaped like Y.
-    """
+    """dE from dY (..., D). An id that occurs twice gathers both gradients, an absent one gets 0."""
     ids, E, _ = cache
     require_upstream(((*ids.shape, E.shape[1]), E.dtype), dY=dY)
     dE = np.zeros(E.shape, dY.dtype)

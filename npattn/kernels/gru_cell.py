@@ -19,11 +19,7 @@ import numpy as np
 
 from npattn.kernels.arrays import require_floats
 from npattn.kernels.linear import (
-    LinearCache,
-    LinearParams,
-    init_linear,
-    linear,
-    linear_backward,
+    LinearCache, LinearParams, init_linear, linear, linear_backward,
 )
 from npattn.kernels.options import require_choice
 

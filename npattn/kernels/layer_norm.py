@@ -15,7 +15,7 @@ from npattn.kernels.arrays import require_upstream
 from npattn.kernels.floats import quiet
 from npattn.kernels.options import require_counts, require_float_dtype, require_real
 from npattn.kernels.shapes import require_shapes
-from npattn.kernels.sums import column_sums, row_sums
+from npattn.kernels.sums import column_sums, row_means
 
 
 class LayerNormParams(NamedTuple):
@@ -49,9 +49,7 @@ def layer_norm(X, params, *, eps=1e-5) -> tuple[np.ndarray, LayerNormCache]:
     params  LayerNormParams: gain (D,), bias (D,) or None
     eps     added to the variance, so that a constant row gives X̂ = 0; at least 0
 
-    Returns Y (..., D) and the cache.
-    Raises ValueError if the widths disagree or eps is negative, TypeError for other than float
-    arrays.
+    Returns Y (..., D) and the cache. Raises ValueError if the widths disagree or eps is negative.
 
     >>> Y, cache = layer_norm(np.array([[1.0, 3.0]]), init_layer_norm(2), eps=0.0)
     >>> Y.tolist(), cache.mean.tolist()
@@ -61,9 +59,9 @@ def layer_norm(X, params, *, eps=1e-5) -> tuple[np.ndarray, LayerNormCache]:
     require_shapes("X ... D, gain D, bias? D", X, gain, bias)
     if require_real(eps=eps) < 0.0:
         raise ValueError(f"eps must be at least 0, got {eps!r}")
-    mean = row_mean(X)
+    mean = row_means(X)
     Xhat = X - mean
-    rstd = 1.0 / np.sqrt(row_mean(Xhat * Xhat) + float(eps))
+    rstd = 1.0 / np.sqrt(row_means(Xhat * Xhat) + float(eps))
     Xhat *= rstd
     Y = Xhat * gain if bias is None else Xhat * gain + bias
     return Y, LayerNormCache(Xhat, rstd, mean, params)
@@ -71,26 +69,14 @@ def layer_norm(X, params, *, eps=1e-5) -> tuple[np.ndarray, LayerNormCache]:
 
 @quiet
 def layer_norm_backward(dY, cache) -> tuple[np.ndarray, LayerNormParams]:
-    """dX and dparams from dY (..., D).
-
-    The mean and the variance depend on X too. Each takes one direction out of the gradient:
-    dX = rstd ⊙ (dX̂ − mean(dX̂) − X̂ ⊙ mean(dX̂ ⊙ X̂)).
-    """
+    """dX = rstd ⊙ (dX̂ − mean(dX̂) − X̂ ⊙ mean(dX̂ ⊙ X̂)), and dparams, from dY (..., D)."""
     Xhat, rstd, _, (gain, bias) = cache
     require_upstream(Xhat, dY=dY)
     # Y = X̂ ⊙ gain + bias
     pull = dY * Xhat
     dgain, dbias = column_sums(pull), None if bias is None else column_sums(dY)
     dXhat = dY * gain
-    # X̂ = (X − mean) · rstd; the sum of a row of dX̂ = dY ⊙ gain is the product dY gain
+    # X̂ = (X − mean) · rstd, where mean and rstd depend on X, too; Σ dX̂ of a row is dY gain
     mean_dXhat, mean_pull = ((G @ gain / len(gain))[..., None] for G in (dY, pull))
-    dX = dXhat
-    dX -= mean_dXhat
-    dX -= Xhat * mean_pull
-    dX *= rstd
+    dX = rstd * (dXhat - mean_dXhat - Xhat * mean_pull)
     return dX, LayerNormParams(dgain, dbias)
-
-
-def row_mean(X) -> np.ndarray:
-    """The mean of each row, X (..., D) to (..., 1)."""
-    return row_sums(X) / X.shape[-1]

@@ -2,9 +2,8 @@
 
     Y = X W + b       X (..., Din), W (Din, Dout), b (Dout,), Y (..., Dout)
 
-`...` stands for any leading axes; they are folded into one, so that each product is one
-2-D matrix product and not one per batch entry. W stands on the right, as in the papers;
-torch.nn.Linear stores its transpose.
+`...` stands for any leading axes; they are folded into one, so that each product is one 2-D matrix
+product. W stands on the right, as in the papers; torch.nn.Linear stores its transpose.
 Source: d2l 3.1, 11.5; the gradients follow from dY_nj = Σ_i dX_ni W_ij + X_ni dW_ij + db_j.
 """
 
@@ -15,7 +14,7 @@ import numpy as np
 
 from npattn.kernels.arrays import require_upstream
 from npattn.kernels.floats import quiet
-from npattn.kernels.options import require_counts, require_float_dtype, require_generator
+from npattn.kernels.options import require_counts, require_generator
 from npattn.kernels.products import product
 from npattn.kernels.shapes import require_shapes
 from npattn.kernels.sums import all_finite, as_rows, column_sums, weighted_sum
@@ -36,15 +35,12 @@ class LinearCache(NamedTuple):
 
 
 def glorot_uniform(Din, Dout, rng, dtype=np.float64) -> np.ndarray:
-    """W (Din, Dout), uniform in ±√(6 / (Din + Dout)), drawn from `rng`, a Generator.
+    """W (Din, Dout), uniform in ±√(6 / (Din + Dout)): a variance between 1/Din and 1/Dout.
 
-    The variance, 2 / (Din + Dout), lies between 1/Din, which keeps the size of what goes forward,
-    and 1/Dout, which keeps that of the gradients (Glorot and Bengio 2010, eq. 16).
-    Raises TypeError for another kind of generator or dtype, or sizes that are no integers.
+    1/Din keeps the size of what goes forward, 1/Dout that of gradients (Glorot and Bengio 2010).
     """
     require_counts(0, Din=Din, Dout=Dout)
-    require_generator(rng)
-    require_float_dtype(dtype)
+    require_generator(rng, dtype)
     bound = math.sqrt(6.0 / max(Din + Dout, 1))
     return rng.uniform(-bound, bound, (Din, Dout)).astype(dtype)
 
@@ -62,8 +58,7 @@ def linear(X, params) -> tuple[np.ndarray, LinearCache]:
     X       (..., Din)
     params  LinearParams: W (Din, Dout), b (Dout,) or None
 
-    Returns Y (..., Dout) and the cache.
-    Raises ValueError if the widths disagree, TypeError for other than float arrays.
+    Returns Y (..., Dout) and the cache. Raises ValueError if the widths disagree.
 
     >>> Y, cache = linear(np.array([[1.0, 2.0]]), LinearParams(np.eye(2), np.ones(2)))
     >>> Y.tolist()

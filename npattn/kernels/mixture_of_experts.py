@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.gated import swiglu, swiglu_backward
-from npattn.kernels.options import require_counts, require_float_dtype, require_generator
+from npattn.kernels.options import require_counts, require_generator
 from npattn.kernels.shapes import require_shapes
 from npattn.kernels.softmax import masked_softmax, softmax, softmax_backward
 
@@ -49,8 +49,7 @@ class ExpertsCache(NamedTuple):
 def init_experts(D, F, E, rng, *, dtype=np.float64) -> ExpertsParams:
     """E experts from D to F and back; all weights normal, of variance 1 over what goes in."""
     require_counts(1, D=D, F=F, E=E)
-    require_generator(rng)
-    require_float_dtype(dtype)
+    require_generator(rng, dtype)
     shapes = (D, E), (E, D, F), (E, D, F), (E, F, D)
     return ExpertsParams(*(rng.normal(0.0, n[-2] ** -0.5, n).astype(dtype) for n in shapes))
 

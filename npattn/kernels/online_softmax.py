@@ -2,14 +2,13 @@
 
     softmax(S)_j = exp(S_j − m) / Z,    Z = Σ_j exp(S_j − m),    the same for every m
 
-m keeps exp in range. It is the largest score so far, and when it rises, the sums made with
-the old m are multiplied by exp(m_old − m_new). So attention over a part of the keys comes to
-its output O and its log-sum-exp L = m + log Z, and two parts without a common key merge into
+m is the largest score so far. When it rises, the sums made with the old m are multiplied by
+exp(m_old − m_new). Attention over a part of the keys comes to its output O and its log-sum-exp
+L = m + log Z, and two parts without a common key merge into
 
     L = log(exp L₁ + exp L₂)                     (..., Tq)
     O = exp(L₁ − L) O₁ + exp(L₂ − L) O₂          (..., Tq, Dv)
 
-`...` stands for any leading axes. A gradient carries the name of what it differentiates.
 Source: Milakov and Gimelshein 2018, "Online normalizer calculation for softmax", section 3.
 """
 
@@ -17,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.arrays import require_floats
+from npattn.kernels.shapes import require_shapes
 from npattn.kernels.tiling.exp_range import to_base
 
 
@@ -39,19 +38,13 @@ class MergeCache(NamedTuple):
 def merge_partials(first, second):
     """Attention over all keys, from attention over two parts that have no key in common.
 
-    first, second  pairs (O, L) for the same queries: O and cache.L of `tiled_attention`, or
-                   what another merge has returned
+    first, second  pairs (O, L) for the same queries: O and cache.L of `tiled_attention`, or merged
 
-    Returns Partial(O, L) and the cache. Where a query may attend to no key of a part, that
-    part changes nothing for it. Raises ValueError if shapes disagree.
+    Returns Partial(O, L) and the cache. A part of which a query may attend to no key changes
+    nothing for it. Raises ValueError if shapes disagree.
     """
     first, second = Partial(*first), Partial(*second)
-    require_floats(O1=first.O, L1=first.L, O2=second.O, L2=second.L)
-    if first.O.shape != second.O.shape or not first.L.shape == second.L.shape == first.O.shape[:-1]:
-        raise ValueError(
-            f"O {first.O.shape}, L {first.L.shape} and O {second.O.shape}, L {second.L.shape} "
-            "must be (..., Tq, Dv), (..., Tq) in both parts"
-        )
+    require_shapes("O1 ... Tq Dv, L1 =... Tq, O2 =... Tq Dv, L2 =... Tq", *first, *second)
     m = np.maximum(first.L.real, second.L.real)
     m = np.where(m == -np.inf, 0.0, m)  # no key in either part
     with np.errstate(divide="ignore"):
@@ -66,8 +59,7 @@ def merge_partials_backward(dmerged, cache):
 
     With w₁ = exp(L₁ − L):  ∂O/∂O₁ = w₁,  ∂L/∂L₁ = w₁  and  ∂O/∂L₁ = w₁ (O₁ − O).
     """
-    dO, dL = dmerged
-    parts = (cache.first, cache.second)
+    (dO, dL), parts = dmerged, cache[:2]
     return tuple(
         Partial(w * dO, w[..., 0] * (dL + (dO * (part.O - cache.merged.O)).sum(axis=-1)))
         for part, w in zip(parts, _shares(*parts, cache.merged.L), strict=True)
@@ -81,13 +73,11 @@ def _shares(first, second, L):
 
 
 def raise_maximum(S, m, shifted, base):
-    """One step of the online softmax: takes the running maximum off S, in place.
+    """S becomes what base.exp takes, in place. Returns the new m and the factor on the sums.
 
     S        (n, keys, queries)  a tile of scores, −inf where a pair may not attend
     m        (n, queries)        the maximum so far, −inf at first
     shifted  (n, queries) bool   the rows that need one; in the others m stays 0
-
-    Leaves in S what base.exp takes. Returns the new m, and the factor on the sums so far.
     """
     raised = np.where(shifted, np.maximum(m, S.max(axis=1)), m)
     shift = np.where(raised == -np.inf, S.dtype.type(0.0), raised)
@@ -97,10 +87,7 @@ def raise_maximum(S, m, shifted, base):
 
 
 def log_sum_exp(m, Z):
-    """L = m + log Z as a rounded sum and what rounding has taken from it.
-
-    Nothing is lost where |m| ≥ |log Z|; elsewhere, as log Z is small, so is the sum.
-    """
+    """L = m + log Z and what rounding took from it: little, and nothing where |m| ≥ |log Z|."""
     with np.errstate(all="ignore"):
         exact_m, log_Z = m.astype(np.float64), np.log(Z, dtype=np.float64)
         L = (exact_m + log_Z).astype(m.dtype)

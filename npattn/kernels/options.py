@@ -5,14 +5,14 @@ import math
 import numpy as np
 
 
-def require_real(**numbers):
-    """Finite real numbers, such as a scale. Raises TypeError for others, ValueError for NaN.
+INTEGERS = int, np.integer
+NUMBERS = *INTEGERS, float, np.floating
 
-    Returns the last as a float.
-    """
+
+def require_real(**numbers):
+    """Finite real numbers, such as a scale; the last is returned as a float."""
     for name, x in numbers.items():
-        if isinstance(x, bool) or not isinstance(x, (int, float, np.integer, np.floating)):
-            raise TypeError(f"{name} must be a number, got {x!r}")
+        _require_kind(NUMBERS, f"{name} must be a number", x)
         if not np.isfinite(x):
             raise ValueError(f"{name} must be finite, got {x!r}")
     return float(x)
@@ -29,18 +29,14 @@ def score_scale(scale, Q):
 
 def require_rate(rate, name="dropout"):
     """A dropout rate lies in [0, 1). Raises ValueError otherwise, TypeError for no number."""
-    if isinstance(rate, (float, int)) and 0.0 <= rate < 1.0:
-        return
-    if isinstance(rate, bool) or not isinstance(rate, (int, float, np.integer, np.floating)):
-        raise TypeError(f"{name} rate must be a number in [0, 1), got {rate!r}")
+    _require_kind(NUMBERS, f"{name} rate must be a number in [0, 1)", rate)
     if not 0.0 <= rate < 1.0:
         raise ValueError(f"{name} rate must lie in [0, 1), got {rate!r}")
 
 
 def require_cap(cap):
     """A soft cap is positive and finite; returned as a float. Raises ValueError otherwise."""
-    if isinstance(cap, bool) or not isinstance(cap, (int, float, np.integer, np.floating)):
-        raise TypeError(f"cap must be a number, got {cap!r}")
+    _require_kind(NUMBERS, "cap must be a number", cap)
     if not 0.0 < cap < np.inf:
         raise ValueError(f"cap must be positive, such as 50.0, got {cap!r}; leave it out "
                          "for scores without a cap")
@@ -57,8 +53,7 @@ def require_flag(**flags):
 def require_counts(least, **counts):
     """Integers, `least` or more (None: any). Raises TypeError for other kinds, else ValueError."""
     for name, n in counts.items():
-        if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
-            raise TypeError(f"{name} must be an integer, got {n!r}")
+        _require_kind(INTEGERS, f"{name} must be an integer", n)
         if least is not None and n < least:
             raise ValueError(f"{name} must be at least {least}, got {n}")
 
@@ -70,16 +65,20 @@ def require_choice(name, value, choices):
         raise ValueError(f"{name} must be {', '.join(others)} or {last}, got {value!r}")
 
 
-def require_generator(rng):
+def require_generator(rng, dtype=np.float64):
     """Randomness comes from a Generator that the caller has made. Raises TypeError otherwise."""
     if not isinstance(rng, np.random.Generator):
-        raise TypeError(
-            f"rng must be a numpy.random.Generator, got {type(rng).__name__}; "
-            "make one with np.random.default_rng(seed)"
-        )
+        raise TypeError(f"rng must be a numpy.random.Generator, got {type(rng).__name__}; "
+                        "make one with np.random.default_rng(seed)")
+    require_float_dtype(dtype)
 
 
 def require_float_dtype(dtype):
     """np.float32 or np.float64, by whatever name. Raises TypeError otherwise."""
     if np.dtype(dtype).char not in "fd":
         raise TypeError(f"dtype must be float32 or float64, got {np.dtype(dtype)}")
+
+
+def _require_kind(kinds, words, x):
+    if not isinstance(x, kinds) or isinstance(x, bool):
+        raise TypeError(f"{words}, got {x!r}")

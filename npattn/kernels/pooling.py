@@ -20,15 +20,12 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.attention import AttendCache, attend, attend_backward
-from npattn.kernels.floats import quiet
-from npattn.kernels.scores import (
-    DistanceScoresCache,
-    distance_scores,
-    distance_scores_backward,
-    zeros_win,
+from npattn.kernels.distances import (
+    DistanceScoresCache, distance_scores, distance_scores_backward,
 )
+from npattn.kernels.floats import quiet
 from npattn.kernels.shapes import require_mask, require_shapes
-from npattn.kernels.sums import unbroadcast, weighted_sum
+from npattn.kernels.sums import unbroadcast, weighted_sum, zeros_win
 
 
 def gaussian(u) -> np.ndarray:
@@ -78,8 +75,7 @@ def nadaraya_watson(Q, K, V, kernel=gaussian, mask=None) -> tuple[np.ndarray, np
     mask    bool, broadcastable to (..., Tq, Tk); True means "may attend"
 
     Returns O (..., Tq, Dv) and the weights P (..., Tq, Tk). Rows of P sum to 1; a query without
-    neighbours, whose weights would be 0/0, gets weights 0 and output 0.
-    Raises ValueError if widths, key counts or leading axes disagree.
+    neighbours gets weights 0 and output 0. Raises ValueError if shapes disagree.
 
     >>> x, y = np.array([[0.0], [1.0], [5.0]]), np.array([[1.0], [3.0], [9.0]])
     >>> nadaraya_watson(np.array([[0.5]]), x, y, boxcar)[0].tolist()
@@ -114,15 +110,13 @@ class GaussianPoolingCache(NamedTuple):
 def gaussian_pooling(Q, K, V, w, mask=None) -> tuple[np.ndarray, GaussianPoolingCache]:
     """`nadaraya_watson` with the Gaussian kernel of width 1/w, where w is learned.
 
-    Q     (..., Tq, D)
-    K     (..., Tk, D)
-    V     (..., Tk, Dv)
-    w     (D,), or (1,) for one width in all directions
-    mask  bool, broadcastable to (..., Tq, Tk); `leave_one_out_mask` when learning w
+    Q, K, V  (..., Tq, D), (..., Tk, D), (..., Tk, Dv)
+    w        (D,), or (1,) for one width in all directions
+    mask     bool, broadcastable to (..., Tq, Tk); `leave_one_out_mask` when learning w
 
     Returns O (..., Tq, Dv) and the cache. Far from all keys the nearest one takes all, since a
     softmax, unlike a quotient of kernels, does not underflow to 0/0.
-    Raises ValueError if widths, key counts or leading axes disagree.
+    Raises ValueError if shapes disagree.
 
     >>> x, y = np.array([[-1.0], [1.0]]), np.array([[1.0], [3.0]])
     >>> gaussian_pooling(np.array([[0.0]]), x, y, np.ones(1))[0].tolist()

@@ -12,8 +12,7 @@ arange(0, D, 2) and arange(1, D, 2) do that.
 Learned: the rows are the embeddings of the numbers 0, 1, 2, … Each serves all sequences of a
 batch, so its gradient is their sum; positions that do not occur have gradient 0 and learn nothing,
 which is why such a table does not carry beyond the lengths it was trained on.
-Source: Vaswani et al. 2017, section 3.5; Gehring et al. 2017, section 3.1; Devlin et al. 2019,
-section 3; d2l 11.6.3, 11.6.5, 11.8.4.
+Source: Vaswani et al. 2017, 3.5; Gehring et al. 2017, 3.1; d2l 11.6.3, 11.6.5, 11.8.4.
 """
 
 from typing import NamedTuple

@@ -15,13 +15,7 @@ import numpy as np
 from npattn.kernels.arrays import require_floats
 from npattn.kernels.shapes import require_mask
 from npattn.kernels.gru_cell import (
-    GRUCache,
-    GRUParams,
-    GRUStep,
-    gru_step,
-    gru_step_gradients,
-    hidden_gradient,
-    require_state,
+    GRUCache, GRUParams, GRUStep, gru_step, gru_step_gradients, hidden_gradient, require_state,
 )
 from npattn.kernels.linear import linear, linear_backward
 

@@ -1,18 +1,14 @@
-"""Relative positions: a term in the score, by how far the key is from the query.
+"""Relative positions: a learned term in the score, by how far the key is from the query.
 
     r_ij = clip(j − i − offset, −c, c) + c       the row for query i and key j, in 0 … 2c
     bias    S_ij = E[r_ij]                       one number per offset and head    E (2c + 1, H)
     score   S_ij = q_iᵀ A[r_ij]                  one vector per offset             A (2c + 1, D)
-    ALiBi   S_ij = −slope_h · |j − i − offset|   fixed; slope_h = 2^(−8h/H), h = 1 … H
 
-All are added to the scores of `attention`: see `biased_attention`. With ALiBi a head of steep
-slope sees its neighbours, one of flat slope the whole sequence; nothing is learned, and sequences
-longer than those of the training still work. The other two are learned. All pairs of
-positions at the same distance share a row, so its gradient is a sum along a diagonal of dS;
-everything beyond c shares the first or the last row.
+Both are added to the scores of `attention`: see `biased_attention`. All pairs of positions at the
+same distance share a row, so its gradient is a sum along a diagonal of dS; everything beyond c
+shares the first or the last row.
 Source: Shaw, Uszkoreit and Vaswani 2018, "Self-Attention with Relative Position Representations",
-eq. 4 and 5, for A; Raffel et al. 2020 (T5), section 2.1, for E, there with wider and wider rows;
-Press, Smith and Lewis 2022, "Train Short, Test Long", section 3, for ALiBi.
+eq. 4 and 5, for A; Raffel et al. 2020 (T5), section 2.1, for E, there with wider and wider rows.
 """
 
 import math
@@ -21,27 +17,15 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.embedding import EmbeddingCache, embedding, embedding_backward
-from npattn.kernels.options import require_counts, require_float_dtype
+from npattn.kernels.positional_masks import distances
 from npattn.kernels.shapes import require_shapes
 
 
-def distances(Tq, Tk, offset=0) -> np.ndarray:
-    """j − i − offset for all queries i and keys j, (Tq, Tk) integers.
-
-    Raises TypeError unless all three are integers, ValueError for negative numbers of positions.
-    """
-    require_counts(0, Tq=Tq, Tk=Tk)
-    require_counts(None, offset=offset)
-    return np.arange(Tk) - np.arange(Tq)[:, None] - offset
-
-
 def relative_rows(Tq, Tk, reach, *, offset=0) -> np.ndarray:
-    """r: which row of a table of 2 · reach + 1 serves query i and key j.
+    """r (Tq, Tk): which row of a table of 2 · reach + 1 serves query i and key j.
 
     reach   c, the largest distance that is told apart
     offset  the position of query 0 among the keys, as in `causal_mask`
-
-    Returns (Tq, Tk) integers in 0 … 2 · reach.
 
     >>> relative_rows(2, 3, 1).tolist()
     [[1, 2, 2], [0, 1, 2]]
@@ -53,8 +37,7 @@ def relative_bias(E, Tq, Tk, *, offset=0) -> tuple[np.ndarray, EmbeddingCache]:
     """A bias for every head, query and key that depends on their distance only.
 
     E       (2c + 1, H)  a row for each distance −c … c, a column for each head
-    Tq, Tk  number of queries and of keys
-    offset  the position of query 0 among the keys
+    Tq, Tk  number of queries and of keys; offset as in `relative_rows`
 
     Returns the bias (H, Tq, Tk) and the cache. Raises ValueError if E has an even number of rows.
 
@@ -84,18 +67,16 @@ def relative_scores(Q, A, Tk, *, offset=0) -> tuple[np.ndarray, RelativeScoresCa
 
     Q       (..., Tq, D)
     A       (2c + 1, D)  a vector for each distance −c … c, the same for all heads
-    Tk      number of keys
-    offset  the position of query 0 among the keys
+    Tk      number of keys; offset as in `relative_rows`
 
-    Returns S (..., Tq, Tk), not scaled, and the cache.
-    Raises ValueError if widths disagree or A has an even number of rows.
+    Returns S (..., Tq, Tk), not scaled, and the cache. Raises ValueError if shapes do not fit.
 
     >>> relative_scores(np.array([[2.0]]), np.array([[1.0], [2.0], [3.0]]), 3)[0].tolist()
     [[4.0, 6.0, 6.0]]
     """
-    reach = _reach(A=A)
     require_shapes("Q ... Tq D, A rows D", Q, A)
-    R, cache = embedding(relative_rows(Q.shape[-2], Tk, reach, offset=offset), A)
+    rows = relative_rows(Q.shape[-2], Tk, _reach(A=A), offset=offset)
+    R, cache = embedding(rows, A)
     return (R @ Q[..., None])[..., 0], RelativeScoresCache(Q, R, cache)
 
 
@@ -108,41 +89,6 @@ def relative_scores_backward(dS, cache) -> tuple[np.ndarray, np.ndarray]:
     dR = np.einsum("nij,nid->ijd", *(X.reshape(N, *X.shape[-2:]) for X in (dS, Q)))
     # R = A[rows]
     return dQ, embedding_backward(dR, embedding_cache)
-
-
-def alibi_slopes(num_heads, *, dtype=np.float64) -> np.ndarray:
-    """The slope of each head. For H a power of 2 they are a geometric sequence that ends in 2⁻⁸.
-
-    For another H, with n the largest power of 2 below it, the first n slopes are those of n heads,
-    the rest every other one of 2n heads, as in the authors' code.
-
-    Returns (H,). Raises ValueError for fewer than one head, TypeError for no integer.
-
-    >>> alibi_slopes(4).tolist()
-    [0.25, 0.0625, 0.015625, 0.00390625]
-    """
-    require_counts(1, num_heads=num_heads)
-    require_float_dtype(dtype)
-    n = 1 << (int(num_heads).bit_length() - 1)
-    exponents = np.concatenate([np.arange(1, n + 1) / n, np.arange(1, 2 * n, 2) / (2 * n)])
-    return (2.0 ** (-8.0 * exponents[:num_heads])).astype(dtype)
-
-
-def alibi_bias(Tq, Tk, slopes, *, offset=0) -> np.ndarray:
-    """A bias that falls by a head's slope with every step away from the query, to either side.
-
-    Tq, Tk  number of queries and of keys
-    slopes  (H,), from `alibi_slopes`
-    offset  the position of query 0 among the keys, as in `causal_mask`
-
-    Returns (H, Tq, Tk), entries ≤ 0.
-
-    >>> alibi_bias(1, 3, np.array([0.5]), offset=1).tolist()
-    [[[-0.5, -0.0, -0.5]]]
-    """
-    require_shapes("slopes H", slopes)
-    distance = np.abs(distances(Tq, Tk, offset))
-    return -slopes[:, None, None] * distance.astype(slopes.dtype)
 
 
 def _reach(**table):

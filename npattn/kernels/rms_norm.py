@@ -20,7 +20,7 @@ import numpy as np
 
 from npattn.kernels.arrays import require_floats
 from npattn.kernels.options import require_float_dtype
-from npattn.kernels.sums import column_sums, row_sums
+from npattn.kernels.sums import column_sums, row_means
 
 
 class RMSNormCache(NamedTuple):
@@ -59,7 +59,7 @@ def rms_norm(X, gain, *, eps=1e-6) -> tuple[np.ndarray, RMSNormCache]:
         )
     if not eps >= 0.0:
         raise ValueError(f"eps must be 0 or more, such as 1e-6, got {eps!r}")
-    r = 1.0 / np.sqrt(_row_mean(X * X) + float(eps))
+    r = 1.0 / np.sqrt(row_means(X * X) + float(eps))
     Xhat = r * X
     return Xhat * gain, RMSNormCache(Xhat, r, gain)
 
@@ -71,9 +71,5 @@ def rms_norm_backward(dY, cache) -> tuple:
     dXhat = dY * gain
     dgain = column_sums(dY * Xhat)
     # X̂ = r X
-    dX = r * (dXhat - Xhat * _row_mean(dXhat * Xhat))
+    dX = r * (dXhat - Xhat * row_means(dXhat * Xhat))
     return dX, dgain
-
-
-def _row_mean(X):
-    return row_sums(X) / X.shape[-1]

@@ -2,14 +2,12 @@
 
     (Y[t, a], Y[t, b]) = rotation by t · s_i of (X[t, a], X[t, b])      for pair i of W/2
 
-    interleaved   a = 2i, b = 2i + 1     RoFormer, GPT-J, GGUF files of Llama
-    halves        a = i,  b = i + W/2    GPT-NeoX, Hugging Face, Qwen, Gemma
+    interleaved   a = 2i, b = 2i + 1     or   halves   a = i, b = i + W/2: page `rotary_pairings`
 
 Turned by their positions i and j, q and k have the dot product of q and k turned by j − i alone:
-absolute positions go in, relative ones come out. Both pairings compute the same scores with the
-columns of the weights in another order, `pairing_order`. Queries and keys are rotated after the
-projection and the split into heads, values are not. The speeds s_i are the page `rotary_speeds`;
-of a width W < D they turn the first W columns, and the others pass as they are.
+absolute positions go in, relative ones come out. Queries and keys are rotated after the projection
+and the split into heads, values are not. The speeds s_i are the page `rotary_speeds`; of a width
+W < D they turn the first W columns, and the others pass as they are.
 A rotation is linear, and its backward is the rotation back.
 Source: Su et al. 2021, "RoFormer: Enhanced Transformer with Rotary Position Embedding", eq. 34.
 """
@@ -19,10 +17,9 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.arrays import require_floats
-from npattn.kernels.options import require_choice, require_counts
+from npattn.kernels.options import require_choice
+from npattn.kernels.rotary_pairings import PAIRINGS, pair_columns
 from npattn.kernels.rotary_table import RotaryTable, rows_of_table
-
-PAIRINGS = ("interleaved", "halves")
 
 
 class RotaryCache(NamedTuple):
@@ -70,36 +67,11 @@ def rotary_backward(dY, cache) -> np.ndarray:
     return _rotate(dY, RotaryTable(cos, -sin), cache.pairing)
 
 
-def pairing_order(width, to, *, D=None, num_heads=1) -> np.ndarray:
-    """The columns in the order of the other pairing: W[:, order] of a query or key projection.
-
-    width      W, how many columns of each head turn; D is the head's width, None means W
-    to         "halves" for weights that were made for interleaved pairs, "interleaved" for others
-    num_heads  heads side by side, each reordered within itself
-
-    Returns order (num_heads · D,): `rotary` of X[..., order] under the pairing `to` is `rotary`
-    of X under the other, in this order. Raises ValueError for an odd width or width > D.
-
-    >>> pairing_order(6, "halves").tolist(), pairing_order(6, "interleaved").tolist()
-    ([0, 2, 4, 1, 3, 5], [0, 3, 1, 4, 2, 5])
-    """
-    require_choice("to", to, PAIRINGS)
-    D = width if D is None else D
-    require_counts(1, width=width, D=D, num_heads=num_heads)
-    if width % 2 or width > D:
-        raise ValueError(f"width must be even and at most D, got width={width}, D={D}")
-    pairs = np.arange(width).reshape((-1, 2) if to == "halves" else (2, -1))
-    head = np.concatenate([pairs.T.ravel(), np.arange(width, D)])
-    return (np.arange(num_heads)[:, None] * D + head).ravel()
-
-
 def _rotate(X, table, pairing):
     cos, sin = table
-    half = cos.shape[-1]
-    a, b = (slice(0, 2 * half, 2), slice(1, 2 * half, 2)) if pairing == "interleaved" else (
-        slice(0, half), slice(half, 2 * half)
-    )
-    Y = X.copy() if 2 * half < X.shape[-1] else np.empty_like(X)
+    width = 2 * cos.shape[-1]
+    a, b = pair_columns(width, pairing)
+    Y = X.copy() if width < X.shape[-1] else np.empty_like(X)
     Y[..., a] = X[..., a] * cos - X[..., b] * sin
     Y[..., b] = X[..., a] * sin + X[..., b] * cos
     return Y

@@ -1,17 +1,11 @@
-"""How well a query matches a key: four scores, each with its backward.
+"""How well a query matches a key, by a product: two scores, each with its backward.
 
     dot        S_ij = q_iᵀ k_j · scale             Q (..., Tq, D), K (..., Tk, D)
     bilinear   S_ij = q_iᵀ M k_j                   Q (..., Tq, Dq), K (..., Tk, Dk), M (Dq, Dk)
-    distance   S_ij = −‖q_i − k_j‖² / 2            Q (..., Tq, D), K (..., Tk, D)
-    key norm   S_ij = q_iᵀ k_j − ‖k_j‖² / 2        likewise
 
-All return S (..., Tq, Tk), to be handed to `attend`; the page `additive` has scores by a small
-network. `...` stands for any leading axes; an axis of length 1 is shared.
-Multiplied out, −‖q − k‖²/2 = qᵀk − ‖k‖²/2 − ‖q‖²/2, and the last term is the same for all keys
-of a query, so it cancels in the softmax: `key_norm_scores` gives the weights of `distance_scores`
-by one matrix product, and loses digits where norms are large beside distances. If all keys have
-one norm, that cancels as well, and what is left is the dot product.
-Source: d2l 11.2, 11.3.1 and 11.3.6; Luong, Pham and Manning 2015, section 3.1 ("general").
+Both return S (..., Tq, Tk), to be handed to `attend`; `...` stands for any leading axes, and an
+axis of length 1 is shared. Other scores: pages `distances` and `additive`.
+Source: d2l 11.3.1 and 11.3.6; Luong, Pham and Manning 2015, section 3.1 ("general").
 """
 
 from typing import NamedTuple
@@ -35,11 +29,7 @@ class DotScoresCache(NamedTuple):
 
 @quiet
 def dot_scores(Q, K, *, scale=None) -> tuple[np.ndarray, DotScoresCache]:
-    """The scores of `attention`.
-
-    Q      (..., Tq, D)
-    K      (..., Tk, D)
-    scale  None means 1/√D
+    """The scores of `attention`, from Q (..., Tq, D) and K (..., Tk, D); scale None means 1/√D.
 
     Returns S (..., Tq, Tk) and the cache. Raises ValueError if widths or leading axes disagree.
 
@@ -71,11 +61,7 @@ class BilinearScoresCache(NamedTuple):
 
 @quiet
 def bilinear_scores(Q, K, M) -> tuple[np.ndarray, BilinearScoresCache]:
-    """A learned matrix between query and key, which may differ in width.
-
-    Q  (..., Tq, Dq)
-    K  (..., Tk, Dk)
-    M  (Dq, Dk)
+    """A learned matrix M (Dq, Dk) between Q (..., Tq, Dq) and K (..., Tk, Dk).
 
     Returns S (..., Tq, Tk) and the cache. Raises ValueError if widths or leading axes disagree.
 
@@ -96,80 +82,6 @@ def bilinear_scores_backward(dS, cache) -> tuple[np.ndarray, np.ndarray, np.ndar
     dM = weighted_sum(as_rows(G).T, as_rows(Q)).T
     dK = weighted_sum(dS.swapaxes(-1, -2), Q @ M)
     return G @ M.T, unbroadcast(dK, K), dM
-
-
-class DistanceScoresCache(NamedTuple):
-    """What distance_scores_backward reads."""
-
-    Q: np.ndarray           # (..., Tq, D)
-    K: np.ndarray           # (..., Tk, D)
-    difference: np.ndarray  # (..., Tq, Tk, D) q_i − k_j
-
-
-@quiet
-def distance_scores(Q, K) -> tuple[np.ndarray, DistanceScoresCache]:
-    """The nearer the key, the higher the score. Exact also where norms are large.
-
-    Q  (..., Tq, D)
-    K  (..., Tk, D)
-
-    Returns S (..., Tq, Tk) and the cache, which holds Tq · Tk differences.
-    Raises ValueError if widths or leading axes disagree.
-
-    >>> distance_scores(np.array([[0.0]]), np.array([[1.0], [2.0]]))[0].tolist()
-    [[-0.5, -2.0]]
-    """
-    require_shapes("Q ... Tq D, K ... Tk D", Q, K)
-    difference = Q[..., :, None, :] - K[..., None, :, :]
-    S = -0.5 * (difference * difference).sum(axis=-1)
-    return S, DistanceScoresCache(Q, K, difference)
-
-
-@quiet
-def distance_scores_backward(dS, cache) -> tuple[np.ndarray, np.ndarray]:
-    """dQ and dK from dS: ∂S_ij/∂q_i = k_j − q_i, and ∂S_ij/∂k_j is its opposite."""
-    Q, K, difference = cache
-    require_upstream(scores_like(Q, K), dS=dS)
-    pull = zeros_win(dS[..., None], difference)
-    return unbroadcast(-pull.sum(axis=-2), Q), unbroadcast(pull.sum(axis=-3), K)
-
-
-class KeyNormScoresCache(NamedTuple):
-    """What key_norm_scores_backward reads."""
-
-    Q: np.ndarray  # (..., Tq, D)
-    K: np.ndarray  # (..., Tk, D)
-
-
-@quiet
-def key_norm_scores(Q, K) -> tuple[np.ndarray, KeyNormScoresCache]:
-    """`distance_scores` plus ‖q‖²/2, which changes no weight.
-
-    Q  (..., Tq, D)
-    K  (..., Tk, D)
-
-    Returns S (..., Tq, Tk) and the cache. Raises ValueError if widths or leading axes disagree.
-
-    >>> key_norm_scores(np.array([[1.0]]), np.array([[1.0], [2.0]]))[0].tolist()
-    [[0.5, 0.0]]
-    """
-    require_shapes("Q ... Tq D, K ... Tk D", Q, K)
-    S = Q @ K.swapaxes(-1, -2) - 0.5 * (K * K).sum(axis=-1)[..., None, :]
-    return S, KeyNormScoresCache(Q, K)
-
-
-@quiet
-def key_norm_scores_backward(dS, cache) -> tuple[np.ndarray, np.ndarray]:
-    """dQ and dK from dS: ∂S_ij/∂q_i = k_j and ∂S_ij/∂k_j = q_i − k_j."""
-    Q, K = cache
-    require_upstream(scores_like(Q, K), dS=dS)
-    dK = weighted_sum(dS.swapaxes(-1, -2), Q) - zeros_win(dS.sum(axis=-2)[..., None], K)
-    return unbroadcast(weighted_sum(dS, K), Q), unbroadcast(dK, K)
-
-
-def zeros_win(factor, X) -> np.ndarray:
-    """factor ⊙ X, where a factor of exactly 0 gives 0 even if X is NaN or inf."""
-    return np.where(factor == 0.0, 0.0, factor * X)
 
 
 def scores_like(Q, K) -> tuple:

@@ -23,8 +23,7 @@ def softmax(S) -> np.ndarray:
     S     (..., Tk)  real scores, natural-log units
 
     Returns P alone, shaped like S: the backward needs nothing else. An entry of −inf gets weight
-    0; a row of nothing but −inf is all zeros, as in `masked_softmax`.
-    Raises TypeError if S is not a float array.
+    0; a row of nothing but −inf is all zeros. Raises TypeError if S is not a float array.
 
     >>> softmax(np.log([1.0, 3.0])).round(3).tolist()
     [0.25, 0.75]
@@ -42,8 +41,7 @@ def masked_softmax(S, mask=None, *, out=None) -> np.ndarray:
 
     Returns P alone, shaped like S: a row sums to 1, a disallowed entry is exactly 0,
     and a row that allows no key is all zeros, not NaN.
-    Raises TypeError if mask is not boolean, ValueError if it does not broadcast to S, or S has
-    no axis.
+    Raises TypeError if mask is not boolean, ValueError if it does not broadcast to S.
 
     >>> masked_softmax(np.zeros((2, 2)), np.array([[True, False], [False, False]])).tolist()
     [[1.0, 0.0], [0.0, 0.0]]
@@ -81,9 +79,8 @@ def log_softmax(S) -> np.ndarray:
 
     S     (..., C)  real scores, natural-log units
 
-    Returns L alone, shaped like S, with exp(L) summing to 1 along the last axis. An entry of −inf
-    stays −inf; a row of nothing else is no distribution and gives NaN.
-    Raises TypeError if S is not a float array.
+    Returns L alone, shaped like S; exp(L) sums to 1 along the last axis. An entry of −inf stays
+    −inf; a row of nothing else gives NaN. Raises TypeError if S is not a float array.
 
     >>> log_softmax(np.zeros(4)).round(4).tolist()
     [-1.3863, -1.3863, -1.3863, -1.3863]

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.channel_attention import sigmoid
-from npattn.kernels.options import require_counts, require_float_dtype, require_generator
+from npattn.kernels.options import require_counts, require_generator
 from npattn.kernels.shapes import require_shapes
 
 
@@ -40,8 +40,7 @@ class SpatialCache(NamedTuple):
 def init_spatial_attention(rng, *, k=7, dtype=np.float64) -> SpatialParams:
     """A kernel of small normal numbers, bias 0."""
     require_counts(1, k=k)
-    require_generator(rng)
-    require_float_dtype(dtype)
+    require_generator(rng, dtype)
     kernel = rng.normal(0.0, 1.0 / k, (k, k, 2)).astype(dtype)
     return SpatialParams(kernel, np.zeros(1, dtype))
 

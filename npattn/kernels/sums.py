@@ -23,6 +23,11 @@ def row_sums(X):
     return X @ np.ones((X.shape[-1], 1), X.dtype)
 
 
+def row_means(X):
+    """The mean of each row, X (..., D) to (..., 1)."""
+    return row_sums(X) / X.shape[-1]
+
+
 def column_sums(X):
     """The sum of each column over all leading axes, X (..., D) to (D,)."""
     rows = as_rows(X)
@@ -57,6 +62,11 @@ def weighted_sum(A, X):
         broken = ~np.isfinite(X)
         touched = (A != 0.0) @ broken
         return np.where(touched, Y, A @ np.where(broken, 0.0, X))
+
+
+def zeros_win(factor, X):
+    """factor ⊙ X, where a factor of exactly 0 gives 0 even if X is NaN or inf."""
+    return np.where(factor == 0.0, 0.0, factor * X)
 
 
 def unbroadcast(dY, X):

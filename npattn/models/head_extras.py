@@ -23,7 +23,8 @@ from npattn.kernels.positional_masks import window_mask
 from npattn.kernels.qk_norm import (
     QKNormCache, QKNormParams, init_qk_norm, qk_norm, qk_norm_backward,
 )
-from npattn.kernels.rotary import PAIRINGS, rotary, rotary_backward
+from npattn.kernels.rotary import rotary, rotary_backward
+from npattn.kernels.rotary_pairings import PAIRINGS
 from npattn.kernels.rotary_speeds import rotary_speeds
 from npattn.kernels.shapes import require_shapes
 from npattn.models.kernel_choice import window_sides

@@ -14,7 +14,7 @@ import numpy as np
 
 from npattn.files import replace_file
 from npattn.kernels.lora import LoRAParams
-from npattn.kernels.rotary import pairing_order
+from npattn.kernels.rotary_pairings import pairing_order
 from npattn.models.adapting import BlockUpdates
 from npattn.weights.folders import read_json
 from npattn.weights.sources import WeightsError, need

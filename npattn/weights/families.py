@@ -19,7 +19,7 @@ import numpy as np
 from npattn.kernels.layer_norm import LayerNormParams
 from npattn.kernels.linear import LinearParams
 from npattn.kernels.qk_norm import QKNormParams
-from npattn.kernels.rotary import pairing_order
+from npattn.kernels.rotary_pairings import pairing_order
 from npattn.models.bert import BertConfig, BertParams
 from npattn.models.block import EncoderBlockParams
 from npattn.models.encoder import EncoderParams

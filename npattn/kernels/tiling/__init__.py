@@ -11,5 +11,6 @@
     exp_range       how exp is kept fast and in range
     tiles           how large tiles are, who works on which, and their dropout
     scratch         memory for tiles, used again and again
-    threads         jobs side by side, while BLAS keeps to one thread
+    threads         jobs side by side
+    blas_limit      BLAS held to one thread meanwhile
 """

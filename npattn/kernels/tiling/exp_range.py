@@ -1,17 +1,14 @@
 """How exp is kept fast and in range, in the rows where scores are small and in the others.
 
-By Cauchy and Schwarz |S_ij| ≤ ‖q_i‖ ‖k_j‖ |scale|: a bound that costs no look at S. Rows in which
-it is small need no maximum taken off before exp; the others, called shifted, do.
-exp is taken to whatever base is fastest, so S is wanted times 1 / ln base. In most rows that
-factor goes into the queries beforehand. A large score it would round, by more than exp can
-bear: in shifted rows S stays as it is until the shift has made it small.
+By Cauchy and Schwarz |S_ij| ≤ ‖q_i‖ ‖k_j‖ |scale|. Where this is small, no maximum is taken off
+before exp; the other rows are called shifted. The base of exp is the fastest there is, so S is
+wanted times 1 / ln base: a factor of the queries, or, if S is large, after the shift.
 
     row        its query is times    its product is    before exp
     most       scale / ln base       S / ln base       nothing is taken off
     shifted    scale                 S                 the maximum, or L; then × 1 / ln base
 
 Arrays have one leading axis here: N for all, n for those of a tile (n, keys, queries).
-Source: Milakov and Gimelshein 2018, "Online normalizer calculation for softmax", section 2.
 """
 
 import math
@@ -33,11 +30,7 @@ class Exponential(NamedTuple):
 
 @cache
 def exponential(dtype, natural=False):
-    """np.exp2 where NumPy has vector code for it, else np.exp; `natural` asks for np.exp.
-
-    With vector code exp2 is faster than exp and errs less; without, it is slower.
-    A NumPy that does not say which code it has (before 2.1) gets exp.
-    """
+    """np.exp; or np.exp2 if NumPy says it has vector code for that: it is faster then, errs less."""
     try:
         code = np.lib.introspect.opt_func_info("^exp2$")["exp2"]["ff"]["current"]
     except (AttributeError, KeyError):
@@ -50,33 +43,26 @@ def exponential(dtype, natural=False):
 def needs_shift(Q, K, V, stop, scale, steps=NO_STEPS, owner=None):
     """Which queries need a maximum, since exp(S) V might leave the range of floats without.
 
-    Q (N, Tq, Dk)   K (M, Tk, Dk)   V (M, Tk, Dv)
-    stop   (N, Tq)  query i attends to keys below stop_i, so only those have a say
-    steps  ScoreSteps, which change the bound
-    owner  (N,) which of the M heads of keys is whose; None means M = N
+    Q (N, Tq, Dk), K (M, Tk, Dk), V (M, Tk, Dv), stop (N, Tq): query i attends to keys below stop_i
+    steps, owner  ScoreSteps, which change the bound; which head of keys is whose: page `sharing`
 
-    Returns (N, Tq) bool; a row that is not finite needs one, too. The bound may use up half of
-    the exponents there are. The other half is for exp(S − L) in the backward, in which it
-    counts twice. Mostly one bound will do for all rows; where it is too large, each has its own.
+    Returns (N, Tq) bool; a row that is not finite needs one, too. The bound may use up half of the
+    exponents there are; the other half is for exp(S − L) in the backward, where it counts twice.
     """
     q, k, v = (np.sqrt(np.einsum("ntd,ntd->nt", X, X)) for X in (Q, K, V))
-    if owner is not None:
-        k, v = k[owner], v[owner]
-    bias, factor = steps.largest, abs(scale)
-    if steps.owner is not None:
-        bias = bias[steps.owner]
+    k, v = (k, v) if owner is None else (k[owner], v[owner])
 
     def fits(S, v):
         bits = S / math.log(2.0) + np.abs(np.log2(v))
         return bits + math.log2(max(1, K.shape[1])) < np.finfo(Q.dtype).maxexp // 2
 
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+    with np.errstate(all="ignore"):
         range_v = np.array([v.min(initial=np.inf), v.max(initial=0.0)])
-        largest = _bound(steps, q.max(initial=0.0) * k.max(initial=0.0) * factor, bias)
-        if fits(np.max(largest, initial=0.0), range_v).all():
+        one = steps.bound(q.max(initial=0.0) * k.max(initial=0.0) * abs(scale))
+        if fits(np.max(one, initial=0.0), range_v).all():
             return np.zeros(stop.shape, bool)
-        largest = _bound(steps, q * _longest_below(stop, k) * factor, bias)
-        return ~fits(largest, _longest_below(stop, v)) & ((stop > 0) | (steps.sink is not None))
+        fit = fits(steps.bound(q * _longest_below(stop, k) * abs(scale)), _longest_below(stop, v))
+        return ~fit & ((stop > 0) | (steps.sink is not None))
 
 
 def _longest_below(stop, length):
@@ -85,14 +71,6 @@ def _longest_below(stop, length):
         return length.max(axis=1, initial=0.0, keepdims=True)
     so_far = np.maximum.accumulate(np.pad(length, ((0, 0), (1, 0))), axis=1)
     return np.take_along_axis(so_far, stop, axis=1)
-
-
-def _bound(steps, S, bias):
-    """The largest |score| there can be, from that of the products and of the bias."""
-    if steps.cap is not None:
-        S = np.where(np.isfinite(S), np.minimum(S, steps.cap), S)
-    S = S if bias is None else S + bias
-    return S if steps.sink is None else np.maximum(S, np.abs(steps.sink))
 
 
 def units(shifted, base):

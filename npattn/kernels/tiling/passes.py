@@ -69,10 +69,7 @@ def forward_pass(sums, flat, shape, heads, rows, keys):
 
 
 def backward_pass(dO, columns, grads, flat, shape, heads, rows, keys):
-    """What a patch of the score matrix adds to dQ, dK, dV and dbias: the forward, undone.
-
-    columns  what `appended_columns` returns
-    """
+    """What a patch adds to dQ, dK, dV and dbias; `columns` as `appended_columns` returns them."""
     Q, K, (dQ, dK, dV, dbias), steps, owner = flat.Q, flat.K, grads, flat.steps, flat.owner
     base, parts = exponential(Q.dtype, steps.changes_tiles), blocks(rows.start, rows.stop, shape[1])
     tiles = [

@@ -45,6 +45,14 @@ class ScoreSteps(NamedTuple):
         m = np.where(shifted, self.sink, 0.0)
         return m, np.exp(self.sink - np.where(m == -np.inf, 0.0, m))
 
+    def bound(self, S):
+        """The largest |score| there can be, from that of the products, (N, Tq) or one for all."""
+        if self.cap is not None:
+            S = np.where(np.isfinite(S), np.minimum(S, self.cap), S)
+        if self.bias is not None:
+            S = S + (self.largest if self.owner is None else self.largest[self.owner])
+        return S if self.sink is None else np.maximum(S, np.abs(self.sink))
+
     def query_factor(self, scale):
         """What queries are multiplied by, so that their product with the keys can be `apply`ed."""
         return scale if self.cap is None else scale / self.cap

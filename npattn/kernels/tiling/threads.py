@@ -1,9 +1,7 @@
-"""Independent jobs side by side on a few threads, while BLAS keeps to one.
+"""Independent jobs side by side on a few threads, while BLAS keeps to one: page `blas_limit`.
 
 NumPy lets go of the interpreter lock inside a matrix product or an exponential, so plain
-Python threads share the work. One product per core beats one product on all cores after the
-other: what a core works on stays in its cache, and nobody waits for the slowest at every
-step. So the BLAS library underneath is held to one thread meanwhile.
+Python threads share the work.
 
 A job says to which places it adds something, and begins when the jobs before it that add to
 one of them are done. So no job needs a lock, every sum is added up in the same order, and the
@@ -14,8 +12,10 @@ import os
 import threading
 from collections import deque
 from contextlib import contextmanager
-from functools import cache, lru_cache
+from functools import cache
 from graphlib import TopologicalSorter
+
+from npattn.kernels.tiling.blas_limit import blas_limit
 
 MOST_THREADS = 1024
 
@@ -29,7 +29,7 @@ def thread_count(threads=None):
     if value is None:
         name, value = "NPATTN_THREADS", os.environ.get("NPATTN_THREADS")
     if value is None:
-        return _blas_limit.threads()
+        return blas_limit.threads()
     if not str(value).isdecimal() or int(value) < 1:
         raise ValueError(f"{name} must be a positive integer, got {value!r}")
     return int(value)
@@ -48,7 +48,7 @@ def run(jobs, threads):
     from concurrent.futures import wait  # takes long to import
 
     agenda, cores, others = _Agenda(jobs), _cores(min(threads, len(jobs))), []
-    with _blas_limit.one():
+    with blas_limit.one():
         try:
             others.extend(_pool().submit(_work, agenda, core) for core in cores[1:])
             _work(agenda, cores[0])
@@ -131,64 +131,6 @@ def _held_to(core):
         os.sched_setaffinity(0, allowed)
 
 
-class _BlasLimit:
-    """One thread for BLAS, as long as anybody asks for it.
-
-    BLAS has a single limit for the whole process. If two callers saved and restored it each
-    for itself, the second would save the 1 that the first has set, and restore that for good.
-    So the first to come saves the limit and the last to go restores it.
-    """
-
-    def __init__(self):
-        self.lock = threading.Lock()
-        self.holders = set()
-        self.saved = {}
-
-    @contextmanager
-    def one(self):
-        holder = object()
-        try:
-            with self.lock:
-                if not self.holders:
-                    self.saved = {library: library.num_threads for library in _blas()}
-                self.holders.add(holder)
-                for library in self.saved:
-                    _set_threads(library, 1)
-            yield
-        finally:
-            with self.lock:
-                self.holders.discard(holder)
-                if not self.holders:
-                    self._restore()
-
-    def threads(self):
-        """As many as BLAS would use by itself; all cores where the library is unknown."""
-        with self.lock:
-            counts = self.saved.values() or [library.num_threads for library in _blas()]
-        return max(counts, default=os.cpu_count() or 1)
-
-    def after_fork(self):
-        """A child process has none of its parent's threads: no pool, and nobody in `holders`."""
-        _pool.cache_clear()
-        self.lock = threading.Lock()
-        self.holders.clear()
-        self._restore()
-
-    def _restore(self):
-        for library, count in self.saved.items():
-            _set_threads(library, count)
-        self.saved = {}
-
-
-def _set_threads(library, count):
-    """Sets the limit from whatever thread this is.
-
-    Since threadpoolctl 3.8 the public way obeys one thread, the first that sets a limit, and does
-    nothing in others; which one that is stays as it is, for the caller's own limits.
-    """
-    getattr(library, "_real_set_num_threads", library.set_num_threads)(count)
-
-
 @cache
 def _pool():
     """Threads that stay: asleep they cost nothing, starting them would, at every call.
@@ -200,14 +142,5 @@ def _pool():
     return ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="npattn")
 
 
-@lru_cache(maxsize=1)
-def _blas():
-    """The BLAS libraries in this process. Finding them takes far longer than limiting them."""
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController().select(user_api="blas").lib_controllers
-
-
-_blas_limit = _BlasLimit()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_blas_limit.after_fork)
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # whose threads a child does not have

@@ -2,9 +2,8 @@
 
 A tile holds the scores of a few heads, a block of queries and a block of keys, (n, keys,
 queries): BLAS is fastest that way round. It is as large as the second-level cache, so that it
-is made, used and forgotten without going out to memory. Smaller ones stay closer to the core, but
-after each product a thread may have to wait for the interpreter lock: half as large, two threads
-took 8 to 15 % longer.
+is made, used and forgotten without going out to memory. With smaller ones threads wait for the
+interpreter lock more often: half as large, two threads took 8 to 15 % longer.
 
 Work is dealt out in patches (heads, rows, keys), three slices. Those that add to different sums
 can be worked on side by side.
@@ -65,12 +64,8 @@ def latin_patches(N, Tq, Tk, shape, sums=None):
     of a Latin square, on which no two share queries, nor keys. So there is hardly one that has
     to wait. The main diagonal, half empty under a causal mask, is last: its patches are short.
     sums  which sums a patch adds to: sums(heads, a, b); None means those of its own heads
-    The other arguments, and the result, as in `row_patches`.
     """
-    def own(heads, a, b):
-        return ("queries", heads.start, a), ("keys", heads.start, b)
-
-    sums = sums or own
+    sums = sums or (lambda heads, a, b: (("queries", heads.start, a), ("keys", heads.start, b)))
     size = max(shape[1], min(PATCH, N * Tq // 4 // shape[1] * shape[1]))  # four to a diagonal
     rows, keys = blocks(0, Tq, size), blocks(0, Tk, max(size, shape[2]))
     side = max(len(rows), len(keys))
