@@ -30,7 +30,7 @@ class Exponential(NamedTuple):
 
 @cache
 def exponential(dtype, natural=False):
-    """np.exp; or np.exp2 if NumPy says it has vector code for that: it is faster then, errs less."""
+    """np.exp; or np.exp2 if NumPy says it has vector code for that: faster then, errs less."""
     try:
         code = np.lib.introspect.opt_func_info("^exp2$")["exp2"]["ff"]["current"]
     except (AttributeError, KeyError):
