@@ -1,5 +1,6 @@
 """Files that are whole or absent."""
 
+import errno
 import os
 import socket
 import stat
@@ -38,6 +39,13 @@ def replace_file(path, content):
         with suppress(OSError):  # it has been moved, or was never made
             unfinished.unlink()
     return path
+
+
+def new_file(path, content):
+    """`replace_file` where there is nothing yet. Raises FileExistsError if there is."""
+    if os.path.lexists(path):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+    return replace_file(path, content)
 
 
 def _write(path, content, mode):

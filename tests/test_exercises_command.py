@@ -89,6 +89,19 @@ def test_a_file_is_not_written_over(folder, npattn):
     assert (folder / NAME).read_text() == "mine"
 
 
+@pytest.mark.parametrize("arguments", [("start", "softmax-backward"), ("notebook", "11.3")])
+def test_on_a_full_disk_nothing_is_left_behind(arguments, folder, npattn, monkeypatch):
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        code, out, error = npattn(*arguments)
+    assert code == 2 and out == "" and [*folder.iterdir()] == []
+    assert re.fullmatch(r"npattn exercise: [\w.-]+: No space left on device\n", error)
+    assert npattn(*arguments)[0] == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

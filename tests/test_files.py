@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from npattn.files import HOST, replace_file
+from npattn.files import HOST, new_file, replace_file
 
 
 def test_a_file_is_written_flushed_and_replaced(tmp_path, monkeypatch):
@@ -44,6 +44,17 @@ def test_the_error_names_the_file_that_was_asked_for(tmp_path, place, error):
         replace_file(tmp_path / place, b"new")
     assert caught.value.filename == str(tmp_path / place)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def test_a_new_file_takes_no_place_that_is_taken(tmp_path):
+    path, link = tmp_path / "file", tmp_path / "link"
+    assert new_file(path, b"mine").read_bytes() == b"mine"
+    link.symlink_to(tmp_path / "nothing")
+    for taken in (path, link, tmp_path):
+        with pytest.raises(FileExistsError) as caught:
+            new_file(taken, b"new")
+        assert caught.value.filename == str(taken)
+    assert path.read_bytes() == b"mine" and not link.exists()
 
 
 def test_a_link_stays_a_link_and_its_file_is_replaced(tmp_path):

@@ -25,7 +25,7 @@ from functools import partial
 from pathlib import Path
 
 from npattn.commands import InputError, require_file, require_seed
-from npattn.files import replace_file
+from npattn.files import new_file, replace_file
 
 HELP = "learn by exercises that name the mistake"
 
@@ -148,8 +148,7 @@ def _notebook(options):
         raise InputError(f"no exercise belongs to {options.section!r}; such as 05 or 11.3")
     path = Path(f"{options.section}-blank.ipynb")
     try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(notebook_text(options.section, options.lang))
+        new_file(path, notebook_text(options.section, options.lang).encode())
     except FileExistsError:
         raise InputError(f"{path} is there already; move it away to begin again") from None
     print(f"wrote {path}")
@@ -280,8 +279,7 @@ def _start(options):
     exercise = load(options.name)
     path = options.folder / file_name(exercise.name)
     try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(start_text(exercise, options.lang))
+        new_file(path, start_text(exercise, options.lang).encode())
     except FileExistsError:
         raise InputError(f"{path} is there already; move it away to begin again") from None
     text = f"wrote {path}; when it is filled in: npattn exercise check {path}"
