@@ -57,6 +57,13 @@ def test_equal_keys_average_the_valid_values(draw, rng):
     assert_allclose(O, [[[2, 3, 4, 5]], [[10, 11, 12, 13]]], rtol=1e-14)
 
 
+def test_weights_begin_within_their_bounds_and_reach_them(rng):
+    # √(6 / (in + out)); w is a layer from H to one output
+    for W, ends in zip(init_additive(300, 500, 400, rng), [(300, 400), (500, 400), (400, 1)]):
+        assert 0.97 < np.abs(W).max() / np.sqrt(6.0 / sum(ends)) <= 1.0
+        assert W.min() < 0.0 < W.max()
+
+
 # ---- invariants ----
 
 

@@ -77,6 +77,13 @@ def test_a_key_with_gradient_zero_cannot_leak(draw, f, f_backward, bad):
 
 
 @both
+def test_without_an_upstream_gradient_there_is_none(f, f_backward):
+    Q, K = np.array([[np.nan, 1.0], [2.0, -np.inf]]), np.array([[np.inf, 3.0]])
+    for d in f_backward(np.zeros((2, 1)), f(Q, K)[1]):
+        assert_array_equal(d, np.zeros_like(d))
+
+
+@both
 def test_convention(convention, draw, f, f_backward):
     convention(f, f_backward, draw(2, 3, 5), draw(2, 4, 5))
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from npattn.checking import assert_gradients, gradcheck, gradcheck_second_order
+from npattn.checking.pairs import random_upstream
 from npattn.kernels.activations import relu, relu_backward
 from npattn.kernels.attention import attention, attention_backward
 from npattn.kernels.dropout import dropout, dropout_backward
@@ -208,6 +209,26 @@ def test_a_forgotten_scale_is_recognized_as_one_ratio():
 
     [failure] = gradcheck(attention, wrong, *arguments()).failures
     assert "ratio 2.236" in failure and failure.endswith("all by this ratio")
+
+
+def test_faults_of_unlike_ratios_are_not_said_to_be_alike():
+    def wrong(dY, cache):
+        dX, dparams = affine_backward(dY, cache)
+        return dX * np.array([2.0, 3.0, 3.0]), dparams
+
+    [failure] = gradcheck(affine, wrong, *affine_arguments()).failures
+    assert failure.endswith("; 12 of 12 entries are wrong")
+
+
+def test_where_there_is_no_gradient_an_error_counts_as_it_is():
+    report = gradcheck(lambda X: 0.0 * X, lambda dY, Y: np.array([0.25, 0.0]), np.ones(2))
+    assert report.worst.error == 0.25
+
+
+def test_an_upstream_gradient_has_both_signs_and_weighs_every_output():
+    dY = random_upstream(np.zeros(100), np.random.default_rng(0))
+    assert 30 < (dY > 0).sum() < 70
+    assert 0.5 <= np.abs(dY).min() < 0.6 and 1.4 < np.abs(dY).max() <= 1.5
 
 
 def test_a_masked_key_must_have_a_gradient_of_exactly_zero():

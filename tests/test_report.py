@@ -55,6 +55,15 @@ def test_the_worst_is_of_a_failing_array_if_there_is_one():
     assert Report("f", "complex step").smallest_fault == np.inf
 
 
+def test_rows_of_which_nothing_could_be_checked_come_after_the_others():
+    rows = [row(f"d{i}", 0.0)._replace(worst=None) for i in range(11)]
+    rows += [row("d11", 0.0), row("d12", np.nan), row("d13", 0.5)]
+    report = Report("f", "complex step", tuple(rows))
+    shown = [line.split()[0] for line in str(report).splitlines()[2:-1]]
+    assert len(shown) == 12 and shown[-3:] == ["d11", "d12", "d13"]
+    assert report.worst.where == "d12[0]"
+
+
 def test_a_long_report_shows_the_rows_that_matter_in_their_order():
     rows = [row(f"d{i}", 1e-16 * (i + 1)) for i in range(20)]
     rows[3] = row("d3", 1e-17, ok=False)

@@ -1,5 +1,7 @@
 """Scores that are products."""
 
+import re
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -108,6 +110,12 @@ def test_matrices_that_do_not_fit(M):
     assert f"Q (3, 5), K (4, 6), M {M}" in str(error.value)
     with pytest.raises(ValueError, match=r"\(3,\) of K are leading axes that do not broadcast"):
         bilinear_scores(np.zeros((2, 3, 5)), np.zeros((3, 4, 6)), np.zeros((5, 6)))
+
+
+@pytest.mark.parametrize("Q, K", [((5,), (4, 6)), ((3, 5), (6,))])
+def test_one_vector_is_not_a_matrix_of_one_row(Q, K):
+    with pytest.raises(ValueError, match=re.escape(f"Q {Q}, K {K}, M (5, 6)")):
+        bilinear_scores(np.zeros(Q), np.zeros(K), np.zeros((5, 6)))
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
