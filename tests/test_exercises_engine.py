@@ -236,7 +236,7 @@ def test_a_function_that_is_right_where_it_runs_is_not_explained():
     verdict = check("softmax-backward", no_dead_rows)
     assert not verdict.ok and verdict.explanations == {}
     assert verdict.diagnosis.facts == (
-        "All is right where no key is forbidden, and nowhere else.",
+        "All is right where every query may attend to something, and nowhere else.",
     )
 
 
@@ -362,7 +362,9 @@ def masked_only(dP, P):
          "Every entry of dS is 1/√T times what it should be"),
         (S, lambda dP, P: right(dP, P) * (1 + dP.size**3),
          "In each case all entries of dS are wrong by one factor: 28, "),
-        (S, lambda dP, P: right(dP, P)[..., ::-1], "dS holds the right numbers in the wrong place"),
+        (S, lambda dP, P: right(dP, P)[..., ::-1],
+         "Along the axis key dS is what it should be, in the opposite order"),
+        (S, lambda dP, P: np.sort(right(dP, P)), "dS holds the right numbers in the wrong place"),
         (S, lambda dP, P: right(dP, P) + dP.sum(-1, keepdims=True),
          "A constant is added to each row of dS"),
         (S, masked_only, r"dS is wrong only where the mask forbids\..* right in 6 of 7 cases"),
@@ -378,7 +380,18 @@ def masked_only(dP, P):
         ("attention-backward", lambda dO, c: load("attention-backward").reference(dO, c)[::-1],
          "dQ is what dV should be. dV is what dQ should be"),
         ("split-heads", lambda X, H: load("split-heads").reference(X, H)[..., ::-1, :, :],
-         "Y holds the right numbers in the wrong places"),
+         "Along the axis head Y is what it should be, in the opposite order"),
+        ("layer-norm", lambda X, gain, bias, eps: X, "Y is X itself"),
+        ("attention-dv", lambda dO, c: load("attention-dv").reference(dO, c) ** 2,
+         "dV is the square of what it should be"),
+        ("softmax", lambda S: np.log(load("softmax").reference(S)),
+         "P is the logarithm of what it should be"),
+        ("causal-jacobian", lambda X: load("causal-jacobian").reference(X).transpose(2, 3, 0, 1),
+         r"another order: np.transpose\(J, \(2, 3, 0, 1\)\) is right"),
+        ("per-head-weights", lambda *a: np.roll(load("per-head-weights").reference(*a), 1, -3),
+         "Along the axis head P is what it should be, moved on by one place"),
+        ("attention-dk", lambda dO, c: load("attention-dk").reference(dO, c) * c.K,
+         "dK is what it should be times cache.K"),
     ],
 )
 def test_facts_are_stated_and_no_cause_is_guessed(name, function, words):

@@ -1019,7 +1019,7 @@ def writes_into_s(S):
     return S
 
 
-@first("softmax-backward", "All is right where no key is forbidden")
+@first("softmax-backward", "All is right where every query may attend to something")
 def dead_row_nan_p_dp_rows_dp_p_rows_p(dP, P):
     return P * (dP - rows(dP * P) / rows(P))
 

@@ -99,7 +99,7 @@ WRONG = [
     ("attention-dv", "axes|\\.T", att(lambda dO, Q, K, V, P, dP, dS, r: P.T @ dO)),
     ("attention-dv", "square of dO", att(lambda dO, Q, K, V, P, dP, dS, r: t(dS) @ dO)),
     ("attention-dv", "sign|-1", att(lambda dO, Q, K, V, P, dP, dS, r: -t(P) @ dO)),
-    ("attention-dv", "Tq|quer|mean", att(lambda dO, Q, K, V, P, dP, dS, r: t(P) @ dO / len(Q))),
+    ("attention-dv", "1/len.d?[QO]", att(lambda dO, Q, K, V, P, dP, dS, r: t(P) @ dO / len(Q))),
     ("attention-dq", "1/√Dk|√|factor", att(lambda dO, Q, K, V, P, dP, dS, r: dS @ K)),
     ("attention-dq", "twice|Dk|root", att(lambda dO, Q, K, V, P, dP, dS, r: dS @ K / r**2)),
     ("attention-dq", "softmax", att(lambda dO, Q, K, V, P, dP, dS, r: dP @ K / r)),

@@ -174,7 +174,9 @@ def _summary(verdict):
     if verdict.failure is None:
         return "not run", (), ""
     keys = [key for sets in verdict.explanations.values() for key in sets[0]]
-    named = [*dict.fromkeys(keys), *(verdict.diagnosis.slips if verdict.diagnosis else ())]
+    diagnosis = verdict.diagnosis
+    beside = [each.beside for each in diagnosis.explanations if each.beside] if diagnosis else ()
+    named = [*dict.fromkeys([*keys, *beside]), *(diagnosis.slips if diagnosis else ())]
     steps = [load(verdict.name).mistakes[key].step for key in keys]
     return "wrong" if named else "unsure", tuple(named), min(steps, default="")
 

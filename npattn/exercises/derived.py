@@ -11,6 +11,7 @@ import re
 import numpy as np
 
 ROW = re.compile(r"^    (\w+(?:, \w+)*)  +\(([^()]*)\)(?! or \()", re.M)
+POSITIVE = ("sigma", "rate", "eps", "cap", "lr", "beta1", "beta2")  # by what they are
 LEADING = {1: (2,), 2: (2, 3), 3: (2, 1, 3)}
 
 
@@ -73,7 +74,21 @@ def derived_cases(exercise, drawn, rng):
 
     drawn  {what is special: inputs} of the task
     """
-    return {**_ranks(exercise, drawn, rng), **_ones(exercise, drawn), **_square(exercise, drawn)}
+    return {**_ranks(exercise, drawn, rng), **_ones(exercise, drawn), **_square(exercise, drawn),
+            **_signs(exercise, drawn)}
+
+
+def _signs(exercise, drawn):
+    """A number of the other sign, where it has only one in the task and may have any."""
+    _, base = _largest(exercise, drawn)
+    names = list(shapes_of(exercise))[: len(base)]
+    given, cases = zip(*drawn.values()), {}
+    for name, values in zip(names, given, strict=False):
+        numbers = all(np.ndim(X) == 0 and np.asarray(X).dtype.kind == "f" for X in values)
+        if numbers and name not in POSITIVE and len({X > 0 for X in values}) == 1:
+            cases[f"{name} of the other sign"] = tuple(
+                np.asarray(-X) if key == name else X for key, X in zip(names, base, strict=True))
+    return cases
 
 
 def _ranks(exercise, drawn, rng):
@@ -106,7 +121,7 @@ def _ones(exercise, drawn):
     _, base = _largest(exercise, drawn)
     tried = [lengths_in(exercise, inputs) for inputs in drawn.values()]
     return {
-        f"{name} is 1": _cut(exercise, base, {name: 1})
+        f"{name} is 1": cut(exercise, base, {name: 1})
         for name in free_lengths(exercise, base)
         if name not in exercise.excluded and not any(found.get(name) == 1 for found in tried)
     }
@@ -121,11 +136,11 @@ def _square(exercise, drawn):
     if len(names) < 2 or any(len({found.get(name) for name in names}) == 1 for found in tried):
         return {}
     least = min((lengths[name] for name in names if lengths[name] > 1), default=1)
-    square = _cut(exercise, base, dict.fromkeys(names, least))
+    square = cut(exercise, base, dict.fromkeys(names, least))
     return {f"lengths of {least} wherever they may be": square}
 
 
-def _cut(exercise, inputs, lengths):
+def cut(exercise, inputs, lengths):
     """The inputs with the first `lengths[name]` entries of the axes of that name."""
     return tuple(
         X[(..., *(slice(lengths.get(axis)) for axis in shape if axis != "..."))]

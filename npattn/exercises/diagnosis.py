@@ -18,11 +18,12 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.exercises.answers import Trouble, call, close
-from npattn.exercises.probing import one_part, unused
-from npattn.exercises.slips import sentence, slipped, slips
-from npattn.exercises.symptoms import split_by, symptoms
+from npattn.exercises.probing import one_part, right_again, unused
+from npattn.exercises.slips import sentence, slipped, slipped_too, slips
+from npattn.exercises.symptoms import changed, exact, split_by, symptoms
 from npattn.exercises.trials import trials
 
+BOTH = 1500  # pairs of a mistake and a slip that are tried
 MANY = 3  # more slips than these give the same numbers: none of them is named
 
 
@@ -31,6 +32,7 @@ class Explanation(NamedTuple):
 
     scope: str    # the array that is explained, "" for the whole answer
     sets: tuple   # of tuples of ids of mistakes: any one of them, made together, would do
+    beside: str = ""  # a sentence: what is wrong besides
 
 
 class Diagnosis(NamedTuple):
@@ -44,8 +46,8 @@ class Diagnosis(NamedTuple):
     @property
     def likely(self):
         """The ids of the mistakes, where a single explanation fits the whole answer; else ()."""
-        whole = [sets for scope, sets in self.explanations if not scope and len(sets) == 1]
-        return whole[0][0] if whole else ()
+        whole = [each.sets for each in self.explanations if not (each.scope or each.beside)]
+        return whole[0][0] if whole and len(whole[0]) == 1 else ()
 
 
 class Wrong(NamedTuple):
@@ -76,33 +78,47 @@ def diagnose(exercise, seed, function, outcomes, judged):
     everything = range(len(exercise.answer))
     if _same(given, outcomes, truths, everything):
         return Diagnosis((), ("The formula is right, but digits get lost on the way.",), compared)
-    sets, written = _explain(wrong, everything)
+    bad = [k for k in everything if not _right_where_it_ran(outcomes, truths, k)]
+    whole = {k: symptoms(exercise, given, function, outcomes, judged, k, True) for k in bad}
+    more = len(everything) == 1 and not exact(whole.get(0, ()))
+    sets, written, beside = _explain(wrong, everything, more)
+    if beside:
+        return Diagnosis((Explanation("", sets, beside),), (), compared)
     if sets:
         compared = _compared(outcomes, predictions(exercise, seed, sets[0]), truths)
         return Diagnosis((Explanation("", sets),), _raises(wrong, sets[0]), compared)
     if written:
-        bad = [k for k in everything if not _right_where_it_ran(outcomes, truths, k)]
-        facts = [symptoms(exercise, given, function, outcomes, judged, k, True) for k in bad]
+        facts = [*whole.values()]
         facts.append(_raises(wrong, ()))
         return Diagnosis((), tuple(itertools.chain(*facts)), compared, tuple(written))
-    explanations, facts, told, open_ = [], [], [], []
+    explanations, facts, told, open_, each = [], [], [], [], []
     triples = zip(given, outcomes, truths, strict=True)
     right = [_same([trial], [found], [truth], everything) for trial, found, truth in triples]
-    split = split_by(exercise, given, right)
-    for k, name in enumerate(exercise.answer):
-        if _right_where_it_ran(outcomes, truths, k):
-            continue
-        sets, written = _explain(wrong, [k]) if len(exercise.answer) > 1 else ((), ())
+    again = partial(right_again, exercise, seed, function, everything)
+    split = split_by(exercise, given, right, again=again)
+    for k in bad:
+        name = list(exercise.answer)[k]
+        several = len(exercise.answer) > 1
+        part = one_part(exercise, given, outcomes, k)
+        more = not (part or exact(whole[k]))
+        sets, written, beside = _explain(wrong, [k], more) if several else ((), (), "")
+        if more and not (sets or written):
+            sets, beside = _and_a_symptom(wrong, k)
         if sets:
-            explanations.append(Explanation(name, sets))
+            explanations.append(Explanation(name if several else "", sets, beside))
         elif written:
             told += [f"In {name}: {text}" for text in written]
         else:
             open_.append(k)
             facts += symptoms(exercise, given, function, outcomes, judged, k)
-            facts += one_part(exercise, given, outcomes, k)
-    facts += split
-    facts += unused(exercise, seed, function, open_) if open_ else []
+            facts += part
+            fits = [isinstance(X, Trouble) or _equal(X[k], Y[k])
+                    for X, Y in zip(outcomes, truths, strict=True)]
+            again = partial(right_again, exercise, seed, function, [k])
+            if several and not (split and "axes" not in split[0]):
+                each += split_by(exercise, given, fits, name, again)
+    still = unused(exercise, seed, function, open_) if open_ else []
+    facts += still or each or split
     fine = all(_right_where_it_ran(outcomes, truths, k) for k in everything)
     if fine and not facts:
         verb = "are" if len(exercise.answer) > 1 else "is"
@@ -124,22 +140,89 @@ def prediction(exercise, seed, made, i):
     return call(exercise.with_mistakes(made), trial, exercise.answer, False)
 
 
-def _explain(wrong, arrays):
-    """(smallest sets of mistakes, ()), or ((), sentences about slips), that give these numbers."""
+def _explain(wrong, arrays, more):
+    """(smallest sets of mistakes, sentences about slips, a sentence): what gives these numbers.
+
+    One of the first two is empty; with the sentence, a slip besides the one mistake is needed.
+
+    more  whether that last kind is looked for
+    """
     for size in (1, 2):
         tried = (made for made in combinations(wrong.exercise.mistakes, size)
                  if wrong.exercise.can_be_made(made))
         sets = tuple(made for made in tried if _explains(
             wrong, partial(prediction, wrong.exercise, wrong.seed, made), arrays))
         if sets:
-            return sets, ()
+            return sets, (), ""
         written = _slips(wrong, arrays) if size == 1 else ()
         if written:
-            return (), written
+            return (), written, ""
     sets = tuple((made,) for made in wrong.exercise.mistakes if _explains(
         wrong, partial(prediction, wrong.exercise, wrong.seed, (made,)), arrays, lenient=True))
+    if sets:
+        return sets, (), ""
     raised = any(isinstance(outcome, Trouble) for outcome in wrong.outcomes)
-    return sets, _slips(wrong, arrays, True) if raised and not sets else ()
+    written = _slips(wrong, arrays, True) if raised else ()
+    return _and_a_slip(wrong, arrays) if more and not written else ((), written, "")
+
+
+def _and_a_slip(wrong, arrays):
+    """((the mistake,),), (), the slip: a mistake and a slip that together give these numbers.
+
+    Only those are tried that both change the array, and not more than BOTH pairs.
+    """
+    exercise, found = wrong.exercise, {}
+    if any(truth.dtype.kind != "f" for truth in wrong.truths[0]):
+        return (), (), ""  # truth values agree by chance
+    keys = [key for key, mistake in exercise.mistakes.items() if mistake.edit and _moves(
+        wrong, partial(prediction, exercise, wrong.seed, (key,)), arrays)]
+    moving = [slip for slip in slips(exercise.reference)
+              if keys and _moves(wrong, partial(_try, wrong, slip), arrays)]
+    moving.sort(key=lambda slip: "stands where" in slip.edit.words)
+    several = [slipped_too(exercise.reference, exercise.mistakes[key].edit) for key in keys]
+    for key, both in zip(keys, several, strict=True):
+        for slip in moving[: BOTH // (len(keys) * len(exercise.answer))]:
+            function = both(slip)
+            if function and _explains(wrong, partial(_called, wrong, function), arrays, True):
+                found.setdefault(key, []).append(slip)
+    if len(found) != 1 or len(*found.values()) > MANY:
+        return (), (), ""
+    [(key, written)] = found.items()
+    return ((key,),), (), sentence(exercise.reference, written[0])
+
+
+def _moves(wrong, predicted, arrays):
+    """Whether a function changes one of the arrays, in the trial that tells most and ran."""
+    found, truth = predicted(wrong.order[0]), wrong.truths[wrong.order[0]]
+    return isinstance(found, Trouble) or any(not _equal(found[k], truth[k]) for k in arrays)
+
+
+def _called(wrong, function, i):
+    return call(function, wrong.given[i], wrong.exercise.answer, False)
+
+
+def _and_a_symptom(wrong, k):
+    """((the mistake,),), a sentence on how array k differs from what that mistake gives."""
+    found = {}
+    for key in wrong.exercise.mistakes:
+        others = predictions(wrong.exercise, wrong.seed, (key,))
+        pairs = list(zip(wrong.outcomes, others, wrong.truths, strict=True))
+        alike = all(type(X) is type(Y) or isinstance(X, Trouble) for X, Y, _ in pairs)
+        if alike and not _right_where_it_ran(others, wrong.truths, k) and _harmless(pairs, k):
+            found[key] = changed(wrong.exercise, wrong.given, wrong.outcomes, others, k)
+    found = {key: words for key, words in found.items() if words}
+    if len(found) != 1:
+        return (), ""
+    [(key, words)] = found.items()
+    return ((key,),), words
+
+
+def _harmless(pairs, k):
+    """Whether no array but k is right in the answer and wrong with the mistake."""
+    return all(
+        isinstance(X, Trouble) or isinstance(Y, Trouble)
+        or all(_equal(Y[j], right[j]) or _equal(Y[j], X[j]) for j in range(len(X)) if j != k)
+        for X, Y, right in pairs)
 
 
 def _raises(wrong, made):

@@ -72,7 +72,7 @@ def _wrong(exercise, seed, dress, function, outcomes, judged):
 def _written(exercise, diagnosis):
     """{id of a mistake that is named: what was probably written, in the solution's names}."""
     explained = diagnosis.explanations if diagnosis else ()
-    keys = {key for _, sets in explained for made in sets for key in made}
+    keys = {key for each in explained for made in each.sets for key in made}
     edits = {key: exercise.mistakes[key].edit for key in keys if exercise.mistakes[key].edit}
     return {key: wrote(source_of(exercise.reference), edit) for key, edit in edits.items()}
 

@@ -5,8 +5,8 @@ import inspect
 import numpy as np
 
 from npattn.exercises.answers import Trouble, call, close
-from npattn.exercises.derived import stated_shapes
-from npattn.exercises.trials import cases_of, trials
+from npattn.exercises.derived import cut, free_lengths, lengths_in, stated_shapes
+from npattn.exercises.trials import cases_of, trial_of, trials
 
 
 def unused(exercise, seed, function, arrays):
@@ -17,6 +17,23 @@ def unused(exercise, seed, function, arrays):
     looks = [_still(exercise, function, arrays, *pair) for pair in _ordinary(exercise, seed)]
     return [f"{key} does not change where {name} does, and it must."
             for key, name in looks[0] if all((key, name) in look for look in looks)]
+
+
+def right_again(exercise, seed, function, arrays, lengths):
+    """Whether the `arrays` of an answer are right in one more case, with these lengths.
+
+    It is cut out of the largest case in which no number is extreme. None if that cannot be.
+    """
+    case, _ = _ordinary(exercise, seed)[-1]
+    have = lengths_in(exercise, case.inputs)
+    free = free_lengths(exercise, case.inputs)
+    known = all(name in free and 0 < n <= have[name] for name, n in lengths.items())
+    if not known or any(np.asarray(X).dtype.kind == "i" for X in case.inputs):
+        return None  # an integer may be a length or a place
+    trial = trial_of(exercise, cut(exercise, case.inputs, lengths))
+    found = call(function, trial, exercise.answer, False)
+    return not isinstance(found, Trouble) and not any(
+        _differ(found[k], trial.truths[k].value) for k in arrays)
 
 
 def _still(exercise, function, arrays, case, trial):

@@ -6,16 +6,20 @@ missing factor, a sign, a transpose, an axis, a constant. Each is an edit of the
 """
 
 import ast
-import inspect
 import itertools
+import os
+import re
 import textwrap
 from functools import lru_cache
 from typing import NamedTuple
 
-from npattn.edits import Edit, expressions, rewritten, source_of, wrote
+from npattn.edits import Edit, changes, expressions, rewritten, source_of, wrote
 
 UNARY = ("sqrt", "exp", "log", "tanh", "abs", "square")
+ALIKE = (("sin", "cos"), ("log", "log2", "log1p", "log10"), ("exp", "exp2", "expm1"),
+         ("argmax", "argmin"), ("floor", "ceil", "round"))  # taken for each other
 MODULES = ("np", "math")
+SUBSCRIPTS = re.compile(r"[\w.]+(?:,[\w.]+)+->[\w.]*")
 TURNED = (".swapaxes(-1, -2)", ".T")
 MOST = 40  # characters of an expression in a sentence
 OTHER = {ast.Lt: "<=", ast.LtE: "<", ast.Gt: ">=", ast.GtE: ">", ast.Eq: "!=", ast.NotEq: "=="}
@@ -27,6 +31,7 @@ class Slip(NamedTuple):
     edit: Edit   # its words are a sentence without a full stop
     number: int  # of the statement, the docstring is none
     text: str    # of the statement, with the slip
+    changes: tuple = ()  # (start, stop, text) of what is replaced in the source
 
 
 class Statement(NamedTuple):
@@ -60,29 +65,120 @@ def slips(function):
         if (node.lineno, node.col_offset) in axes:
             continue
         number, (start, _, old) = inside[0], statements[inside[0]]
-        names = [name for name, line in known.items() if line < node.lineno]
+        names = [name for name, line in known.items() if line < node.lineno
+                 or name in _later(statements, number, known)]
         for new, words in _variants(node, names):
             if words.endswith("squared") and (node.lineno, node.col_offset) in asked:
                 continue
             text = source[:low] + new + source[high:]
             if text != source:
                 written = old[: low - start] + new + old[high - start :]
-                found.setdefault(text, Slip(Edit(source, text, words), number, written))
+                made = (_least(source, low, high, new),)
+                found.setdefault(text, Slip(Edit(source, text, words), number, written, made))
+    for slip in _everywhere(source, statements, known):
+        found.setdefault(slip.edit.new, slip)
     return tuple(found.values())
 
 
-def slipped(function, slip):
-    """The function with that slip.
+def _least(source, low, high, new):
+    """The change of source[low:high] into `new`, without what both have in front and behind."""
+    old = source[low:high]
+    front = len(os.path.commonprefix([old, new]))
+    back = len(os.path.commonprefix([old[front:][::-1], new[front:][::-1]]))
+    return low + front, high - back, new[front : len(new) - back]
 
-    It is run statement by statement: to compile the one that is changed is much less work.
+
+def _everywhere(source, statements, known):
+    """Slips in which a name stands for another at several places of a statement."""
+    for number, (start, stop, old) in enumerate(statements):
+        places = {}
+        for low, high, node in expressions(source):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and (
+                    start <= low < stop and node.id in known):
+                places.setdefault(node.id, []).append((low - start, high - start))
+        line = 1 + source.count("\n", 0, start)
+        for name, spans in places.items():
+            others = [each for each, first in known.items() if each != name and first < line]
+            groups = [group for size in range(2, 5) for group in
+                      itertools.combinations(sorted(spans), size)] if len(spans) < 5 else []
+            for group, other in itertools.product(groups, others):
+                written = old
+                for low, high in reversed(group):
+                    written = written[:low] + other + written[high:]
+                text = source[:start] + written + source[stop:]
+                words = f"`{other}` stands where `{name}` belongs"
+                made = tuple((start + low, start + high, other) for low, high in group)
+                yield Slip(Edit(source, text, words), number, written, made)
+
+
+def _later(statements, number, known):
+    """Names that are known behind a statement, where that could stand behind them as well."""
+    made, found = _names(statements[number].text, ast.Store), set()
+    for one in statements[number + 1 :]:
+        stored = _names(one.text, ast.Store)
+        if made & (stored | _names(one.text)):
+            return found
+        found |= stored & set(known)
+    return found
+
+
+def slipped(function, slip):
+    """The function with that slip."""
+    return _run(function, {slip.number: slip.text}) or rewritten(function, slip.edit.new)
+
+
+def slipped_too(function, edit):
+    """slip -> the function with an edit and a slip besides; None where they exclude each other."""
+    source, statements = source_of(function), _statements(function)
+    made = [tuple(change) for change in changes(source, edit)]
+    base = _pieces(source, statements, made)
+
+    def both(slip):
+        if base is None:
+            return None
+        if slip.number not in base:
+            return _run(function, {**base, slip.number: slip.text})
+        if any(low < stop and start < high for low, high, _ in slip.changes
+               for start, stop, _ in made):
+            return None
+        pieces = _pieces(source, statements, sorted([*made, *slip.changes]))
+        return _run(function, pieces) if pieces else None
+
+    return both
+
+
+def _pieces(source, statements, made):
+    """{number of a statement: its text with the changes}; None where one is in no statement."""
+    found = {}
+    for start, stop, text in reversed(made):
+        inside = [k for k, one in enumerate(statements) if one.start <= start and stop <= one.stop]
+        if not inside:
+            return None
+        one = statements[inside[0]]
+        old = found.get(inside[0], one.text)
+        found[inside[0]] = old[: start - one.start] + text + old[stop - one.start :]
+    return found
+
+
+def _run(function, pieces):
+    """The function with other texts of some statements; None where that cannot be.
+
+    It is run statement by statement: to compile those that are changed is much less work. A
+    statement with a name that becomes known later stands behind that.
     """
-    texts = [one.text for one in _statements(function)]
-    texts[slip.number] = slip.text
+    statements = _statements(function)
+    texts = [pieces.get(number, one.text) for number, one in enumerate(statements)]
     *others, last = texts
-    if any("return" in text for text in others) or not last.startswith("return "):
-        return rewritten(function, slip.edit.new)
-    codes = [_compiled(text) for text in [*others, f"answer = ({last.removeprefix('return ')})"]]
-    names = tuple(inspect.signature(function).parameters)
+    if any("return" in text for text in others) or last.count("return ") != 1:
+        return None
+    codes = [_compiled(text) for text in [*others, last.replace("return ", "answer = ")]]
+    for number in pieces:
+        behind = _behind(function, number, pieces[number])
+        if behind > number:
+            codes.insert(behind, codes.pop(number))
+    if None in codes:
+        return None
+    names = function.__code__.co_varnames[: function.__code__.co_argcount]
 
     def run(*args):
         space = {**function.__globals__, **dict(zip(names, args, strict=True))}
@@ -94,8 +190,30 @@ def slipped(function, slip):
 
 
 @lru_cache(maxsize=2**13)
+def _behind(function, number, text):
+    """The number of the last statement that makes a name in the changed `text`, or `number`."""
+    statements = _statements(function)
+    new = _names(text) - _names(statements[number].text)
+    return max([number, *(k for k, one in enumerate(statements) if k > number
+                          and new & _names(one.text, ast.Store))])
+
+
+@lru_cache(maxsize=2**12)
+def _names(text, context=ast.Load):
+    try:
+        nodes = ast.walk(ast.parse(textwrap.dedent("    " + text)))
+    except SyntaxError:
+        return set()
+    return {node.id for node in nodes if isinstance(node, ast.Name)
+            and isinstance(node.ctx, context)}
+
+
+@lru_cache(maxsize=2**13)
 def _compiled(text):
-    return compile(textwrap.dedent(text), "slip", "exec")
+    try:
+        return compile(textwrap.dedent("    " + text), "slip", "exec")
+    except SyntaxError:
+        return None
 
 
 def sentence(function, slip):
@@ -192,6 +310,10 @@ def _binop(node, names):
         yield f"{L} ** (2 * {R})", f"the power of {_said(left)} is twice what it should be"
 
 
+def _factors(node):
+    return (node.left, node.right) if _is_product(node) else ()
+
+
 def _is_product(node):
     return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult)
 
@@ -208,7 +330,22 @@ def _unaryop(node, names):
             yield str(other), f"`{other}` stands where `{ast.unparse(node)}` belongs"
 
 
+def _subscripts(text):
+    """Subscripts of einsum in which two letters of an operand or of the result are exchanged."""
+    parts = re.split(r"(,|->)", text)
+    for k, part in enumerate(parts):
+        for a, b in itertools.combinations(re.findall(r"[A-Za-z]", part), 2):
+            changed = part.translate(str.maketrans({a: b, b: a}))
+            yield "".join([*parts[:k], changed, *parts[k + 1 :]])
+        for a in re.findall(r"[A-Za-z]", part) if k == len(parts) - 1 else ():
+            for b in sorted(set(re.findall(r"[A-Za-z]", text)) - set(part)):
+                yield "".join([*parts[:k], part.replace(a, b)])
+
+
 def _constant(node, names):
+    if isinstance(node.value, str) and SUBSCRIPTS.fullmatch(node.value):
+        for other in _subscripts(node.value):
+            yield repr(other), f"the subscripts are `{other}`; they must be `{node.value}`"
     if isinstance(node.value, bool) or not isinstance(node.value, (int, float)):
         return
     value = node.value
@@ -237,17 +374,43 @@ def _attribute(node, names):
 
 def _call(node, names):
     called = node.func
+    if isinstance(called, ast.Name) and called.id in ("masked_softmax", "softmax"):
+        yield from _softmax(node, ast.unparse(node.args[0]), [*map(ast.unparse, node.args[1:])])
     if not isinstance(called, ast.Attribute):
         return
     module = isinstance(called.value, ast.Name) and called.value.id in MODULES
     if called.attr == "swapaxes":
         yield _text(called.value), f"the transpose of {_said(called.value)} is missing"
         yield f"{_text(called.value)}.T", f"`.T` reverses all axes of {_said(called.value)}"
+        if [ast.unparse(arg) for arg in node.args] == ["-1", "-2"]:
+            X = _text(called.value)
+            yield f"{X}.reshape(*{X}.shape[:-2], {X}.shape[-1], {X}.shape[-2])", (
+                f"{_said(called.value)} is reshaped where it must be transposed")
+    elif module and called.attr == "arange" and len(node.args) == 1:
+        yield f"({ast.unparse(node)} + 1)", f"{_said(node)} counts from 1 where it must from 0"
+        yield f"{ast.unparse(node)}[::-1]", f"{_said(node)} counts backwards"
+    elif module and called.attr == "tri":
+        yield f"{ast.unparse(node)}.T", f"the triangle {_said(node)} is the other one"
+    elif module and any(called.attr in group for group in ALIKE):
+        X = ast.unparse(node.args[0])
+        for other in next(group for group in ALIKE if called.attr in group):
+            if other != called.attr:
+                yield f"np.{other}({X})", f"`{other}` stands where `{called.attr}` belongs"
+        if called.attr in UNARY:
+            yield _text(node.args[0]), f"`{called.attr}` of {_said(node.args[0])} is missing"
     elif module and called.attr in UNARY and len(node.args) == 1:
+        X = _text(node.args[0])
+        if called.attr == "tanh":
+            yield f"(1.0 / (1.0 + np.exp(-{X})))", "a sigmoid stands where tanh belongs"
+            yield f"np.maximum({X}, 0.0)", "a ReLU stands where tanh belongs"
         yield _text(node.args[0]), f"`{called.attr}` of {_said(node.args[0])} is missing"
     elif module and called.attr == "where" and len(node.args) == 3:
         condition, yes, no = node.args
         yield _text(yes), f"the condition {_said(condition)} is missing"
+        if isinstance(condition, ast.Compare):
+            left = _text(condition.left)
+            yield f"{_text(yes)} * {left}", (
+                f"{_said(yes)} is multiplied by {left}, and must pass where {_said(condition)}")
         whole = f"{ast.unparse(called)}(~({ast.unparse(condition)}), {ast.unparse(yes)}, "
         said = f"the condition {_said(condition)} is the wrong way round"
         yield f"{whole}{ast.unparse(no)})", said
@@ -260,6 +423,26 @@ def _call(node, names):
         yield from _reduced(node, called)
 
 
+def _softmax(node, S, mask):
+    """A softmax over something else, without its mask, or another normalization."""
+    name = node.func.id
+    if mask:
+        yield f"{name}({S})", f"the mask {mask[0]} is not handed to {name}"
+        yield f"{name}({S}, ~({mask[0]}))", f"the mask {mask[0]} is the wrong way round"
+        yield f"({name}({S}) * {mask[0]})", "the mask is applied behind the softmax"
+    else:
+        yield f"{name}(({S}).swapaxes(-1, -2)).swapaxes(-1, -2)", "the softmax runs over axis -2"
+        whole = f"{name}(({S}).reshape(-1)).reshape(np.shape({S}))"
+        yield whole, "one softmax runs over the whole array"
+        bare = "(lambda S: np.exp(S) / np.exp(S).sum(axis=-1, keepdims=True))"
+        yield f"{bare}({S})", "no maximum is subtracted in the softmax, before exp"
+    rest = "".join(f", {each}" for each in mask)
+    yield f"{name}(-({S}){rest})", "the scores in the softmax have the wrong sign"
+    yield f"np.exp({S})", "exp is taken and not divided by its sum"
+    yield f"(1.0 / (1.0 + np.exp(-({S}))))", "a sigmoid stands where the softmax belongs"
+    yield f"({S})", "the softmax is missing"
+
+
 def _reduced(node, called):
     what = {"sum": "a sum", "mean": "a mean", "max": "a maximum"}
     for other in {"sum": ("mean",), "mean": ("sum",), "max": ("min",)}[called.attr]:
@@ -267,6 +450,14 @@ def _reduced(node, called):
             f"{what.get(other, 'a minimum')} was taken where {what[called.attr]} belongs"
         )
     yield _text(called.value), f"the {called.attr} over {_said(called.value)} is missing"
+    if called.attr == "sum":
+        for X in (called.value, *_factors(called.value)):
+            args = ", ".join(f"{word.arg}={ast.unparse(word.value)}" for word in node.keywords)
+            for other in ("max", "mean"):
+                if other == "max" or X is not called.value:
+                    yield f"{_text(X)}.{other}({args})", (
+                        f"{what[other]} of {_said(X)} was taken where a sum of "
+                        f"{_said(called.value)} belongs")
     words = {word.arg: ast.unparse(word.value) for word in node.keywords}
     if words.get("axis", "(").lstrip("-").isdigit():
         index = "[0]" if words.get("keepdims") == "True" else "0"

@@ -75,6 +75,36 @@ def symptoms(exercise, trials, function, outcomes, judged, k, brief=False):
     return [sentence for sentence in sentences if sentence]
 
 
+def exact(sentences):
+    """Whether a sentence says what each number is, so that nothing else need be looked for."""
+    words = ("is what", "transpose", "another order", "all zeros", "wrong sign", "True where",
+             "Every entry", " that there should be", "itself.", "of what it", "1 minus", "1 over",
+             "Along the axis")
+    return any(part in sentence for sentence in sentences for part in words)
+
+
+def changed(exercise, trials, outcomes, others, k):
+    """What tells array k of an answer from what a function returned in its place; "" if nothing.
+
+    others  what that function returned in each trial
+    """
+    name, words = list(exercise.answer.items())[k]
+    cases = []
+    for trial, outcome, other in zip(trials, outcomes, others, strict=True):
+        if isinstance(outcome, Trouble) or isinstance(other, Trouble):
+            continue
+        inputs = dict(trial.inputs(exercise.reference))
+        cases.append(Case(name, trial.words, words.split(), outcome[k], other[k], None, {}, inputs,
+                          _lengths(exercise, inputs), None))
+    bad = [case for case in cases if not case.shaped or case.wrong.any()]
+    known = BESIDES if all(case.shaped for case in bad) else SHAPELESS
+    if len(bad) < 2 or not all(case.real and np.isfinite(case.want).all() for case in bad):
+        return ""
+    found = next(filter(None, (symptom(name, bad) for symptom in known)), "")
+    return "" if found.startswith("In each case") else found.replace(
+        "what it should be", "what comes of that").replace("there should be", "come of that")
+
+
 def _doubled(exercise, function, trial, k):
     """Array k where the gradient that arrives is twice as large; None where there is none."""
     if exercise.forward is None:
@@ -89,8 +119,9 @@ def _lengths(exercise, inputs):
     shapes, found = stated_shapes(exercise), {}
     for key, value in inputs.items():
         short = key.split(".")[-1].split("[")[0]
-        if isinstance(value, (int, float, np.number)) and not isinstance(value, (bool, np.bool_)):
-            found[short] = value
+        if np.ndim(value) == 0 and isinstance(value, (int, float, np.number, np.ndarray)):
+            if np.asarray(value).dtype.kind in "if":
+                found[short] = np.asarray(value).item()
         axes = [axis for axis in shapes.get(short, "").split() if axis != "..."]
         if isinstance(value, np.ndarray) and len(axes) <= value.ndim and axes:
             found.update(zip(axes, value.shape[value.ndim - len(axes) :], strict=True))
@@ -100,24 +131,66 @@ def _lengths(exercise, inputs):
 # ---- what tells the cases that are right from those that are not ----
 
 
-def split_by(exercise, trials, right):
+def split_by(exercise, trials, right, what="All", again=None):
     """[a sentence] if a property of the arguments decides where all is right, else [].
 
     right  a bool for each trial
+    what   is right, an array of the answer or all of them
+    again  {name: length} -> whether it is right in another case of these lengths; None if unknown
     """
     if all(right) or not any(right):
         return []
     given = [dict(trial.inputs(exercise.reference)) for trial in trials]
-    by_rank = _split_by_rank(given, right)
+    by_rank = _split_by_rank(given, right, what)
     if by_rank:
         return by_rank
-    for words, holds in _properties(exercise, trials, given):
-        if holds == list(right):
-            return [f"All is right where {words}, and nowhere else."]
-    return []
+    lengths = [_lengths(exercise, inputs) for inputs in given]
+    for words, holds, pair in _properties(exercise, trials, given, lengths):
+        if holds == list(right) and _again(words, again, lengths, pair):
+            return [f"{what} is right where {words}, and nowhere else."]
+    return _wrong_only(given, right, what)
 
 
-def _split_by_rank(given, right):
+def _again(words, again, lengths, pair):
+    """Whether more cases bear out what relates the lengths of a pair."""
+    found = [again(each) for each in _such(lengths, *pair)] if again and pair else []
+    if " is not " in words:
+        return not found or not all(found)
+    return False not in found
+
+
+def _such(lengths, one, two, more):
+    """Lengths with one = two + more, made of those of the cases; two is None for one = more."""
+    for found in lengths:
+        if two is None:
+            yield {one: more}
+        elif min(found[one], found[one] - more) > 0 and found[two] >= found[one] - more:
+            yield {one: found[one], two: found[one] - more}
+        elif min(found[two], found[two] + more) > 0 and found[one] >= found[two] + more:
+            yield {one: found[two] + more, two: found[two]}
+
+
+def _wrong_only(given, right, what):
+    """[a sentence] if all that is wrong has a property that tells something, else []."""
+    def bounded(X):
+        return not isinstance(X, np.ndarray) or (np.abs(X[np.isfinite(X)]) < 50.0).all()
+
+    traits = (
+        ("numbers are large", [not all(map(bounded, Xs.values())) for Xs in given]),
+        ("a query may attend to nothing",
+         [any(_forbids(key, X, dead=True) for key, X in Xs.items()) for Xs in given]),
+        ("a key is forbidden", [any(_forbids(key, X) for key, X in Xs.items()) for Xs in given]),
+    )
+    for words, has in traits:
+        if all(has[i] for i, each in enumerate(right) if not each) and not all(has):
+            said = "All that is wrong is" if what == "All" else f"{what} is wrong only"
+            return [f"{said} where {words}."]
+    name = next(iter(given[0]))
+    bad = {np.ndim(Xs[name]) for Xs, each in zip(given, right, strict=True) if not each}
+    return _wrong_ranks(name, given, right, bad) if what == "All" else []
+
+
+def _split_by_rank(given, right, what):
     name = next(iter(given[0]))
     good, bad = (
         {np.ndim(inputs[name]) for inputs, each in zip(given, right, strict=True) if each == wanted}
@@ -127,34 +200,53 @@ def _split_by_rank(given, right):
         return []
     here, there = (" or ".join(map(str, sorted(ndims))) for ndims in (good, bad))
     return [
-        f"All is right where {name} has {here} axes, and never where it has {there}. Write for the "
-        "last axes, with any number in front of them: axis=-1, swapaxes(-1, -2), `...` in einsum."
+        f"{what} is right where {name} has {here} axes, and never where it has {there}. Write for "
+        "the last axes, with any number in front of them: axis=-1, swapaxes(-1, -2), `...` in "
+        "einsum."
     ]
 
 
-def _properties(exercise, trials, given):
-    """Pairs of words and, for each trial, whether they hold."""
+def _wrong_ranks(name, given, right, bad):
+    """[a sentence] where all that is wrong has few of the numbers of axes, and others are right."""
+    ranks = {np.ndim(inputs[name]) for inputs in given}
+    most = [each for each, inputs in zip(right, given, strict=True) if np.ndim(inputs[name]) in bad]
+    if len(ranks - bad) < 2 or 2 * sum(most) > len(most):
+        return []
+    axes = " or ".join(map(str, sorted(bad)))
+    return [f"All that is wrong is where {name} has {axes} axes; with another number of them "
+            "everything is right."]
+
+
+def _properties(exercise, trials, given, lengths):
+    """(words, for each trial whether they hold, the lengths that they relate or None), ..."""
     zeros = [any(_forbids(key, X) for key, X in inputs.items()) for inputs in given]
     dead = [any(_forbids(key, X, dead=True) for key, X in inputs.items()) for inputs in given]
-    yield "no key is forbidden", [not each for each in zeros]
-    yield "every query may attend to something", [not each for each in dead]
+    yield "every query may attend to something", [not each for each in dead], None
+    yield "no key is forbidden", [not each for each in zeros], None
     arrays = [[X for X in inputs.values() if isinstance(X, np.ndarray)] for inputs in given]
-    yield "no two arguments are one array", [len({*map(id, Xs)}) == len(Xs) for Xs in arrays]
-    yield "numbers are moderate", [all((np.abs(X) < 50.0).all() for X in Xs) for Xs in arrays]
-    lengths = [_lengths(exercise, inputs) for inputs in given]
+    one_array = [len({*map(id, Xs)}) == len(Xs) for Xs in arrays]
+    yield "no two arguments are one array", one_array, None
+    moderate = [all((np.abs(X) < 50.0).all() for X in Xs) for Xs in arrays]
+    yield "numbers are moderate", moderate, None
     stated = {axis for shape in stated_shapes(exercise).values() for axis in shape.split()}
-    names = [name for name in lengths[0] if all(name in found for found in lengths)]
+    upstream = next(iter(given[0])).split("[")[0] if exercise.forward else None
+    names = [name for name in lengths[0] if name != upstream and all(
+        name in found for found in lengths)]
     for name in names:
+        if name not in stated:
+            yield f"{name} is positive", [found[name] > 0 for found in lengths], None
         for value in sorted({0, 1} | {found[name] for found in lengths if name not in stated}):
             holds = [found[name] == value for found in lengths]
+            pair = (name, None, value) if name in stated else None
             if value in (0, 1) or sum(holds) > 1:
-                yield f"{name} = {value}", holds
-            yield f"{name} is not {value}", [not each for each in holds]
+                yield f"{name} = {value}", holds, pair
+            yield f"{name} is not {value}", [not each for each in holds], pair
     for more, words in ((0, ""), (1, " + 1"), (-1, " − 1")):
         for one, two in itertools.combinations(names, 2):
             holds = [found[one] == found[two] + more for found in lengths]
-            yield f"{one} = {two}{words}", holds
-            yield f"{one} is not {two}{words}", [not each for each in holds]
+            pair = (one, two, more) if {one, two} <= stated else None
+            yield f"{one} = {two}{words}", holds, pair
+            yield f"{one} is not {two}{words}", [not each for each in holds], pair
 
 
 def _forbids(key, X, dead=False):
@@ -208,9 +300,15 @@ def _sums_elsewhere(name, cases):
     matrices = all(case.want.ndim > 1 for case in cases)
     if not matrices or not all(_sums_to_one(case.want, -1) for case in cases):
         return None
-    for axis, words in ((-2, "columns"), (None, "whole table"), ((-2, -1), "matrices")):
+    least = min(case.want.ndim for case in cases)
+    for axis, words in ((-2, "columns"), (None, "whole table"), ((-2, -1), "matrices"),
+                        (-3, "entries"), (-4, "entries"), (0, "entries")):
+        if words == "entries" and least < max(-axis, 3):
+            continue
         if (all(_sums_to_one(case.got, axis) for case in cases)
                 and not all(_sums_to_one(case.got, -1) for case in cases)):
+            if words == "entries":
+                return f"{name} sums to 1 along axis {axis}; it should along the last, axis -1."
             verb = "sums" if words == "whole table" else "sum"
             return f"The {words} of {name} {verb} to 1 (axis {axis}); the rows should (axis -1)."
     return None
@@ -231,9 +329,91 @@ def _another(name, cases):
     return None
 
 
+def _of_an_input(name, cases):
+    """An input itself; or what should be there with one added, or as a factor or divisor."""
+    keys = [key for key in cases[0].inputs if all(key in case.inputs for case in cases)]
+    for words, make in OF_INPUT:
+        for key in keys:
+            if _all_are(cases, partial(_with_input, key, make)):
+                return words.format(name=name, key=key)
+    return None
+
+
+OF_INPUT = (
+    ("{name} is {key} itself.", lambda want, X: X),
+    ("{name} is what it should be times {key}.", lambda want, X: want * X),
+    ("{name} is what it should be divided by {key}.", lambda want, X: want / X),
+    ("{name} is what it should be plus {key}.", lambda want, X: want + X),
+    ("{name} is what it should be minus {key}.", lambda want, X: want - X),
+)
+
+
+def _with_input(key, make, case):
+    """What `make` makes of the array and an input; None where that has other shapes."""
+    X = case.inputs[key]
+    if not (isinstance(X, np.ndarray) and X.dtype.kind in "fb" and X.size):
+        return None
+    for fitting in (X, X[..., None], X[..., None, :]) if X.ndim else (X,):
+        try:
+            made = make(case.want, fitting * 1.0)
+        except ValueError:
+            continue
+        if made.shape == case.want.shape:
+            return made
+    return None
+
+
+def _function_of(name, cases):
+    """A simple function of what it should be, number for number."""
+    for words, make in FUNCTIONS:
+        if _all_are(cases, lambda case, make=make: make(case.want)):
+            return f"{name} is {words} what it should be."
+    return None
+
+
+FUNCTIONS = (
+    ("the square of", np.square), ("the root of", np.sqrt), ("the logarithm of", np.log),
+    ("the absolute value of", np.abs), ("1 minus", lambda X: 1.0 - X), ("1 over", np.reciprocal),
+    ("the negative part left out of", lambda X: np.maximum(X, 0.0)), ("exp of", np.exp),
+    ("minus the logarithm of", lambda X: -np.log(X)), ("the sign of", np.sign),
+)
+
+
+def _turned_round(name, cases):
+    """In the opposite order, or moved by one place, along an axis; or summed up along it."""
+    for axis in range(-1, -1 - min(case.want.ndim for case in cases), -1):
+        words = cases[0].words
+        word = words[axis] if -axis <= len(words) else "leading axis"
+        for told, make in ORDERS:
+            if any(case.want.shape[axis] > 1 for case in cases) and _all_are(
+                    cases, lambda case, make=make, axis=axis: make(case.want, axis)):
+                return f"Along the axis {word} {name} is what it should be, {told}."
+    return None
+
+
+ORDERS = (
+    ("in the opposite order", np.flip), ("summed up from the start", np.cumsum),
+    ("moved on by one place", lambda X, axis: np.roll(X, 1, axis)),
+    ("moved back by one place", lambda X, axis: np.roll(X, -1, axis)),
+)
+
+
 def _transposed(name, cases):
     if _all_are(cases, lambda case: case.want.swapaxes(-1, -2) if case.want.ndim > 1 else None):
         return f"{name} is the transpose of what it should be, number for number."
+    return None
+
+
+def _permuted(name, cases):
+    """The axes in another order."""
+    n = cases[0].want.ndim
+    if not 2 < n < 5 or any(case.want.ndim != n or case.got.ndim != n for case in cases):
+        return None
+    for axes in itertools.permutations(range(n)):
+        if axes != tuple(range(n)) and _all_are(
+                cases, lambda case, axes=axes: case.want.transpose(axes)):
+            back = f"np.transpose({name}, {tuple(map(axes.index, range(n)))})"
+            return f"{name} has its axes in another order: {back} is right."
     return None
 
 
@@ -252,6 +432,13 @@ def _not_finite(name, cases):
     if not any(bad.any() for bad in spoilt):
         return None
     only = all((case.wrong == bad).all() for case, bad in zip(cases, spoilt, strict=True))
+    dead = [_dead(case) for case in cases]
+    if only and all(rows is not None and not (bad & ~rows).any()
+                    for rows, bad in zip(dead, spoilt, strict=True)):
+        return (
+            f"{name} holds NaN or inf for queries that may attend to nothing, and nowhere else: "
+            "0/0, or −inf − (−inf). What belongs to such a query is 0."
+        )
     titles = [case.title for case, bad in zip(cases, spoilt, strict=True) if bad.any()]
     if all("large scores" in title or "1000" in title for title in titles):
         return (
@@ -260,6 +447,37 @@ def _not_finite(name, cases):
         )
     rest = "everything else is right" if only else "other entries are wrong, too"
     return f"{name} holds NaN or inf where it should not; {rest}."
+
+
+def _dead(case):
+    """The rows of an array whose query may attend to nothing, in its shape; None if unknown."""
+    for key, value in case.inputs.items():
+        if _forbids(key, value, dead=True) and value.ndim == case.want.ndim:
+            rows = (value == 0).all(axis=-1, keepdims=True)
+            if rows.shape[:-1] == case.want.shape[:-1]:
+                return np.broadcast_to(rows, case.want.shape)
+    return None
+
+
+def _clipped(name, cases):
+    """Different large scores with the same weight."""
+    tied = []
+    for case in cases:
+        S = case.inputs.get("S")
+        if not (isinstance(S, np.ndarray) and S.shape == case.got.shape and case.got.ndim):
+            return None
+        S, got = (X.reshape(-1, X.shape[-1]) for X in (S, case.got))
+        rows = zip(S, got, case.wrong.reshape(S.shape).any(-1), strict=True)
+        tied += [any(abs(s[i] - s[j]) > 1e-3 and max(abs(s[i]), abs(s[j])) > 10.0
+                     and p[i] == p[j] > 1e-3 for i in range(len(s)) for j in range(i))
+                 for s, p, wrong in rows if wrong]
+    large = all((np.abs(case.inputs["S"]) >= 10.0).any() for case in cases)
+    if large and tied and all(tied) and all(_sums_to_one(case.got, -1) for case in cases):
+        return (
+            f"In {name} large scores that differ have one weight: they were limited (np.clip, say) "
+            "before exp. Subtract the largest score of the row instead, which changes no weight."
+        )
+    return None
 
 
 def _lost(name, cases):
@@ -331,6 +549,12 @@ def _sizes(cases):
             yield f"({key} + 1)", n + 1.0
             yield f"({key}/({key} − 1))", n / (n - 1.0)
             yield f"({key}/({key} + 1))", n / (n + 1.0)
+    for key, X in cases[0].inputs.items():
+        short = key.split(".")[-1]
+        if isinstance(X, np.ndarray) and X.ndim:
+            arrays = [case.inputs[key] for case in cases]
+            yield f"len({short})", np.array([len(X) for X in arrays], float)
+            yield f"{short}.size", np.array([X.size for X in arrays], float)
     for one, two in itertools.permutations(names, 2):
         yield f"({one}·{two})", values[one] * values[two]
         yield f"({one}/{two})", values[one] / np.where(values[two] == 0.0, np.nan, values[two])
@@ -349,6 +573,13 @@ def _pooled(name, cases):
                 axes = cases[0].words
                 word = axes[axis] if -axis <= len(axes) else "leading axis"
                 return f"Each {word} of {name} is {words} that there should be."
+    inner = len(cases[0].words)
+    for words, pool in list(pools.items())[:2]:
+        if max(case.want.ndim for case in cases) - inner > 1 and _all_are(
+                cases, lambda case, pool=pool: np.broadcast_to(
+                    pool(case.want, axis=tuple(range(case.want.ndim - inner)), keepdims=True),
+                    case.want.shape)):
+            return f"Each leading axis of {name} is {words} that there should be."
     return None
 
 
@@ -384,6 +615,11 @@ def _rows_scaled(name, cases):
         return case.want * np.take_along_axis(case.got, top, -1) / np.where(want == 0, 1.0, want)
 
     matrices = all(case.want.ndim > 1 and case.want.shape[-1] > 1 for case in cases)
+    rows = {"sum": np.sum, "largest entry": np.max, "length": np.linalg.norm}
+    for words, total in rows.items() if matrices else ():
+        if _all_are(cases, lambda case, total=total: case.want / total(
+                case.want, axis=-1, keepdims=True)):
+            return f"Each row of {name} is what it should be divided by its {words}."
     if matrices and _all_are(cases, scaled):
         return f"Each row of {name} is wrong by one factor of its own."
     return None
@@ -505,12 +741,16 @@ def _factors(case):
         ", by many factors")
 
 
-SHAPELESS = (_another, _transposed, _not_broadcast)
+SHAPELESS = (_another, _transposed, _permuted, _not_broadcast)
+BESIDES = (
+    _transposed, _permuted, _all_zero, _negated, _scaled, _pooled, _turned_round,
+)
 WHOLE = (
-    _another, _transposed, _not_finite, _lost, _all_zero, _nearly, _negated, _complemented, _scaled,
+    _another, _transposed, _permuted, _all_zero, _negated, _of_an_input, _function_of,
+    _not_finite, _lost, _clipped, _nearly, _complemented, _scaled, _turned_round,
     _sums_elsewhere, _pooled, _rearranged, _shifted, _rows_scaled,
 )
-ANY = (_another, _transposed, _not_broadcast, _complemented)
+ANY = (_another, _transposed, _permuted, _not_broadcast, _complemented)
 PARTS = (
     _forbidden, _not_linear, _on_padding, _on_diagonal, _by_sign, _rows_sum, _one_line,
 )

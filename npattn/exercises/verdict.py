@@ -68,7 +68,8 @@ class Verdict:
 
         The key is "" where they explain the whole answer.
         """
-        return dict(self.diagnosis.explanations) if self.diagnosis else {}
+        found = self.diagnosis.explanations if self.diagnosis else ()
+        return {each.scope: each.sets for each in found}
 
     def __str__(self):
         blocks = [wrap(self.headline()), *map(wrap, self.paragraphs())]
@@ -152,12 +153,16 @@ def wrap(text, indent=""):
 
 def _explained(explanation, verdict):
     """One explanation in words, with how surely it is the right one."""
-    scope, sets = explanation
+    scope, sets, beside = explanation
     start = f"In {scope}, most likely" if scope else "Most likely"
     texts = [verdict.say(" And: ").join(_words(verdict, key) for key in made) for made in sets]
     if len(texts) > 1:
         head = verdict.say(f"{start} one of these, which give the same numbers:")
         return "\n".join([head, *(f"  - {text}" for text in texts)])
+    if beside:
+        both = f"Your numbers come out where both are done, in all {verdict.failure.total} cases."
+        return "\n".join([verdict.say(f"{start}: {texts[0]}"),
+                          verdict.say(f"And besides: {beside}"), verdict.say(both)])
     these, others = (
         ("these two mistakes together give", "no single known mistake gives them, and no other two")
         if len(sets[0]) > 1 else

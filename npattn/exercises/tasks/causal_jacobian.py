@@ -155,4 +155,16 @@ MISTAKES = {
         "The factor 1/√D is missing, in the scores as in their derivatives."),
     "scale left out of the gradient": (4, [("+ scale *", "+"), ("+= scale *", "+=")],
         "The scores have their factor 1/√D, but their derivatives do not."),
+    "scale left out of the keys' path": (
+        4,
+        "+ scale * away",
+        "+ away",
+        "The path through the keys lacks the factor 1/√D: the score is x_i · x_m/√D.",
+    ),
+    "scale left out of the query's path": (
+        5,
+        "+= scale *",
+        "+=",
+        "The path through the query lacks the factor 1/√D: the score is x_i · x_k/√D.",
+    ),
 }

@@ -160,4 +160,16 @@ MISTAKES = {
         ],
         "The softmax runs over the queries; each query's weights sum to 1.",
     ),
+    "longest for all": (
+        4,
+        "< valid_lens[:, None]",
+        "< 0 * valid_lens[:, None] + valid_lens.max()",
+        "The longest length of the batch was used for all sequences; each has its own.",
+    ),
+    "first length for all": (
+        4,
+        "< valid_lens[:, None]",
+        "< 0 * valid_lens[:, None] + valid_lens[0]",
+        "The length of the first sequence was used for all; each has its own.",
+    ),
 }

@@ -124,4 +124,11 @@ MISTAKES = {
         "the divisor."),
     "polarity": (1, "(keep /", "(~keep /",
         "The mask was read the other way round: `keep` is True where a weight was kept."),
+    "share that was kept": (
+        1,
+        "(1.0 - rate)",
+        "keep.mean()",
+        "What was kept is divided by the share that happened to be kept; the forward divides "
+        "by 1 − rate, whatever the toss.",
+    ),
 }

@@ -165,4 +165,17 @@ MISTAKES = {
         "This is the transpose of dR; the router is (D, E): Xᵀ dG."),
     "router not transposed": (4, "dG @ R.T", "dG @ R",
         "dX uses R, not its transpose; it runs only where D = E."),
+    "shares move": (
+        2,
+        "/ len(X) * h",
+        "/ len(X) * (h + A.mean(axis=0))",
+        "The shares h were differentiated as if they were means of the softmax; a choice is a "
+        "step, and h is a constant.",
+    ),
+    "weights for shares": (
+        2,
+        "(chosen.sum(axis=0) / chosen.sum())",
+        "A.mean(axis=0)",
+        "The mean weights stand where the shares h of the choices belong.",
+    ),
 }

@@ -122,4 +122,15 @@ MISTAKES = {
         "dV uses P, not its transpose; it runs only where there are as many queries as keys."),
     "P for dS": (3, "(dS.swapaxes(-1, -2) @ Q)", "(P.swapaxes(-1, -2) @ Q)",
         "In dK the weights P were used where dS belongs."),
+    "heads laid out the other way": (
+        4,
+        [
+            ("Q).sum(axis=2)",
+             "Q).reshape(len(Q), Q.shape[2], -1, *K.shape[2:]).sum(axis=1)"),
+            ("dO).sum(axis=2)",
+             "dO).reshape(len(Q), Q.shape[2], -1, *V.shape[2:]).sum(axis=1)"),
+        ],
+        "The heads were laid out as (R, G) before the sum over R, so heads of different groups "
+        "were added; they stand as (G, R).",
+    ),
 }

@@ -165,4 +165,14 @@ MISTAKES = {
         ],
         "The means in dX run over the first axis. Each row is normalized by itself: axis −1.",
     ),
+    "means without the gain": (
+        2,
+        [
+            ("mean = dXhat.mean",
+             "mean = dY.mean"),
+            ("(dXhat * Xhat).mean",
+             "(dY * Xhat).mean"),
+        ],
+        "The gain is missing in the two means: they are taken of dX̂ = dY ⊙ gain, not of dY.",
+    ),
 }

@@ -167,4 +167,12 @@ MISTAKES = {
         "The scores go into exp without their maximum subtracted, and large ones overflow."),
     "wrong axis": (3, [("S.max(axis=-1", "S.max(axis=-2"), ("E.sum(axis=-1", "E.sum(axis=-2")],
         "The softmax runs over the queries (axis −2); it belongs to the keys (axis −1)."),
+    "largest of all": (
+        2,
+        "    S = np.where(mask, S, -np.inf)\n    top = S.max(axis=-1, keepdims=True)\n",
+        "    top = np.where(np.isfinite(S), S, -np.inf).max(axis=-1, keepdims=True)\n    S = "
+        "np.where(mask, S, -np.inf)\n",
+        "The maximum was taken over the forbidden scores as well. One far above the rest lets "
+        "all allowed exponentials underflow to 0.",
+    ),
 }

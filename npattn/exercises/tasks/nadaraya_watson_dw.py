@@ -142,4 +142,11 @@ MISTAKES = {
     "mean over queries": (4, "u).sum()", "u).sum() / len(x)",
         "The sum was divided by the number of queries. A mean, if there is one, belongs to the "
         "loss and is in df already."),
+    "absolute w": (
+        3,
+        "-w * (dS",
+        "-np.abs(w) * (dS",
+        "The absolute value of w was taken; the derivative of w²/2 is w, which has the sign of "
+        "w.",
+    ),
 }

@@ -146,4 +146,11 @@ MISTAKES = {
         ],
         "The matrices of all queries were added; each query has its own.",
     ),
+    "unbiased": (
+        4,
+        "* away)",
+        "* away) / (1.0 - (P * P).sum(axis=-1))[..., None, None]",
+        "The matrix was divided by 1 − Σ p², as for a covariance estimated from a weighted "
+        "sample. The weights sum to 1: nothing is estimated here.",
+    ),
 }

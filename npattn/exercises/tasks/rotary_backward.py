@@ -138,4 +138,13 @@ MISTAKES = {
         "cos, sin = cache\n    cos, sin = cos * cos - sin * sin, 2.0 * sin * cos",
         "dY was turned by twice the angle.",
     ),
+    "angles from position 0": (
+        1,
+        "cos, sin = cache",
+        "cos, sin = cache\n    turn = np.outer(np.arange(dY.shape[-2]), 10000.0 ** "
+        "(-np.arange(0, dY.shape[-1], 2) / dY.shape[-1]))\n    cos, sin = "
+        "np.cos(turn).astype(dY.dtype), np.sin(turn).astype(dY.dtype)",
+        "The angles were made anew, from position 0; the first token stands at the offset. The "
+        "cache has the right ones.",
+    ),
 }

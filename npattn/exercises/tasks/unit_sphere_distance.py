@@ -161,4 +161,10 @@ MISTAKES = {
     ),
     "not divided": (4, "masked_softmax(", "np.exp(",
         "The exponentials were not divided by their sum over the keys."),
+    "distance in the exponent": (
+        3,
+        "masked_softmax(cosine / sigma**2)",
+        "masked_softmax(-np.sqrt(np.maximum(2.0 - 2.0 * cosine, 0.0)) / (2.0 * sigma**2))",
+        "The distance itself stands in the exponent; its square belongs there.",
+    ),
 }

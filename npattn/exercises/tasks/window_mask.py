@@ -86,4 +86,11 @@ MISTAKES = {
     "blocks": (3, "(key > query - w)", "(key // w == query // w)",
         "The positions were cut into blocks of w, and each query sees its own block; the window "
         "slides with the query."),
+    "one window for all": (
+        3,
+        "key > query - w",
+        "key >= Tk - w",
+        "All queries have the window of the last one; each has a window of its own, which ends "
+        "at its position.",
+    ),
 }
