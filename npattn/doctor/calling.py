@@ -32,7 +32,8 @@ class Model(NamedTuple):
 def conventions(**given):
     return SimpleNamespace(**{
         "heads": 1, "groups": 1, "scale": 1.0, "bias": 0.0, "corner": "upper", "rotary": "",
-        "base": 10000.0,
+        "base": 10000.0, "cap": 0.0, "window": 0, "ahead": 0, "slopes": None, "signed": False,
+        "sink": None, "unit": "", "order": "", "residual": False, "context": (),
         "heads_last": False, "pre": True, "eps": 1e-5, "rms": False, "activation": relu, **given})
 
 
@@ -291,7 +292,7 @@ def _making(patient, parameters, hints, sizes, seed):
             kwargs[name] = ("dict" if keys else "bag", inner)
         elif role == "rng":
             if required or default is None:
-                kwargs[name] = ("rng", seed)
+                kwargs[name] = ("rng", seed, patient.old_random())
         elif role == "dropout":
             if required or default is not None:
                 kwargs[name] = ("value", RATE if getattr(patient.facts, "module", False)

@@ -64,7 +64,14 @@ TILES = {  # what a loop over tiles of keys (flash attention) does wrong
                         "changes; they must be multiplied by exp(old − new maximum).",
     "own maxima": "Each tile subtracts its own maximum and the sums are added as they are; they must "
                   "be brought to one maximum, that of all tiles so far.",
-    "tail dropped": "The last keys, which fill no whole tile, are left out.",
+    "tail dropped": "The last keys, which fill no whole tile, are left out: the number of tiles must "
+                    "be rounded up.",
+    "tail dropped behind the first": "The last keys, which fill no whole tile, are left out: the "
+                                     "number of tiles must be rounded up.",
+    "last queries dropped": "The last queries, which fill no whole tile, are left out.",
+    "first tile only": "Only the first tile of keys counts.",
+    "tiles overlap": "Tiles of keys overlap by one key, which counts twice.",
+    "a key between tiles lost": "The last key of each tile is left out.",
     "last tile only": "Only the last tile of keys counts.",
     "tiles averaged": "Each tile of keys is normalised alone and the tiles are averaged; they must be "
                       "weighted by their sums.",
@@ -204,6 +211,144 @@ MISTAKES = {
         "softmax", NO_MAX, f"np.minimum(S, {n}.0)",
         f"Scores above {n} are clipped: large scores that differ get equal weights; subtract the "
         "maximum instead.", r"clip|clamp|minimum|min\(") for n in CLIPS},
+    "base 2": _m("softmax", f"np.exp({NO_MAX})", f"np.exp2({NO_MAX})",
+                 "The softmax has the base 2 in place of e: exp2 needs scores that are multiplied by "
+                 "log2(e).", r"exp2|2 ?\*\*"),
+    "log2(e) with exp": _m("softmax", NO_MAX, f"({NO_MAX}) * np.log2(np.e)",
+                           "The scores are multiplied by log2(e), which belongs to exp2, but the "
+                           "exponential has the base e.", r"exp|log2|1\.44"),
+    "log2(e) twice": _m("softmax", f"np.exp({NO_MAX})", f"np.exp2(({NO_MAX}) * np.log2(np.e)**2)",
+                        "The scores are multiplied by log2(e) twice.", r"exp2|log2|1\.44"),
+    "ln 2 for log2(e)": _m("softmax", f"np.exp({NO_MAX})", f"np.exp2(({NO_MAX}) * np.log(2))",
+                           "The scores are multiplied by ln 2 before exp2; it must be log2(e).",
+                           r"exp2|log"),
+    # soft cap, window, ALiBi, sinks, normalised queries and keys
+    "cap without division": _m("capped", "np.tanh(S / c.cap)", "np.tanh(S)",
+                               "The soft cap does not divide the scores by the cap before tanh: it is "
+                               "cap · tanh(S / cap).", "tanh"),
+    "cap without factor": _m("capped", "c.cap * np.tanh", "np.tanh",
+                             "The soft cap does not multiply by the cap again behind tanh: it is "
+                             "cap · tanh(S / cap).", "tanh"),
+    "cap upside down": _m("capped", "c.cap * np.tanh(S / c.cap)", "np.tanh(S * c.cap) / c.cap",
+                          "The soft cap multiplies where it must divide: it is cap · tanh(S / cap).",
+                          "tanh"),
+    "cap ignored": _m("capped", "c.cap * np.tanh(S / c.cap) if c.cap else S", "S",
+                      "The soft cap has no effect.", "tanh|cap"),
+    "cap by clipping": _m("capped", "c.cap * np.tanh(S / c.cap)", "np.clip(S, -c.cap, c.cap)",
+                          "The scores are clipped; a soft cap is cap · tanh(S / cap).", "clip|clamp"),
+    "cap before the scale": _m(
+        "scores", ("Q @ K.swapaxes(-1, -2) * scale(Q, K, V, c) + c.bias", "capped(S, c)"),
+        ("capped(Q @ K.swapaxes(-1, -2), c) * scale(Q, K, V, c) + c.bias", "S"),
+        "The soft cap comes before the scale; it must see the scaled scores.", "tanh"),
+    "cap of the weights": _m("core", ("S = scores(Q, K, V, c)", "P = softmax(S, M, c)"),
+                             ("S = scores(Q, K, V, type(c)(**{**vars(c), 'cap': 0}))",
+                              "P = capped(softmax(S, M, c), c)"),
+                             "The soft cap acts on the weights; it must act on the scores.", "tanh"),
+    "cap after the mask": _m(
+        "core", ("S = scores(Q, K, V, c)", "P = softmax(S, M, c)"),
+        ("S = scores(Q, K, V, type(c)(**{**vars(c), 'cap': 0}))\n    "
+         "S = capped(np.where(M, S, -np.inf), c)", "P = softmax(S, np.ones_like(M), c)"),
+        "The soft cap comes after the mask: tanh makes −cap of −inf, and masked keys take weight; the "
+        "mask must come behind the cap.", "tanh|" + MASK),
+    "window one too wide": _m("near", "gap < c.window", "gap <= c.window",
+                              "The window is one too wide: a query sees one key more than the window "
+                              "holds.", "window|<|>|" + MASK),
+    "window one too narrow": _m("near", "gap < c.window", "gap < c.window - 1",
+                                "The window is one too narrow: a query sees one key fewer than the "
+                                "window holds.", "window|<|>|" + MASK),
+    "window ignored": _m("near", "(gap < c.window) & (gap >= -c.ahead)", "np.ones_like(gap, bool)",
+                         "The window has no effect.", "window|" + MASK),
+    "window ahead ignored": _m("near", "(gap < c.window) & (gap >= -c.ahead)", "gap < c.window",
+                               "The window is bounded on one side only.", "window|" + MASK),
+    "window inverted": _m("near", "gap < c.window", "gap >= c.window",
+                          "The window is inverted: what lies outside of it is kept.",
+                          "window|<|>|" + MASK),
+    "window without the causal mask": _m(
+        "allowed", "M = M & near(Tq, Tk, c)", "M = near(Tq, Tk, c) | (gaps(Tq, Tk, c) < 0)",
+        "With a window the causal mask is lost: a query sees the future.", "window|" + MASK),
+    "window or causal mask": _m(
+        "allowed", "M = M & near(Tq, Tk, c)", "M = M | near(Tq, Tk, c)",
+        "The window and the causal mask are joined by or; a key must be allowed by both.",
+        "window|" + MASK),
+    "window from the first query": _m(
+        "near", "gap = gaps(Tq, Tk, c)", "gap = np.arange(Tq)[:, None] - np.arange(Tk)",
+        "The window is not shifted where there are more keys than queries.", "window|arange"),
+    "ALiBi's sign": _m("distances", "return -c.slopes", "return c.slopes",
+                       "The ALiBi bias has the wrong sign: distant keys are rewarded; they must lose.",
+                       r"slope|alibi|bias|dist"),
+    "ALiBi ignored": _m("scores", "+ distances(S.shape[-2], S.shape[-1], c)", "",
+                        "The ALiBi bias has no effect.", r"slope|alibi|bias|dist"),
+    "ALiBi's slopes reversed": _m("distances", "-c.slopes[:, None", "-c.slopes[::-1, None",
+                                  "The slopes of ALiBi are in the wrong order of heads.",
+                                  r"slope|alibi"),
+    "ALiBi with one slope": _m("distances", "-c.slopes[:, None", "-c.slopes[:1, None",
+                               "ALiBi uses the slope of the first head for all heads.",
+                               r"slope|alibi"),
+    "ALiBi's slopes from 0": _m("distances", "-c.slopes[:", "-(c.slopes / c.slopes[0])[:",
+                                "The slopes of ALiBi begin at 1; they must begin at 2^(−8/H).",
+                                r"slope|alibi"),
+    "ALiBi's last slope 1": _m("distances", "-c.slopes[:", "-(c.slopes[::-1] / c.slopes[0])[:",
+                               "The slopes of ALiBi are shifted by one head: the exponents must run "
+                               "from 8/H to 8.", r"slope|alibi"),
+    "ALiBi's slopes inverse": _m("distances", "-c.slopes[:", "-(1 / c.slopes)[:",
+                                 "The exponents of ALiBi's slopes have the wrong sign: they must be "
+                                 "2^(−8h/H).", r"slope|alibi"),
+    "ALiBi without the 8": _m(
+        "distances", "-c.slopes[:", "-(c.slopes ** (1 / 8))[:",
+        "The slopes of ALiBi lack the factor 8 in the exponent: they must be 2^(−8h/H).",
+        r"slope|alibi"),
+    "ALiBi before the scale": _m(
+        "scores", ("* scale(Q, K, V, c) + c.bias", "+ distances(S.shape[-2], S.shape[-1], c)"),
+        ("* scale(Q, K, V, c) + c.bias + distances(Q.shape[-2], K.shape[-2], c) * scale(Q, K, V, c)",
+         ""), "The ALiBi bias is scaled with the scores; it must be added behind the scale.",
+        r"slope|alibi|bias"),
+    "ALiBi squared": _m("distances", "np.abs(gap)", "gap**2",
+                        "The ALiBi bias grows with the square of the distance; it must be linear.",
+                        r"slope|alibi|\*\*"),
+    "ALiBi of the key from the start": _m(
+        "distances", "(gap if c.signed else np.abs(gap))", "np.arange(Tk)",
+        "The ALiBi bias grows with the position of the key and not with its distance from the query.",
+        r"slope|alibi|arange"),
+    "ALiBi of the tokens' heads": _m(
+        "distances", "gap = gaps(Tq, Tk, c)", "gap = np.arange(Tq)[:, None] - np.arange(Tk)",
+        "The distances of ALiBi are not shifted where there are more keys than queries.",
+        r"slope|alibi|arange"),
+    "sink ignored": _m("core", "return O * kept(S, M, c), P * kept(S, M, c)", "return O, P",
+                       "The sink has no effect: the weights sum to 1.", "sink|" + SOFTMAX),
+    "sink negated": _m("kept", "np.exp(c.sink - top)", "np.exp(-c.sink - top)",
+                       "The sink's score has the wrong sign.", "sink"),
+    "sink's exponential": _m("kept", "np.exp(c.sink - top)", "c.sink * np.exp(-top)",
+                             "The sink is added to the sum as it is; it is a score, and its "
+                             "exponential must be added.", "sink|sum"),
+    "sink not shifted": _m("kept", "np.exp(c.sink - top)", "np.exp(c.sink)",
+                           "The maximum is not subtracted from the sink's score.", "sink|max"),
+    "sink of the first head": _m("core", "return O * kept(S, M, c)", "c.sink = c.sink[:1]\n    return "
+                                 "O * kept(S, M, c)", "All heads use the sink of the first head.",
+                                 "sink"),
+    "keys not normalised": _m("multihead", 'unit(K, W["gk"], W["hk"], c)', "K",
+                              "Only the queries are normalised; keys must be, too.", "norm"),
+    "queries not normalised": _m("multihead", 'unit(Q, W["gq"], W["hq"], c)', "Q",
+                                 "Only the keys are normalised; queries must be, too.", "norm"),
+    "values normalised": _m("multihead", "Q, K = unit(Q", "V = unit(V, W['gk'], W['hk'], c)\n        "
+                            "Q, K = unit(Q", "The values are normalised, too; queries and keys alone "
+                            "must be.", "norm"),
+    "queries and keys normalised over the tokens": _m(
+        "unit", ("(X**2).sum(-1, keepdims=True)", "return norm(X, g, h, type(c)(**{**vars(c), "
+                 '"rms": c.unit == "rms"}))'),
+        ("(X**2).sum(-2, keepdims=True)", "return norm(X.swapaxes(-1, -2), 1.0, 0.0, type(c)("
+         '**{**vars(c), "rms": c.unit == "rms"})).swapaxes(-1, -2) * g + h'),
+        "Queries and keys are normalised over the tokens; it must be over the features of a head.",
+        "norm"),
+    "query's gain for the keys": _m(
+        "multihead", 'unit(K, W["gk"], W["hk"], c)', 'unit(K, W["gq"], W["hq"], c)',
+        "The keys are normalised with the gain of the queries.", "norm"),
+    "normalised after the rotary positions": _m(
+        "multihead", ('Q, K = unit(Q, W["gq"], W["hq"], c), unit(K, W["gk"], W["hk"], c)',
+                      "Q, K = rotary(Q, 0, c), rotary(K, 0, c)"),
+        ("pass", 'Q, K = unit(rotary(Q, 0, c), W["gq"], W["hq"], c), unit(rotary(K, 0, c), W["gk"], '
+         'W["hk"], c)'),
+        "Queries and keys are normalised after the rotary positions; the norm must come before them.",
+        "norm|rot"),
     # a float mask that is added to the scores
     "bias scaled": _m("scores", "Q @ K.swapaxes(-1, -2) * scale(Q, K, V, c) + c.bias",
                       "(Q @ K.swapaxes(-1, -2) + c.bias) * scale(Q, K, V, c)",
@@ -344,6 +489,14 @@ MISTAKES = {
                         "The weights average the keys; they must average the values.", SCORES),
     "queries averaged": _m("core", "O = P @ V", "O = P @ Q",
                            "The weights average the queries; they must average the values.", SCORES),
+    "values of the query": _m("core", "O = P @ V", "O = P.sum(-1, keepdims=True) * V",
+                              "The weights meet the value of the query's own place: they only sum to "
+                              "1, and the output is V; the sum must run over the keys of weights and "
+                              "values.", SCORES),
+    "keys in place of queries": _m(
+        "core", "O = P @ V", "O = P.sum(-2)[..., None] * V",
+        "The weights are summed over the queries and each value is multiplied by its sum; the sum must "
+        "run over the keys of weights and values.", SCORES),
     "weights transposed": _m("core", "O = P @ V", "O = P.swapaxes(-1, -2) @ V",
                              "The weights are transposed before they meet the values.", SCORES),
     **{f"scores {kind} over the heads": _m(
@@ -409,7 +562,7 @@ MISTAKES = {
        for t in ("1e-1", "5e-2", "1e-2", "5e-3", "1e-3", "1e-4")},
     **{f"{kind}, tiles of {n}": _m(
         "core", "O = P @ V", f'O = _t(np.where(M, S, -np.inf), V, "{kind}", {n})', words,
-        r"max|\*=|\+=|range") for n in (2, 3, 4, 8, 16, 32, 64, 128) for kind, words in TILES.items()},
+        r"max|\*=|\+=|range") for n in (2, 3, 4, 5, 8, 16, 32, 64, 128) for kind, words in TILES.items()},
     "merge reversed": _m(
         "merge", MERGE, "return O[:, ::-1].swapaxes(1, 2).reshape(B, T, H * d)",
         "The heads are merged in the wrong order.", HEADS, "heads"),
@@ -738,6 +891,27 @@ BACKWARD = {
     "scale multiplies in dQ and dK": _m(
         "backward", ("dQ = dS @ K * s", "@ Q * s"), ("dQ = dS @ K / s", "@ Q / s"),
         "dQ and dK are multiplied by √d; they must be divided by it.", r"sqrt|\*\*|scale"),
+    "cap without derivative": _m(
+        "backward", "dS * (1 - np.tanh(Q @ K.swapaxes(-1, -2) * s / c.cap) ** 2)", "dS",
+        "The backward lacks the derivative of the soft cap, 1 − tanh², in dQ and dK.", "tanh|d[sSzZ]"),
+    "cap's derivative without square": _m(
+        "backward", "s / c.cap) ** 2)", "s / c.cap))",
+        "The derivative of the soft cap is 1 − tanh²; the square is missing.", "tanh"),
+    "cap's derivative of the capped scores": _m(
+        "backward", "(1 - np.tanh(Q @ K.swapaxes(-1, -2) * s / c.cap) ** 2)",
+        "(1 - (c.cap * np.tanh(Q @ K.swapaxes(-1, -2) * s / c.cap)) ** 2)",
+        "The derivative of the soft cap takes the capped scores in place of tanh: it is 1 − "
+        "(capped / cap)².", "tanh"),
+    "cap's derivative of the scores": _m(
+        "backward", "(1 - np.tanh(Q @ K.swapaxes(-1, -2) * s / c.cap) ** 2)",
+        "(1 - np.tanh(Q @ K.swapaxes(-1, -2) * s) ** 2)",
+        "The derivative of the soft cap takes tanh of the scores without dividing them by the cap.",
+        "tanh"),
+    "cap twice in the derivative": _m(
+        "backward", "(1 - np.tanh(Q @ K.swapaxes(-1, -2) * s / c.cap) ** 2)",
+        "(1 - np.tanh(Q @ K.swapaxes(-1, -2) * s / c.cap) ** 2) / c.cap",
+        "The derivative of the soft cap is divided by the cap: the factor and the division cancel.",
+        "tanh"),
     "P squared": _m("backward", DS, "P * P * (dP - (dP * P).sum(-1, keepdims=True))",
                     "The factor P stands twice in the softmax's backward.", r"P"),
     "row sum of P squared": _m("backward", "(dP * P).sum(-1", "(dP * P**2).sum(-1",
@@ -788,6 +962,15 @@ BACKWARD = {
     "groups not summed": _m("shared", "sum(2)", "mean(2)",
                             "The gradient of a shared key head is the mean over its query heads; it "
                             "must be the sum.", r"mean"),
+    **{f"groups, {kind} in d{x}": _m(
+        "backward", f"shared(d{x}, Hk)",
+        f"d{x}.reshape(len(d{x}), {order}, *d{x}.shape[2:]){how}",
+        f"d{x} of a shared head {words}; it must be the sum over all query heads that share it.",
+        rf"d{x.lower()}\w* ?=|reshape|\[|mean") for x in "KV" for kind, order, how, words in (
+            ("first only", "Hk, H // Hk", "[:, :, 0]", "counts its first query head only"),
+            ("last only", "Hk, H // Hk", "[:, :, -1]", "counts its last query head only"),
+            ("mean", "Hk, H // Hk", ".mean(2)", "is a mean over its query heads"),
+            ("tiled", "H // Hk, Hk", ".sum(1)", "sums the wrong query heads (tiled, not repeated)"))},
     "groups: first only": _m("shared", ".sum(2)", "[:, :, 0]",
                              "The gradient of a shared key head counts its first query head only; it "
                              "must be the sum over all of them.", r"\["),
@@ -803,10 +986,12 @@ def _other(c):
 def _tiled(S, V, kind, n):
     """Attention over tiles of n keys with one thing wrong."""
     Tk, m, total, O = S.shape[-1], -np.inf, 0.0, 0.0
-    starts = range(0, Tk - Tk % n if kind == "tail dropped" else Tk, n)
-    parts = []
-    for j in starts:
-        s, v = S[..., j : j + n], V[..., j : j + n, :]
+    whole = Tk - Tk % n
+    stop = {"tail dropped": whole, "tail dropped behind the first": max(n, whole),
+            "first tile only": n}.get(kind, Tk)
+    parts, more = [], {"tiles overlap": 1, "a key between tiles lost": -1}.get(kind, 0)
+    for j in range(0, stop, n):
+        s, v = S[..., j : j + n + more], V[..., j : j + n + more, :]
         top = s.max(-1, keepdims=True)
         new = top if kind == "own maxima" else np.maximum(m, top)
         p, r = np.exp(s - new), np.exp(m - new)
@@ -817,6 +1002,9 @@ def _tiled(S, V, kind, n):
         parts.append(p @ v / p.sum(-1, keepdims=True))
     if kind == "last tile only":
         return parts[-1]
+    if kind == "last queries dropped":
+        rows = S.shape[-2]
+        return np.where(np.arange(rows)[:, None] < rows - rows % n, O / total, 0.0)
     if kind in ("tiles averaged", "tiles added"):
         return sum(parts) / (len(parts) if kind == "tiles averaged" else 1)
     return O / total

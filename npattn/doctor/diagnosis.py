@@ -171,6 +171,8 @@ def _concluded(exam):
         verdict = "undecided"
         reason = ("its outputs are those of no attention that the doctor knows, but no property "
                   "that could be asked fails; hints may help")
+    elif exam.partly:
+        verdict, reason = "undecided", exam.partly
     else:
         verdict = "right"
     conventions, guessed = list(exam.conventions), list(exam.guessed)

@@ -11,16 +11,27 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.doctor import cases, fit
-from npattn.doctor.calling import ACTIVATIONS, RATE, WIDTH, Model, conventions, target
+from npattn.doctor.calling import RATE, WIDTH, target
 from npattn.doctor.cases import Sizes
 from npattn.doctor.catalogue import ALL
+from npattn.doctor.models import CAP, WINDOW, models, per_head, rotaries, windows
 from npattn.doctor.patient import Way
-from npattn.doctor.weights import complete, readings
 from npattn.strangers import Trouble
 
 LAYOUTS = {"core": ("bhtd", "bthd", "btd", "td", "tbd", "htd", "bdt", "bhdt", "dt"),
            "mha": ("btd", "td", "tbd", "bdt"), "block": ("btd", "td", "tbd", "bdt")}
-USUAL = ("bhtd", "bthd", "btd", "td", "htd")
+INFINITE = r"\* ?\(?-? ?(float\(|np\.inf|torch\.inf|math\.inf|inf\b|NEG)|inf|log|/"
+
+
+def nan_reason(text):
+    """What makes NaN in the code, where its source shows it."""
+    if re.search(r"\* ?\(?-? ?(float\([\"']-?inf|(np|numpy|torch|math)\.inf|inf\b|NEG_?INF)|"
+                 r"(inf[\"']?\)|\.inf) ?\*", text):
+        return (": a mask of 0 and 1 is multiplied with −inf, and 0 · (−inf) is NaN; use where or "
+                "masked_fill")
+    if re.search(r"\blog\(", text):
+        return ": a logarithm of 0, or infinity minus infinity"
+    return ": 0/0, or infinity minus infinity"
 
 
 class Property(NamedTuple):
@@ -39,12 +50,26 @@ class Examination:
         self.properties, self.mistakes, self.conventions, self.guessed = [], [], [], []
         self.troubles, self.worst, self.compared, self.written = [], 0.0, 0, set()
         self.model = self.way = self.target = None
+        self.masks_found = []  # [(parameter, form, how), …] of masks that are right
 
     # ---- the code is called in all ways that may be meant ----
 
     def start(self):
         """Find a way to call and the model. Raises Trouble if no call comes back."""
         self.target = target(self.patient, self.hints)
+        heads = self.hints.get("heads") or self.target.parameter("heads")
+        may_pack = bool(heads and self.form() == "core" and self.patient.facts.kind == "function"
+                        and "h" not in self.hints.get("layout", ""))
+        if may_pack and self.target.sizes.heads > 1:
+            self.packed = True
+            try:
+                tried = self.tries()
+                if not self.noisy(tried) and self.choose(tried):
+                    return
+            except Trouble:
+                pass
+            self.packed = False
+            self.troubles.clear()
         try:
             tried = self.tries()
         except Trouble:
@@ -53,8 +78,17 @@ class Examination:
             raise
         if self.noisy(tried):
             return
-        if self.choose(tried) or self.choose(self.with_tables(tried)):
+        full = [t for t in tried if t[0].inputs == tried[0][0].inputs]
+        if self.choose(full) or self.choose(self.with_tables(full)):
             return
+        if len(full) < len(tried):  # a context, say, that may be left out: it must be right, too
+            if self.search(self.with_tables(full) or full):
+                return
+            rest = [t for t in tried if t not in full]
+            if self.choose(rest) or self.choose(self.with_tables(rest)):
+                named = [p for p, _ in tried[0][0].inputs if p not in dict(self.way.inputs)]
+                self.partly = f"with {', '.join(named)} its outputs are those of no attention"
+                return
         if self.search(self.with_tables(tried) or tried):
             return
         if self.patient.facts.kind != "function" and self.target.weights:
@@ -63,6 +97,8 @@ class Examination:
             self.target = target(self.patient, self.hints)
             tried = self.tries()
         self.search(tried, True)
+
+    partly = ""  # why it cannot be called right, though it is in one of its uses
 
     def with_tables(self, tried):
         """The same, for code whose angles are kept in 32 bits; nothing where there are none."""
@@ -138,7 +174,7 @@ class Examination:
                                                   r"transpose|softmax"))
         return True
 
-    forced = False
+    forced = packed = False  # packed: heads stand side by side in the features of a token
 
     def noisy(self, tried):
         """Whether the same call gives another output: then nothing can be compared."""
@@ -147,7 +183,7 @@ class Examination:
         found = [Y for _, Y in self.ask([case._replace(options={"seed": s}) for s in (3, 4)])]
         if any(Y is None or Y.shape != got.shape for Y in found):
             return False
-        if fit.gap(found[0], found[1]) == 0.0:
+        if fit.gap(found[0], found[1]) == 0.0 and fit.gap(found[0], got) <= 1e-9:
             self.way = None
             self.plain_sizes = {}
             return False
@@ -156,7 +192,7 @@ class Examination:
     def kept_state(self, tried, case):
         """Whether fresh copies of the object give one output; then each call gets a fresh one."""
         if not self.target.object or re.search(r"\brng\b|\.random\(|binomial|dropout|bernoulli",
-                                               self.patient.text):
+                                               self.patient.after_making(), re.IGNORECASE):
             return False
         self.way = self.way._replace(fresh=True)
         one, two = [Y for _, Y in self.ask([case, case._replace(options={"seed": 3})])]
@@ -172,7 +208,7 @@ class Examination:
         W = self.target.weights
         if "W1" in W and "W2" in W:
             return "block"
-        return "mha" if W or self.target.loose else "core"
+        return "mha" if W or self.target.loose or self.packed else "core"
 
     def inputs(self):
         """[((parameter, letter), …), …]: which arguments are queries, keys, values."""
@@ -212,14 +248,20 @@ class Examination:
             elif role == "kv_heads" and (required or default is None):
                 value = ("value", s.groups)
             elif role == "rng" and required:
-                value = ("rng", 0)
+                value = ("rng", 0, self.patient.old_random())
             elif role == "scale" and (required or default == 1.0):
                 value = ("value", float(d**-0.5))
             elif role == "tile" and required:
                 value = ("value", 2)
             elif role in ("cache", "offset", "positions") and required:
                 value = ("value", 0) if role == "offset" else ("none",)
-            elif role in ("seed", "base", "eps", "max_len", "window") and required:
+            elif role == "window" and (required or isinstance(default, int) and default > 12):
+                value = ("value", WINDOW)
+            elif role == "cap" and required:
+                value = ("value", CAP)
+            elif role in ("slopes", "sink") and required:
+                value = ("array", per_head(self, role))
+            elif role in ("seed", "base", "eps", "max_len") and required:
                 value = ("value", {"seed": 0, "base": 10000.0, "eps": 1e-5}.get(role, 64))
             elif role == "causal":
                 value = ("value", False)
@@ -247,14 +289,14 @@ class Examination:
             yield layout
 
     def sizes(self, layout, **given):
-        s, form = self.target.sizes, self.form()
+        s, form, more = self.target.sizes, self.form(), self.stretch()
         B = given.pop("B", 3 if form != "core" else 2)
         if "b" not in layout:
             B = 1
         if form != "core":
-            Tq = given.pop("Tq", 5)
-            return Sizes(B, 1, 1, Tq, given.pop("Tk", 7), WIDTH, WIDTH, s.width, s.width)
-        H, Hk = given.pop("H", 0), 0
+            Tq = given.pop("Tq", 5 + more)
+            return Sizes(B, 1, 1, Tq, given.pop("Tk", 7 + more), WIDTH, WIDTH, s.width, s.width)
+        H, Hk = given.pop("H", 0), given.pop("Hk", 0)
         if "h" not in layout:
             H = Hk = 1
         elif not H:
@@ -263,7 +305,13 @@ class Examination:
             if self.target.parameter("kv_heads") and "kv_heads" not in self.hints:
                 H, Hk = 4, 2
         dv = given.pop("dv", self.dv)
-        return Sizes(B, H, Hk or H, given.pop("Tq", 4), given.pop("Tk", 5), Sizes().d, dv)
+        return Sizes(B, H, Hk or H, given.pop("Tq", 4 + more), given.pop("Tk", 5 + more), Sizes().d,
+                     dv)
+
+    def stretch(self):
+        """Tokens more than usual, so that a window shows."""
+        known = [w for w in windows(self) if w <= 12]
+        return max(known, default=0)
 
     dv = Sizes().dv
     plain_sizes = {}
@@ -276,11 +324,9 @@ class Examination:
         if alone and "Tq" not in given and "Tk" in given:
             given["Tq"] = given["Tk"]
         if alone:
-            if self.form() == "core":
-                given.setdefault("Tq", 5)
-            given["Tk"] = given.get("Tq", 5)
+            given["Tk"] = given.setdefault("Tq", 5 + self.stretch())
         if self.plain_sizes.get("Tq") and not alone:  # the code takes equal lengths only
-            given["Tq"] = given["Tk"] = given.get("Tq", 5)
+            given["Tq"] = given["Tk"] = given.get("Tq", 5 + self.stretch())
         sizes = self.sizes(layout, **given)
         made = cases.plain(name, words, sizes, seed, alone and self.form() != "core", size,
                            **(options or {}))
@@ -440,57 +486,10 @@ class Examination:
     # ---- the model ----
 
     def models(self, form):
-        """The reference in all conventions that may be meant."""
-        t, s = self.target, self.target.sizes
-        always = {"yes": [True], "no": [False]}.get(
-            "" if t.parameter("causal") else self.hints.get("causal"), [False, True])
-        scale = 1.0
-        if "scale" in self.hints:
-            width = Sizes().d if form == "core" else s.width // s.heads
-            scale = self.hints["scale"] * np.sqrt(width)
-        corners = [self.hints["corner"]] if "corner" in self.hints else ["upper", "lower"]
-        if form == "core":
-            for causal in always:
-                for corner in corners if causal else corners[:1]:
-                    yield Model(form, conventions(scale=scale, corner=corner), causal=causal)
-            return
-        heads = [s.heads]
-        rotary = self.rotaries()
-        scales = [scale]
-        if t.scaled:
-            scales.append(np.sqrt(s.width // s.heads))
-        for W, notes in readings(t):
-            W = complete(W)
-            if W is None:
-                continue
-            for h in heads:
-                g = s.groups
-                if W["Wk"].shape[-1] != W["Wq"].shape[-1] and W["Wq"].shape[-1] % h == 0:
-                    g = max(1, W["Wk"].shape[-1] // (W["Wq"].shape[-1] // h))
-                for causal in always:
-                    for turn in rotary:
-                        for sc in scales:
-                            for last in (False, True) if h > 1 else (False,):
-                                for extra in self.blocks(form, W):
-                                    c = conventions(heads=h, groups=g, scale=sc, rotary=turn,
-                                                    heads_last=last, corner=corners[0], **extra)
-                                    yield Model(form, c, W, (), causal, notes)
-
-    def blocks(self, form, W):
-        if form != "block":
-            return [{}]
-        eps = {f.get("eps") for ws in self.target.weights.values() for *_, f in ws} - {None}
-        rms = "h1" not in self.target.weights
-        eps = sorted(eps) or [1e-5, 1e-6, 1e-12, 1e-8]
-        return [{"pre": pre, "activation": a, "eps": e, "rms": rms} for e in eps
-                for pre in (True, False) for a in ACTIVATIONS]
+        return models(self, form)
 
     def rotaries(self):
-        given = self.hints.get("rotary")
-        if given:
-            return [given if given != "no" else ""]
-        return ["", "half", "pairs"] if re.search(
-            r"cos\b|polar|rotary|rope|rotate", self.patient.text, re.IGNORECASE) else [""]
+        return rotaries(self)
 
     def choose(self, tried):
         """The first way and model, without a mistake, that give the outputs."""
@@ -512,6 +511,8 @@ class Examination:
     def search(self, tried, pairs=False):
         """A way and a model with one mistake, or with two; whether there is one."""
         self.tried = tried
+        if self.no_numbers(*tried[0]):
+            return True
         for way, case, got, sizes in tried[: 1 if pairs else 4]:
             models = list(self.models(way.form))
             if not pairs and self.nearly(way, models, case, got, sizes, tried):
@@ -534,6 +535,16 @@ class Examination:
         if sizes.get("dv"):
             self.dv = sizes["dv"]
         return False
+
+    def no_numbers(self, way, case, got, sizes):
+        """Whether outputs of a plain call are NaN or infinite: then nothing else is looked for."""
+        if np.isfinite(got).all():
+            return False
+        self.settle(way, None, sizes, self.tried)
+        many = "All outputs are" if not np.isfinite(got).any() else "Some outputs are"
+        self.said(f"{many} NaN or infinite in a plain call{nan_reason(self.patient.text)}.",
+                  *self.patient.line(INFINITE))
+        return True
 
     def nearly(self, way, models, case, got, sizes, tried):
         """Right but for a factor, or for the digits that 32 bits lose."""
@@ -570,6 +581,7 @@ class Examination:
         return False
 
     loose = 1.0
+    grouped = False  # whether it takes fewer heads of keys than of queries
 
     def near(self):
         """Two outputs of the code that differ by less are the same."""
@@ -615,7 +627,9 @@ class Examination:
         """Name the mistakes of the models that explain what was found; the first is most likely."""
         known = {m["sentence"] for m in self.mistakes}
         numbers = set(re.findall(r"\d+", self.patient.text))  # those of the file are likelier
-        models = sorted(models, key=lambda m: not set(re.findall(r"\d+", m.mistakes[-1])) & numbers)
+        models = sorted(models, key=lambda m: (
+            not set(re.findall(r"\d+", m.mistakes[-1])) & numbers,
+            m.form != "core" and ALL[m.mistakes[-1]].where == "core"))
         for model in models[:3]:
             for name in model.mistakes:
                 self.name_mistake(name, len(models) == 1, known)
@@ -693,6 +707,12 @@ class Examination:
 
     alone = False  # whether a cache is kept by the object, one token at a time
 
+    def resetting(self):
+        """The method that clears what an object keeps; ""."""
+        methods = getattr(self.patient.facts, "methods", {})
+        return next((m for m in ("reset", "reset_cache", "clear", "clear_cache", "start",
+                                 "reset_state", "init_cache", "empty_cache") if m in methods), "")
+
     def stepper(self):
         """("argument", name) or ("method", name, reset): how a cache is used; None."""
         name = self.target.parameter("cache")
@@ -704,6 +724,8 @@ class Examination:
         if step:
             self.alone = True
             return "method", step
+        if self.way.fresh and self.resetting():
+            return "method", self.target.name
         return None
 
     def chunks(self, case, chunks, stepper, times=1):
@@ -711,7 +733,7 @@ class Examination:
 
         times  how often the last call is made, with one and the same cache
         """
-        specs, start, way = [], 0, self.way._replace(mask=(), causal="")
+        specs, start, way = [], 0, self.way._replace(mask=(), causal="", fresh=False)
         kind, name = stepper
         offset, use = self.target.parameter("offset"), self.target.parameter("use_cache")
         for i, n in enumerate(chunks):
@@ -733,10 +755,7 @@ class Examination:
             specs += [spec] * (times if i == len(chunks) - 1 else 1)
             start += n
         if kind == "method":
-            methods = self.patient.facts.methods
-            reset = next((m for m in ("reset", "reset_cache", "clear", "clear_cache", "start")
-                          if m in methods), None)
-            if reset:
+            if reset := self.resetting():
                 specs.insert(0, {"object": way.object, "name": reset})
         replies = self.patient.call(specs)
         replies = replies[-len(chunks) - times + 1 : len(replies) - times] + replies[-1:]

@@ -18,10 +18,12 @@ CAUSAL = [name for name, m in MISTAKES.items() if m.needs == "causal"]
 BIAS = [name for name, m in MISTAKES.items() if m.needs == "bias"]
 PLAIN = [name for name in MISTAKES if name not in {*MASKING, *CAUSAL, *BIAS}]
 WITHIN = {  # functions of the reference that a form calls
-    "core": {"allowed", "scale", "scores", "softmax", "repeated", "core"},
-    "mha": {"allowed", "scale", "scores", "softmax", "repeated", "core", "dense", "split", "merge",
-            "angles", "rotary", "multihead"},
+    "core": {"allowed", "scale", "scores", "softmax", "repeated", "core", "capped", "distances",
+             "near", "kept"},
 }
+WITHIN["mha"] = WITHIN["core"] | {"dense", "split", "merge", "angles", "rotary", "multihead",
+                                  "unit"}
+WITHIN["sublayer"] = WITHIN["mha"] | {"norm", "sublayer"}
 WITHIN["block"] = WITHIN["mha"] | {"norm", "feed_forward", "block"}
 ACROSS = {"over the heads of a core", "over the batch", "softmax over heads",
           "softmax over the batch"}
@@ -46,6 +48,8 @@ def predict(model, case):
                 return space["core"](case.q, case.k, case.v, M, c)
             if model.form == "mha":
                 return space["multihead"](case.q, case.k, case.v, case.keep, causal, W, c)
+            if model.form == "sublayer":
+                return space["sublayer"](case.q, case.k, case.keep, causal, W, c)
             return space["block"](case.q, case.keep, causal, W, c)
     except (ValueError, IndexError, TypeError, KeyError, ZeroDivisionError, EditError) as error:
         raise Failed(str(error)) from error
@@ -128,6 +132,8 @@ def explain(models, observed, names, dtype="float64", pairs=False, seconds=6.0):
     """
     until = time.process_time() + seconds
     names = telling(observed, names)
+    if all(case.q.ndim == 4 and case.q.shape[1] == 1 for case, _ in observed):
+        names = [n for n in names if "head" not in n]
     if dtype == "tables":
         names = [n for n in names if "32 bits" not in n and "in the sum" not in n]
     for model in models:

@@ -1,5 +1,7 @@
 """Stages with masks: whose convention is found by trying, and then asked in all kinds of cases."""
 
+import itertools
+
 import numpy as np
 
 from npattn.doctor import cases, fit
@@ -91,9 +93,57 @@ def one_mask(exam, name, role):
         return
     for form, how in chosen:
         masks(exam, name, form, how)
+    exam.masks_found.append((name, *chosen[0]))
     exam.way = exam.way._replace(mask=(name, *chosen[0]))
     if {how[0] for _, how in good} == {"add"}:
         float_mask(exam, name, *chosen[0])
+
+
+def together_stage(exam):
+    """Two masks in one call: a key must be allowed by both."""
+    if exam.model is None or exam.model.mistakes or exam.mistakes:
+        return
+    for one, two in itertools.combinations(exam.masks_found, 2):
+        seen, parts = [], []
+        for seed in (0, 1, 2):
+            case = exam.case("two", f"{one[0]} and {two[0]} are both given", seed=47 + seed)
+            first, second = exam.masked(case, one[1], seed), exam.masked(case, two[1], 7 + seed)
+            way = exam.way._replace(mask=one, others=(*exam.way.others, (two[0], cases.written(
+                second.keep, *two[1:]))))
+            reply, = exam.patient.call([exam.patient.spec(way, first)])
+            out = None if reply.error else dict(reply.out).get(exam.way.out)
+            got = None if out is None else cases.inward(out, exam.way.layout, case.q.ndim)
+            if got is None:
+                if not refuses(reply):
+                    exam.said(f"It fails where {case.words}: {reply.error}"
+                              f"{exam.patient.place({'line': reply.line})}.", reply.line)
+                return
+            parts.append((first.keep, second.keep))
+            seen.append((case, got))
+
+        def holds(join):
+            return fit.fits(exam.model, [(case._replace(keep=join(*p)), got) for (case, got), p in
+                                         zip(seen, parts, strict=True)], exam.way.dtype)
+
+        probe = "two masks hold together"
+        if holds(np.logical_and):
+            exam.properties.append(Property(probe, True))
+            continue
+        case, got = seen[0]
+        want = fit.predict(exam.model, case._replace(keep=np.logical_and(*parts[0])))[0]
+        exam.properties.append(Property(probe, False, counterexample(exam, case, got, want)))
+        said = f"`{one[0]}` and `{two[0]}` do not hold together; a key must be allowed by both."
+        for join, words in (
+                (np.logical_or, f"`{one[0]}` and `{two[0]}` are joined by or; a key must be "
+                                "allowed by both masks."),
+                (lambda a, b: a, f"Where `{one[0]}` and `{two[0]}` are both given, the second "
+                                 f"mask `{two[0]}` is ignored; a key must be allowed by both."),
+                (lambda a, b: b, f"Where `{one[0]}` and `{two[0]}` are both given, the first mask "
+                                 f"`{one[0]}` is lost; a key must be allowed by both.")):
+            if holds(join):
+                said = words
+                break
+        exam.said(said, *exam.patient.line(r"mask|where|masked_fill|\||or\b"))
 
 
 def float_mask(exam, name, form, how):

@@ -182,17 +182,35 @@ class Patient:
                 attributes.append(node.attr)
         return list(dict.fromkeys(keys)), list(dict.fromkeys(attributes))
 
+    def prose(self):
+        """The numbers of lines that docstrings stand in."""
+        return {n for node in ast.walk(self.tree) if isinstance(node, ast.Expr) and isinstance(
+            getattr(node.value, "value", None), str)
+            for n in range(node.lineno, node.end_lineno + 1)}
+
+    def old_random(self):
+        """Whether random numbers are drawn from a RandomState, and not from a Generator."""
+        return bool(re.search(r"\.randn?\(|RandomState|\.randint\(", self.text))
+
+    def after_making(self):
+        """The source of the thing that is examined, without its constructor."""
+        node = self.node()
+        parts = [n for n in getattr(node, "body", []) if getattr(n, "name", "") != "__init__"]
+        return "\n".join(map(ast.unparse, parts)) if isinstance(node, ast.ClassDef) else self.text
+
     def line(self, pattern):
         """(number, text) of the first line of the code that a mistake is likely written in."""
         first, last = getattr(self.facts, "first", 1), getattr(self.facts, "last", 10**6)
-        lines = self.text.splitlines()
+        lines, prose = self.text.splitlines(), self.prose()
         spans = [(first, min(last, len(lines))), (1, len(lines))]
         for low, high in spans:
             for number in range(low, high + 1):
                 text = lines[number - 1].split("#")[0].strip()
-                if text and not text.startswith(("def ", "class ", '"', "import", "from")):
-                    if re.search(pattern, text):
-                        return number, text
+                if not text or number in prose or text.startswith(
+                        ("def ", "class ", '"', "import", "from")):
+                    continue
+                if re.search(pattern, text):
+                    return number, text
         return 0, ""
 
 

@@ -1,10 +1,13 @@
-"""Stages without a mask: sizes, large scores, a second call, dtypes."""
+"""Stages without a mask: sizes, options, large scores, a second call, dtypes."""
+
+import re
 
 import numpy as np
 
-from npattn.doctor import fit
+from npattn.doctor import cases, fit
 from npattn.doctor.comparing import KEEPS, KEPT, compare, counterexample
 from npattn.doctor.examine import Property
+from npattn.doctor.models import CAP, WINDOW, unbounded
 
 
 def sizes_stage(exam):
@@ -36,6 +39,103 @@ def sizes_stage(exam):
         exam.conventions.append(f"takes fewer than 130 keys: {longest}")
         long = long[:1]
     compare(exam, "long inputs give the same", long, fit.PLAIN, soft=True)
+
+
+def groups_stage(exam):
+    """Fewer heads of keys than of queries, where the code takes them."""
+    if exam.form() != "core" or "h" not in exam.way.layout or exam.target.parameter("kv_heads") or (
+            exam.model is None or exam.model.mistakes or exam.model.c.slopes is not None
+            or exam.model.c.sink is not None):
+        return
+    asked = [exam.case("groups", "two query heads share a key head", seed=14, H=4, Hk=2),
+             exam.case("groups", "three query heads share a key head", seed=15, H=6, Hk=2, B=1)]
+    observed = exam.ask(asked)
+    if any(got is None for _, got in observed):
+        return
+    if fit.fits(exam.model, observed, exam.way.dtype):
+        exam.grouped = True
+        exam.conventions.append("takes fewer heads of keys than of queries")
+    elif re.search(r"kv|rep|group|gqa|mqa|hk", exam.patient.text, re.IGNORECASE):
+        compare(exam, "a key head serves the query heads beside it", asked, fit.PLAIN)
+
+
+def alone_stage(exam):
+    """Self-attention, where keys and values may be left out."""
+    if exam.model is None or exam.model.mistakes or exam.mistakes or exam.form() == "core":
+        return
+    left_out = [n for n, _ in exam.way.inputs[1:]]
+    if not left_out or any(need for n, _, need, _ in exam.target.parameters if n in left_out):
+        return
+    way = exam.way
+    exam.way = way._replace(inputs=way.inputs[:1], mask=(), causal="")
+    asked = [exam.case("alone", f"{' and '.join(left_out)} is left out", seed=18),
+             exam.case("alone", f"{' and '.join(left_out)} is left out", seed=19, B=2, Tq=8)]
+    if any(got is not None for _, got in exam.ask(asked)):
+        compare(exam, "what is left out is the queries' own input", asked, fit.PLAIN, soft=True)
+    exam.way = way
+
+
+def options_stage(exam):
+    """Options that are off by default, and sizes of tiles: each is given once."""
+    if exam.model is None or exam.model.mistakes or exam.mistakes:
+        return
+    c, causal = exam.model.c, exam.model.causal
+    width = cases.Sizes().d if exam.form() == "core" else (
+        exam.target.sizes.width // exam.target.sizes.heads)
+    for name, default, required, role in exam.target.parameters:
+        off = default in (None, False) and not required
+        if role == "tile":
+            option(exam, name, 3, [{}])
+        elif role == "returns" and off and exam.way.out == ():
+            option(exam, name, True, [{}])
+        elif role == "window" and off:
+            sides = [{"window": WINDOW}] if causal else [
+                *unbounded(WINDOW), {"window": WINDOW, "causal": True}]
+            option(exam, name, WINDOW, sides, not causal)
+        elif role == "cap" and (off or default == 0) and not required:
+            option(exam, name, CAP, [{"cap": CAP}])
+        elif role == "scale" and off:  # in place of 1/√d, or a temperature, or both
+            root = np.sqrt(width)
+            option(exam, name, 0.25, [{"scale": x} for x in (
+                0.25 * root, 0.25 * c.scale, 4.0 * root, 4.0 * c.scale)], True)
+
+
+def option(exam, name, value, fields, open_=False):
+    """The model and the code with one option more.
+
+    fields  conventions that the option may mean
+    open_   there may be others: what fits none of them is not called wrong
+    """
+    model, way = exam.model, exam.way
+    exam.way = way._replace(others=(*[o for o in way.others if o[0] != name],
+                                    (name, ("value", value))))
+    words = f"{name} is {value}"
+    sizes = ({"Tq": 6, "Tk": 6}, {"Tq": 8, "Tk": 8}) if exam.plain_sizes.get("Tq") else (
+        {"Tq": 6, "Tk": 9}, {"Tq": 7, "Tk": 8}, {"Tq": 8, "Tk": 8})
+    asked = [exam.case("option", words, seed=16 + i, **s) for i, s in enumerate(sizes)]
+    observed = exam.ask(asked)
+    if value is True:  # more comes back: the output has another place
+        found = [exam.output(r, exam.way, c) for r, c in zip(exam.replies, asked, strict=True)
+                 if not r.error]
+        if not found or None in found:
+            exam.way = way
+            return
+        exam.way = exam.way._replace(out=found[0][0])
+        observed = exam.ask(asked)
+    asked = [case for case, got in observed if got is not None]
+    observed = [(case, got) for case, got in observed if got is not None]
+    kinds = [model._replace(c=type(model.c)(**vars(model.c) | {
+        k: v for k, v in more.items() if k != "causal"}), causal=more.get("causal", model.causal))
+        for more in fields]
+    fine = [k for k in kinds if fit.fits(k, observed, exam.way.dtype)]
+    if asked and fields != [{}] and not fine and fit.fits(model, observed, exam.way.dtype):
+        exam.said(f"The option `{name}` has no effect.", *exam.patient.line(rf"\b{name}\b"))
+        exam.properties.append(Property(f"the option {name} does what it says", False, {
+            "case": words, "inputs": {}, "got": "what comes out without it", "expected": ""}))
+    elif asked and (fine or not open_):
+        exam.model = (fine or kinds)[0]
+        compare(exam, f"the option {name} does what it says", asked, fit.PLAIN)
+    exam.way, exam.model = way, model
 
 
 def scores_stage(exam):
@@ -77,6 +177,10 @@ def repeat_stage(exam):
     exam.properties.append(Property(
         "evaluation is deterministic", same,
         {} if same else counterexample(exam, a, two, one)))
+    if kept and exam.resetting():
+        exam.properties.pop()
+        exam.conventions.append("it keeps a cache between calls, until it is reset")
+        return
     if not same:
         if kept:
             exam.said(KEPT, *exam.patient.line(KEEPS))
@@ -106,6 +210,16 @@ def dtype_stage(exam):
     """float64 is computed in float64; float32 stays about float32."""
     if exam.way.dtype != "float64":
         exam.conventions.append("works in 32 bits only")
+        wide = exam.patient.call([exam.patient.spec(exam.way._replace(dtype="float64"), exam.case(
+            "float64", "arguments are float64", seed=30))])[0]
+        if exam.model is not None and re.search(r"dtype|scalar type|[Dd]ouble|cast", wide.error):
+            exam.properties.append(Property("the dtype is kept", False, {
+                "case": "arguments are float64", "inputs": {}, "got": wide.error,
+                "expected": "an output in float64"}))
+            place = exam.patient.place({"line": wide.line})
+            exam.said("It takes float32 alone; with arguments of another dtype (float64, float16) it "
+                      f"fails: {wide.error}{place}. What is made inside must be cast back to the "
+                      "dtype of its arguments.", wide.line)
         return
     case = exam.case("float32", "arguments are float32", seed=30,
                      options={"dtype": "float32"})

@@ -16,9 +16,23 @@ def allowed(keep, causal, Tq, Tk, c):
         start = Tk - Tq if c.corner == "lower" else 0
         M = np.arange(Tk) <= start + np.arange(Tq)[:, None]
         M = M[None, None]
+    if c.window:
+        M = M & near(Tq, Tk, c)
     if keep is not None:
         M = M & keep
     return M
+
+
+def gaps(Tq, Tk, c):
+    """How far each key lies behind each query: i − j (Tq, Tk)."""
+    start = Tk - Tq if c.corner == "lower" else 0
+    return start + np.arange(Tq)[:, None] - np.arange(Tk)
+
+
+def near(Tq, Tk, c):
+    """Which keys lie in the window: `c.window` up to the query itself, `c.ahead` behind it."""
+    gap = gaps(Tq, Tk, c)
+    return (gap < c.window) & (gap >= -c.ahead)
 
 
 def scale(Q, K, V, c):
@@ -26,7 +40,23 @@ def scale(Q, K, V, c):
 
 
 def scores(Q, K, V, c):
-    return Q @ K.swapaxes(-1, -2) * scale(Q, K, V, c) + c.bias
+    if c.unit and c.heads == 1:
+        Q, K = unit(Q, 1.0, 0.0, c), unit(K, 1.0, 0.0, c)
+    S = Q @ K.swapaxes(-1, -2) * scale(Q, K, V, c) + c.bias
+    return capped(S, c) + distances(S.shape[-2], S.shape[-1], c)
+
+
+def capped(S, c):
+    """Scores pressed into (−cap, cap)."""
+    return c.cap * np.tanh(S / c.cap) if c.cap else S
+
+
+def distances(Tq, Tk, c):
+    """ALiBi: each head has a slope, by which a key loses with its distance."""
+    if c.slopes is None:
+        return 0.0
+    gap = gaps(Tq, Tk, c)
+    return -c.slopes[:, None, None] * (gap if c.signed else np.abs(gap))
 
 
 def softmax(S, M, c):
@@ -47,7 +77,24 @@ def core(Q, K, V, M, c):
     S = scores(Q, K, V, c)
     P = softmax(S, M, c)
     O = P @ V
-    return O, P
+    if c.sink is None:
+        return O, P
+    return O * kept(S, M, c), P * kept(S, M, c)
+
+
+def kept(S, M, c):
+    """The part of the weight that a sink, one more score of a head without a value, leaves."""
+    S = np.where(M, S, -np.inf)
+    top = np.maximum(S.max(-1, keepdims=True), c.sink)
+    A = np.exp(S - top).sum(-1, keepdims=True)
+    return A / (A + np.exp(c.sink - top))
+
+
+def unit(X, g, h, c):
+    """Queries or keys (B, H, T, d), normalised before they meet."""
+    if c.unit == "length":
+        return X / np.sqrt((X**2).sum(-1, keepdims=True)) * g
+    return norm(X, g, h, type(c)(**{**vars(c), "rms": c.unit == "rms"}))
 
 
 def dense(X, W, b):
@@ -92,6 +139,8 @@ def multihead(Xq, Xk, Xv, keep, causal, W, c):
     Q = split(dense(Xq, W["Wq"], W["bq"]), c.heads, c)
     K = split(dense(Xk, W["Wk"], W["bk"]), c.groups, c)
     V = split(dense(Xv, W["Wv"], W["bv"]), c.groups, c)
+    if c.unit:
+        Q, K = unit(Q, W["gq"], W["hq"], c), unit(K, W["gk"], W["hk"], c)
     if c.rotary:
         Q, K = rotary(Q, 0, c), rotary(K, 0, c)
     M = allowed(keep, causal, Q.shape[-2], K.shape[-2], c)
@@ -106,13 +155,17 @@ def step(X, past, W, c):
     K = split(dense(X, W["Wk"], W["bk"]), c.groups, c)
     V = split(dense(X, W["Wv"], W["bv"]), c.groups, c)
     start = 0 if past is None else past[0].shape[-2]
+    if c.unit:
+        Q, K = unit(Q, W["gq"], W["hq"], c), unit(K, W["gk"], W["hk"], c)
     if c.rotary:
         Q, K = rotary(Q, start, c), rotary(K, start, c)
     if past is not None:
         K, V = np.concatenate([past[0], K], -2), np.concatenate([past[1], V], -2)
     T, Tk = Q.shape[-2], K.shape[-2]
     M = np.arange(Tk) <= start + np.arange(T)[:, None]
-    O, P = core(Q, K, V, M[None, None], c)
+    if c.window:
+        M = M & (np.arange(Tk) > start + np.arange(T)[:, None] - c.window)
+    O, P = core(Q, K, V, M[None, None], type(c)(**{**vars(c), "corner": "lower"}))
     O = merge(O, c)
     return (dense(O, W["Wo"], W["bo"]) if "Wo" in W else O), (K, V)
 
@@ -122,6 +175,15 @@ def norm(X, g, b, c):
         return X / np.sqrt((X**2).mean(-1, keepdims=True) + c.eps) * g
     Z = X - X.mean(-1, keepdims=True)
     return Z / np.sqrt((Z**2).mean(-1, keepdims=True) + c.eps) * g + b
+
+
+def sublayer(X, C, keep, causal, W, c):
+    """Attention of X to C with the residual around it, and norms before it or behind it."""
+    N = norm(X, W["g1"], W["h1"], c) if c.order == "pre" else X
+    C = norm(C, W[c.context[0]], W[c.context[1]], c) if c.context else N if C is X else C
+    A, P = multihead(N, C, C, keep, causal, W, c)
+    Y = X + A if c.residual else A
+    return (norm(Y, W["g1"], W["h1"], c) if c.order == "post" else Y), P
 
 
 def feed_forward(X, W, c):
@@ -151,6 +213,8 @@ def backward(dO, Q, K, V, M, c):
     dV = P.swapaxes(-1, -2) @ dO
     dP = dO @ V.swapaxes(-1, -2)
     dS = P * (dP - (dP * P).sum(-1, keepdims=True))
+    if c.cap:
+        dS = dS * (1 - np.tanh(Q @ K.swapaxes(-1, -2) * s / c.cap) ** 2)
     dQ = dS @ K * s
     dK = dS.swapaxes(-1, -2) @ Q * s
     return dQ, shared(dK, Hk), shared(dV, Hk)

@@ -205,6 +205,9 @@ def _weights(target):
             own = {}
             if isinstance(module, torch.nn.LayerNorm):
                 own = {"weight": {"eps": module.eps, "gain": True}, "bias": {"shift": True}}
+            elif hasattr(torch.nn, "RMSNorm") and isinstance(module, torch.nn.RMSNorm):
+                eps = module.eps or torch.finfo(torch.float64).eps
+                own = {"weight": {"eps": eps, "gain": True}}
             elif isinstance(module, torch.nn.Conv1d) and module.kernel_size == (1,):
                 own = {"weight": {"linear": True, "conv": True}}
             for last, more in own.items():
@@ -304,6 +307,8 @@ def _value(spec, torch=None, dtype=None, strided=False, done=None, want=False):
     if kind == "new":
         return _find(rest[0])(*rest[1:])
     if kind == "rng":
+        if rest[1:] == [True]:
+            return np.random.RandomState(rest[0])
         return np.random.default_rng(rest[0])
     if kind == "none":
         return None
@@ -332,7 +337,7 @@ def _call(path, arrays, spec):
         torch.manual_seed(spec.get("seed", 0))
     owner = STATE[spec["object"]] if spec.get("object") else None
     if spec.get("fresh"):
-        owner = copy.deepcopy(owner)
+        owner = copy.deepcopy(STATE.get(f"{spec['object']}*", owner))
     if _torch() and owner is not None and isinstance(owner, _torch().nn.Module):
         if spec.get("dtype", "float64") != "float64":
             owner = copy.deepcopy(owner).to(getattr(_torch(), spec["dtype"]))

@@ -7,6 +7,11 @@
 import re
 
 _TABLE = (
+    ("tile", r"(block|tile|chunk)(_?(size|len|k|q|m|n|kv|rows|cols))?|b[crkq]|bs|kblock|qblock|"
+             r"block_?size_[qk]"),
+    ("cap", r"(attn_?)?(logits?_?)?(soft_?)?cap(ping)?(_value)?|max_logit|tanh_clip(ping)?"),
+    ("slopes", r"(alibi_?)?slopes?"),
+    ("sink", r"(attn_?)?sinks?(_logits?)?"),
     # inputs
     ("mask", r"(.*_)?(mask|masks|attn_mask|keep|allowed|allow|visible|valid|drop_keys|pad|padding|"
              r"attend|blocked|forbidden|is_pad|m|M)"),
@@ -37,8 +42,6 @@ _TABLE = (
     ("max_len", r"(max_?)(seq_?)?(len|length|positions|t|time|tokens|position_embeddings)|block_?size|"
                 r"context_?(len|length|size|window)|n_?ctx|ctx(_len)?|n_positions|seq_?len|max_seq_len|"
                 r"max_seq"),
-    ("tile", r"(block|tile|chunk)(_?(size|len|k|q|m|n|kv|rows|cols))?|b[crkq]|bs|kblock|qblock|"
-             r"block_?size_[qk]"),
     ("layers", r"(n_|num_)?(layers|blocks|depth)|depth|n_layer"),
     ("returns", r"(return|need|output|with|get|want)_.*"),
     ("scale", r"scale|softmax_scale|sm_scale|scaling|temperature|inv_sqrt_d|scale_factor"),
@@ -50,7 +53,8 @@ _TABLE = (
     ("positions", r"positions|position_ids|pos_ids|input_pos"),
     ("eps", r"(layer_norm_|norm_|ln_)?(eps|epsilon)"),
     ("base", r"(rope_)?(base|theta)|rope_theta"),
-    ("window", r"(sliding_)?window(_size)?"),
+    ("window", r"(sliding_|local_|attn_|left_)?window(_size|_len)?|(local_)?(span|radius|look_?back|"
+               r"band(width)?)|win(_size)?"),
     ("upstream", r"d(o|y|out|output|h|z|context|ctx)|grad|grad_out(put)?s?|dout|upstream|g_out|"
                  r"grad_o|grad_y|d_out|g"),
     ("config", r"config|cfg|conf|args|hparams|opts"),
@@ -63,17 +67,17 @@ _TABLE = (
     ("k", r"x?_?k(s|_in|_input)?|key|keys|xk|input_k|x_k|inputs_k|key_states|key_layer"),
     ("v", r"x?_?v(s|_in|_input)?|value|values|val|vals|xv|input_v|x_v|inputs_v|value_states|"
           r"value_layer"),
-    ("memory", r"memory|context|ctx_in|enc\w*|encoder_\w+|source|input_b|x_?kv|inputs_kv|y|b|cond|mem|"
-               r"other|to_tensor|z|x_kv|kv_in|key_value_states"),
+    ("memory", r"memory|context\w*|cond\w*|ctx_in|enc\w*|encoder_\w+|source|input_b|x_?kv|"
+               r"inputs_kv|y|b|mem|other|to_tensor|z|x_kv|kv_in|key_value_states"),
     ("x", r"x\d?|xs|inputs?|hidden_states?|hidden|src|h|tokens?|embeddings?|seq(uence)?|emb|data|"
           r"features|input_tensor|x_in|residual|states|h_in"),
 )
 ROLES = {role: re.compile(pattern) for role, pattern in _TABLE}
-CALL = ("mask", "lens", "causal", "bias_add", "train", "eval", "dropout", "rng", "seed", "kv_heads",
-        "heads", "returns", "scale", "cache", "use_cache", "offset", "positions", "eps", "base",
-        "window", "max_len", "tile", "params", "config", "q", "k", "v", "memory", "x")
-MAKE = ("kv_heads", "heads", "head_dim", "hidden", "max_len", "width", "causal", "dropout", "rng",
-        "seed", "flag_bias", "layers", "scale", "eps", "base", "window", "tile", "config",
+CALL = ("tile", "cap", "slopes", "sink", "mask", "lens", "causal", "bias_add", "train",
+        "eval", "dropout", "rng", "seed", "kv_heads", "heads", "returns", "scale", "cache",
+        "use_cache", "offset", "positions", "eps", "base", "window", "max_len", "params", "config", "q", "k", "v", "memory", "x")
+MAKE = ("cap", "kv_heads", "heads", "head_dim", "hidden", "max_len", "width", "causal", "dropout",
+        "rng", "seed", "flag_bias", "layers", "scale", "eps", "base", "window", "tile", "config",
         "batch_first", "train", "returns", "params")
 DROP_NAMES = re.compile(r"drop|pad|block(ed)?$|forbid|is_pad|masked_out|ignore")
 KEEP_NAMES = re.compile(r"keep|allow|visible|valid|attend|not_pad")
@@ -113,6 +117,10 @@ def weight_role(path, ndim):
     """
     name = re.sub(r"([a-z])([A-Z])", r"\1_\2", path).lower()
     last = name.split(".")[-1]
+    if found := _OWN_NORM.search(name):
+        letter = next(x for x in found.groups() if x)
+        letter = "c" if letter in ("kv", "context", "ctx", "memory", "cond") else letter[0]
+        return ("h" if re.search(r"bias|beta|shift", last) else "g") + letter
     for pattern in _NORMS:
         if re.search(pattern, name):
             number = "2" if re.search(r"2|ffn|ff_|mlp|post|after", name) else "1"
@@ -146,6 +154,9 @@ def weight_role(path, ndim):
     return ("b" if bias else "W") + letter
 
 
+_SIDE = r"(q|k|query|key|kv|context|ctx|memory|cond)"
+_OWN_NORM = re.compile(rf"(?:^|[._]){_SIDE}_?(?:norm|ln|layer_?norm|rms_?norm|scale|gain)(?:$|[._])|"
+                       rf"(?:^|[._])(?:norm|ln|layer_?norm|rms_?norm|gain)_?{_SIDE}(?:$|[._])")
 _NORMS = [r"(^|[._])(ln|norm|layer_?norm|layernorm|gamma|beta|gain|shift|rms)\w*",
           r"(^|\.)(g|h)\d$", r"(^|[._])(attn|ffn?|mlp)_norm"]
 _FEED = [(r"(mlp|ffn?|feed_?forward|ff)\.(0|fc1|w1|c_fc|up\w*|linear1|lin1|in)\b", "1"),

@@ -3,12 +3,14 @@
 from npattn.doctor import gradients
 from npattn.doctor.cache_stages import cache_stage
 from npattn.doctor.causal_stages import causal_stage
-from npattn.doctor.mask_stages import mask_stage
+from npattn.doctor.mask_stages import mask_stage, together_stage
 from npattn.doctor.plain_stages import (
-    dtype_stage, repeat_stage, scores_stage, sizes_stage, writing_stage,
+    alone_stage, dtype_stage, groups_stage, options_stage, repeat_stage, scores_stage, sizes_stage,
+    writing_stage,
 )
 from npattn.doctor.properties import property_stage
 from npattn.doctor.training_stages import train_stage
 
-STAGES = (sizes_stage, repeat_stage, scores_stage, mask_stage, causal_stage, cache_stage,
-          property_stage, dtype_stage, train_stage, writing_stage, gradients.stage)
+STAGES = (sizes_stage, groups_stage, options_stage, repeat_stage, scores_stage, mask_stage,
+          together_stage, causal_stage, alone_stage, cache_stage, property_stage, dtype_stage,
+          train_stage, writing_stage, gradients.stage)

@@ -121,10 +121,11 @@ def resolved(units, sizes):
 
 def _norms(units, keys):
     """Norms are numbered as they come, where their names do not number them."""
-    gains = [i for i, (_, key, _, facts, _) in enumerate(units)
-             if facts.get("gain") or key in ("g1", "g2") and not facts.get("shift")]
-    shifts = [i for i, (_, key, _, facts, _) in enumerate(units)
-              if facts.get("shift") or key in ("h1", "h2") and not facts.get("gain")]
+    own = ("gq", "gk", "gc", "hq", "hk", "hc")
+    gains = [i for i, (_, key, _, facts, _) in enumerate(units) if key not in own and (
+        facts.get("gain") or key in ("g1", "g2") and not facts.get("shift"))]
+    shifts = [i for i, (_, key, _, facts, _) in enumerate(units) if key not in own and (
+        facts.get("shift") or key in ("h1", "h2") and not facts.get("gain"))]
     for among, letter in ((gains, "g"), (shifts, "h")):
         if len(among) == 2 and {keys[i] for i in among} != {f"{letter}1", f"{letter}2"}:
             for number, i in enumerate(among, 1):
@@ -270,4 +271,5 @@ def complete(W):
     """With zeros for biases that are not there; None if a weight is missing."""
     if "Wq" not in W or "Wk" not in W or "Wv" not in W:
         return None
-    return {**{f"b{x}": 0.0 for x in "qkvo12"}, **{f"h{i}": 0.0 for i in "12"}, **W}
+    gains = {f"g{x}": 1.0 for x in "qk"}
+    return {**gains, **{f"b{x}": 0.0 for x in "qkvo12"}, **{f"h{x}": 0.0 for x in "12qk"}, **W}
