@@ -32,7 +32,8 @@ class Model(NamedTuple):
 def conventions(**given):
     return SimpleNamespace(**{
         "heads": 1, "groups": 1, "scale": 1.0, "bias": 0.0, "corner": "upper", "rotary": "",
-        "base": 10000.0, "cap": 0.0, "window": 0, "ahead": 0, "slopes": None, "signed": False,
+        "base": 10000.0, "cap": 0.0, "window": 0, "ahead": 0, "slopes": None,
+        "table": None, "signed": False,
         "sink": None, "unit": "", "order": "", "residual": False, "context": (),
         "heads_last": False, "pre": True, "eps": 1e-5, "rms": False, "activation": relu, **given})
 

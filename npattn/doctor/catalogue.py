@@ -300,7 +300,8 @@ MISTAKES = {
     "ALiBi before the scale": _m(
         "scores", ("* scale(Q, K, V, c) + c.bias", "+ distances(S.shape[-2], S.shape[-1], c)"),
         ("* scale(Q, K, V, c) + c.bias + distances(Q.shape[-2], K.shape[-2], c) * scale(Q, K, V, c)",
-         ""), "The ALiBi bias is scaled with the scores; it must be added behind the scale.",
+         ""), "The bias of the positions (ALiBi's, say) is scaled with the scores; it must be added "
+        "behind the scale.",
         r"slope|alibi|bias"),
     "ALiBi squared": _m("distances", "np.abs(gap)", "gap**2",
                         "The ALiBi bias grows with the square of the distance; it must be linear.",
@@ -313,6 +314,15 @@ MISTAKES = {
         "distances", "gap = gaps(Tq, Tk, c)", "gap = np.arange(Tq)[:, None] - np.arange(Tk)",
         "The distances of ALiBi are not shifted where there are more keys than queries.",
         r"slope|alibi|arange"),
+    "table ignored": _m("scores", "capped(S, c) + distances(S.shape[-2], S.shape[-1], c)",
+                        "capped(S, c)", "The bias of relative positions has no effect.",
+                        r"rel|bias|table"),
+    "table of the first head": _m(
+        "distances", "return c.table[:, ", "return c.table[:1, ",
+        "All heads use the relative bias of the first head.", r"rel|bias|table"),
+    "table off by one": _m("distances", "+ R // 2, 0", "+ R // 2 + 1, 0",
+                           "The table of relative positions is read one place too far.",
+                           r"rel|bias|table"),
     "sink ignored": _m("core", "return O * kept(S, M, c), P * kept(S, M, c)", "return O, P",
                        "The sink has no effect: the weights sum to 1.", "sink|" + SOFTMAX),
     "sink negated": _m("kept", "np.exp(c.sink - top)", "np.exp(-c.sink - top)",

@@ -102,7 +102,7 @@ class Examination:
 
     def with_tables(self, tried):
         """The same, for code whose angles are kept in 32 bits; nothing where there are none."""
-        if not self.target.torch or self.rotaries() == [""]:
+        if not self.target.torch or not any(turn["rotary"] for turn in rotaries(self)):
             return []
         return [(way._replace(dtype="tables"), *rest) for way, *rest in tried
                 if way.dtype == "float64"]
@@ -487,9 +487,6 @@ class Examination:
 
     def models(self, form):
         return models(self, form)
-
-    def rotaries(self):
-        return rotaries(self)
 
     def choose(self, tried):
         """The first way and model, without a mistake, that give the outputs."""

@@ -172,7 +172,7 @@ def windows(exam):
 def variants(exam, heads, causal, W=None):
     """Fields of the conventions beyond plain attention, [{}] where the code names none."""
     lists = [_windows(exam, causal), _caps(exam), _slopes(exam, heads, causal),
-             _sinks(exam, heads, W), _units(exam, W)]
+             _sinks(exam, heads, W), _units(exam, W), _tables(exam, heads)]
     for parts in itertools.product(*[list(found) or [{}] for found in lists]):
         yield {k: v for part in parts for k, v in part.items()}
 
@@ -221,6 +221,14 @@ def _slopes(exam, heads, causal):
             yield {"slopes": slopes, "signed": True}
     if not found:
         yield {}
+
+
+def _tables(exam, heads):
+    """Learned numbers for each distance: those of a weight (R, H) or (H, R), R odd."""
+    for _, X, _ in exam.target.loose:
+        if X.ndim == 2 and heads in X.shape and max(X.shape) % 2:
+            table = X.T if X.shape[1] == heads else X
+            yield from ({"table": table, "signed": signed} for signed in (False, True))
 
 
 def geometric(heads):

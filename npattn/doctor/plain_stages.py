@@ -217,7 +217,7 @@ def dtype_stage(exam):
                 "case": "arguments are float64", "inputs": {}, "got": wide.error,
                 "expected": "an output in float64"}))
             place = exam.patient.place({"line": wide.line})
-            exam.said("It takes float32 alone; with arguments of another dtype (float64, float16) it "
+            exam.said("It takes float32 alone; with arguments of another dtype (float64, half) it "
                       f"fails: {wide.error}{place}. What is made inside must be cast back to the "
                       "dtype of its arguments.", wide.line)
         return

@@ -52,10 +52,13 @@ def capped(S, c):
 
 
 def distances(Tq, Tk, c):
-    """ALiBi: each head has a slope, by which a key loses with its distance."""
-    if c.slopes is None:
+    """What the distance alone adds: a slope of each head (ALiBi), or a learned table (H, R)."""
+    if c.slopes is None and c.table is None:
         return 0.0
     gap = gaps(Tq, Tk, c)
+    if c.table is not None:
+        R = c.table.shape[1]
+        return c.table[:, np.clip((gap if c.signed else -gap) + R // 2, 0, R - 1)]
     return -c.slopes[:, None, None] * (gap if c.signed else np.abs(gap))
 
 
