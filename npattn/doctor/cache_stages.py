@@ -6,7 +6,6 @@ from npattn.doctor import fit
 from npattn.doctor.catalogue import STEPS, mistaken
 from npattn.doctor.comparing import counterexample
 from npattn.doctor.examine import Property
-from npattn.edits import EditError
 
 
 def cache_stage(exam):
@@ -46,7 +45,7 @@ def cache_stage(exam):
             try:
                 space = mistaken(*model.mistakes, f"cache: {name}")
                 made = [chunked(space, model, case, c) for c in chunkings]
-            except (EditError, ValueError):
+            except Exception:  # mistakes that exclude each other
                 continue
             if all(fit.gap(Y, made[i]) <= exam.near() for i, (Y, _) in enumerate(got)):
                 found.append(name)

@@ -33,7 +33,7 @@ def conventions(**given):
     return SimpleNamespace(**{
         "heads": 1, "groups": 1, "scale": 1.0, "bias": 0.0, "corner": "upper", "rotary": "",
         "base": 10000.0, "cap": 0.0, "window": 0, "ahead": 0, "slopes": None,
-        "table": None, "signed": False,
+        "table": None, "reach": 0, "signed": False,
         "sink": None, "unit": "", "order": "", "residual": False, "context": (),
         "heads_last": False, "pre": True, "eps": 1e-5, "rms": False, "activation": relu, **given})
 
@@ -276,6 +276,8 @@ def _making(patient, parameters, hints, sizes, seed):
                  "head_dim": sizes.width // sizes.heads, "hidden": sizes.hidden, "max_len": 160,
                  "layers": 1, "tile": 4, "seed": seed}.get(role)
         if role == "config":
+            if default is not None:
+                continue  # its own numbers
             kwargs[name] = _config(patient, name, sizes)
         elif role and role.startswith("weight:"):
             key = role.split(":")[1]
@@ -327,7 +329,8 @@ def _has_mode(patient):
 
 def _config(patient, name, sizes):
     values = {}
-    for node_name in set(re.findall(rf"\b{re.escape(name)}\.(\w+)", patient.text)):
+    holds = rf"\b(?:{re.escape(name)}|self\._?(?:config|cfg|conf|args|hparams))\.(\w+)"
+    for node_name in set(re.findall(holds, patient.text)):
         role = roles.role(node_name, roles.MAKE)
         values[node_name] = {
             "width": sizes.width, "heads": sizes.heads, "kv_heads": sizes.groups, "max_len": 160,

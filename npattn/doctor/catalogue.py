@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.edits import Edit, apply
+from npattn.edits import Edit, EditError, apply
 
 SOURCE = Path(__file__).with_name("reference.py")
 SOFTMAX, SCORES = r"softmax|\.exp\(|exp\(", r"@|matmul|einsum|bmm|\.dot\("
@@ -318,8 +318,23 @@ MISTAKES = {
                         "capped(S, c)", "The bias of relative positions has no effect.",
                         r"rel|bias|table"),
     "table of the first head": _m(
-        "distances", "return c.table[:, ", "return c.table[:1, ",
+        "distances", "R = c.table.shape[1]", "R = c.table.shape[1]\n        c = type(c)(**{**vars(c), "
+        "'table': c.table[:1]})",
         "All heads use the relative bias of the first head.", r"rel|bias|table"),
+    "buckets' sign": _m("distances", "bucket(gap, R, c)", "bucket(-gap, R, c)",
+                        "The relative distance has the wrong sign (key minus query for query minus "
+                        "key), so that the past is taken for the future: all its keys get one bucket.",
+                        r"-|bucket|dist"),
+    "buckets without logarithm": _m(
+        "bucket", "return side + np.where(far < exact, far, large)",
+        "return side + np.minimum(far, half - 1)",
+        "The buckets of relative positions are clipped; large distances must share buckets by their "
+        "logarithm.", "bucket|clamp|clip|min"),
+    "buckets of one side": _m("bucket", "return side +", "return",
+                              "Keys before and behind the query share their buckets.", "bucket|abs"),
+    "table turned": _m("distances", "(gap if c.signed else -gap)", "(-gap if c.signed else gap)",
+                       "The relative bias is mirrored: key minus query for query minus key.",
+                       r"-|rel|bias"),
     "table off by one": _m("distances", "+ R // 2, 0", "+ R // 2 + 1, 0",
                            "The table of relative positions is read one place too far.",
                            r"rel|bias|table"),
@@ -545,6 +560,12 @@ MISTAKES = {
     "groups tiled": _m("repeated", GROUPS, "np.tile(K, (1, H // K.shape[1], 1, 1))",
                        "Key heads are tiled over the query heads (0 1 0 1); neighbours must share "
                        "one (0 0 1 1).", r"tile|repeat|expand|%|//|reshape", "groups"),
+    **{f"groups: {words} tiled": _m(
+        "core", f"repeated({x}, Q.shape[1])", f"np.tile({x}, (1, Q.shape[1] // {x}.shape[1], 1, 1))",
+        f"The {words} of a group are tiled over the query heads (0 1 0 1), but not the {others}: "
+        "neighbouring query heads must share one key head and its values (0 0 1 1).",
+        r"tile|repeat|expand", "groups")
+       for x, words, others in (("K", "keys", "values"), ("V", "values", "keys"))},
     "groups: first only": _m("repeated", GROUPS, "np.repeat(K[:, :1], H, axis=1)",
                              "All query heads use the first key head.", r"repeat|expand|\[", "groups"),
     "split without transpose": _m("split", TURN, "return X.reshape(B, H, T, D // H)",
@@ -670,7 +691,7 @@ MISTAKES = {
                      "Rotary: a sign is wrong, so that the pairs are not turned.", r"sin|cos|rot"),
     "rotary tables mixed": _m(
         "rotary", ("[E * cos - F * sin, E * sin + F * cos], -1).reshape", HALF),
-        ("[E * cos[:, _r(d)[0]] - F * sin[:, _r(d)[0]], F * cos[:, _r(d)[1]] + E * sin[:, _r(d)[1]]], "
+        ("[E * cos[:, _n(d)[0]] - F * sin[:, _n(d)[0]], F * cos[:, _n(d)[1]] + E * sin[:, _n(d)[1]]], "
          "-1).reshape",
          "return np.concatenate([E * cos[:, _r(d)[0]] - F * sin[:, _r(d)[0]], F * cos[:, _r(d)[1]] "
          "+ E * sin[:, _r(d)[1]]], -1)"),
@@ -804,25 +825,23 @@ MISTAKES = {
 
 # of `step`, for a cache
 STEPS = {
-    "positions restart": _m("step", "rotary(Q, start, c), rotary(K, start, c)",
-                            "rotary(Q, 0, c), rotary(K, 0, c)",
+    "positions restart": _m("step", "at = start =", "at = 0\n    start =",
                             "With a cache the rotary positions start at 0 again in each call; they "
                             "must go on behind the cached tokens.", r"rot|arange|pos"),
-    "query positions restart": _m("step", "rotary(Q, start, c), rotary(K", "rotary(Q, 0, c), rotary(K",
+    "query positions restart": _m("step", "rotary(Q, at, c), rotary(K", "rotary(Q, 0, c), rotary(K",
                                   "With a cache the positions of the queries start at 0 again; they "
                                   "must go on behind the cached tokens.", r"rot|arange|pos"),
-    "key positions restart": _m("step", "rotary(K, start, c)", "rotary(K, 0, c)",
+    "key positions restart": _m("step", "rotary(K, at, c)", "rotary(K, 0, c)",
                                 "With a cache the positions of the new keys start at 0 again; they "
                                 "must go on behind the cached tokens.", r"rot|arange|pos"),
-    "positions one too far": _m("step", "rotary(Q, start, c), rotary(K, start, c)",
-                                "rotary(Q, start + (start > 0), c), rotary(K, start + (start > 0), c)",
+    "positions one too far": _m("step", "if c.rotary:", "if c.rotary:\n        at += start > 0",
                                 "With a cache the rotary positions are one too far.", r"rot|arange|pos"),
-    "query one too far": _m("step", "rotary(Q, start, c)", "rotary(Q, start + (start > 0), c)",
+    "query one too far": _m("step", "rotary(Q, at, c)", "rotary(Q, start + (start > 0), c)",
                             "With a cache the rotary positions of the queries are one too far.",
                             r"rot|arange|pos"),
     "keys turned again": _m(
-        "step", ("Q, K = rotary(Q, start, c), rotary(K, start, c)", "    T, Tk = Q.shape[-2]"),
-        ("Q = rotary(Q, start, c)", "    past_ = K, V\n    if c.rotary:\n        K = rotary(K, 0, c)\n"
+        "step", ("Q, K = rotary(Q, at, c), rotary(K, at, c)", "    T, Tk = Q.shape[-2]"),
+        ("Q = rotary(Q, at, c)", "    past_ = K, V\n    if c.rotary:\n        K = rotary(K, 0, c)\n"
          "    T, Tk = Q.shape[-2]"),
         "Cached keys are turned by their positions again in each call.", r"rot"),
     "chunk sees its future": _m(
@@ -835,6 +854,22 @@ STEPS = {
         "M = np.arange(Tk) <= np.arange(T)[:, None]",
         "With a cache the causal mask starts at the upper left corner: new tokens do not see the "
         "cached ones; the mask must be shifted by the length of the cache.", MASK + "|past|cache"),
+    "chunk at the wrong corner, single tokens right": _m(
+        "step", "M = np.arange(Tk) <= start + np.arange(T)[:, None]",
+        "M = np.arange(Tk) <= (start if T == 1 else 0) + np.arange(T)[:, None]",
+        "With a cache the causal mask of a chunk starts at the upper left corner: its tokens see the "
+        "oldest keys only, and not themselves; it must be shifted by the length of the cache.",
+        MASK + "|causal|past|cache"),
+    "cache moves on by one": _m(
+        "step", "(dense(O, W[\"Wo\"], W[\"bo\"]) if \"Wo\" in W else O), (K, V)",
+        "(dense(O, W[\"Wo\"], W[\"bo\"]) if \"Wo\" in W else O), (K[..., : start + 1, :], "
+        "V[..., : start + 1, :])",
+        "The cache's position moves on by 1 for each call and not by the length of the chunk: the next "
+        "call writes over tokens of the last one.", r"\+= ?1|pos|len"),
+    "cache keeps the first call": _m(
+        "step", "(dense(O, W[\"Wo\"], W[\"bo\"]) if \"Wo\" in W else O), (K, V)",
+        "(dense(O, W[\"Wo\"], W[\"bo\"]) if \"Wo\" in W else O), (K, V) if past is None else past",
+        "The cache keeps the tokens of the first call only.", r"cache|past|return"),
     "chunk mask one too far": _m(
         "step", "<= start + np.arange(T)[:, None]", "<= start + (start > 0) + np.arange(T)[:, None]",
         "With a cache the causal mask is off by one: a token sees the next one of its chunk.",
@@ -1027,6 +1062,11 @@ def _pairing(d):
     return wide[: d // 2], wide[d // 2 :]
 
 
+def _halves(d):
+    """The same, for neighbours that read a table of halves."""
+    return [i % (d // 2) for i in range(0, d, 2)], [i % (d // 2) for i in range(1, d, 2)]
+
+
 @lru_cache(maxsize=1)
 def _functions():
     text = SOURCE.read_text(encoding="utf-8")
@@ -1034,10 +1074,25 @@ def _functions():
     return {re.match(r"def (\w+)", part)[1]: part for part in parts[1:]}
 
 
+def _stepped(text):
+    """A piece of `multihead` as it stands in `step`."""
+    return re.sub(r"\bX[qkv]\b", "X", text).replace(", 0, c)", ", at, c)")
+
+
 @lru_cache(maxsize=4096)
 def _code(where, names):
-    text = apply(_functions()[where], *[ALL[name].edit for name in names])
-    return compile(text, str(SOURCE), "exec")
+    text = _functions()[where]
+    if where == "step":  # what a layer does wrong it does with a cache, too
+        for name in names:
+            if ALL[name].where == "multihead":
+                for old, new in ALL[name].edit.pairs:
+                    text = text.replace(_stepped(old), _stepped(new))
+        names = [name for name in names if ALL[name].where == "step"]
+    text = apply(text, *[ALL[name].edit for name in names])
+    try:
+        return compile(text, str(SOURCE), "exec")
+    except SyntaxError as error:
+        raise EditError(f"{' and '.join(names)} exclude each other") from error
 
 
 @lru_cache(maxsize=4096)
@@ -1045,10 +1100,13 @@ def mistaken(*names):
     """{name: function} of the reference with these mistakes; EditError if they exclude each other."""
     from npattn.doctor import reference
 
-    space = dict(vars(reference)) | {"_r": _pairing, "_o": _other, "_t": _tiled}
+    space = dict(vars(reference)) | {
+        "_r": _pairing, "_n": _halves, "_o": _other, "_t": _tiled}
     by = {}
     for name in names:
         by.setdefault(ALL[name].where, []).append(name)
+        if ALL[name].where == "multihead":
+            by.setdefault("step", []).append(name)
     for where in _functions():
         exec(_code(where, tuple(by.get(where, ()))), space)
     return space

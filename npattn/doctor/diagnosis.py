@@ -149,7 +149,7 @@ def _examined(path, name, given, limit):
         return _concluded(exam)
     except Trouble as error:
         return Diagnosis("undecided", trouble=str(error))
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except Exception as error:
         return Diagnosis("undecided", trouble=(  # of the doctor itself: said, and not a traceback
             f"the doctor cannot follow this code ({type(error).__name__}: {error}); hints such as "
             "layout=btd or heads=4 may help"))

@@ -60,20 +60,15 @@ class Examination:
         heads = self.hints.get("heads") or self.target.parameter("heads")
         may_pack = bool(heads and self.form() == "core" and self.patient.facts.kind == "function"
                         and "h" not in self.hints.get("layout", ""))
-        if may_pack and self.target.sizes.heads > 1:
-            self.packed = True
-            try:
-                tried = self.tries()
-                if not self.noisy(tried) and self.choose(tried):
-                    return
-            except Trouble:
-                pass
-            self.packed = False
-            self.troubles.clear()
+        packed = may_pack and self.target.sizes.heads > 1 and self.side_by_side()
+        if packed and (not self.noisy(packed) and self.choose(packed)):
+            return
+        self.packed = False
+        self.troubles.clear()
         try:
             tried = self.tries()
         except Trouble:
-            if self.bare():
+            if self.packed_search(packed) or self.bare():
                 return
             raise
         if self.noisy(tried):
@@ -91,18 +86,41 @@ class Examination:
                 return
         if self.search(self.with_tables(tried) or tried):
             return
+        if not self.with_tables(tried) and self.search(self.with_tables(tried, True)):
+            return
         if self.patient.facts.kind != "function" and self.target.weights:
             if self.as_built():
                 return
             self.target = target(self.patient, self.hints)
             tried = self.tries()
-        self.search(tried, True)
+        if not self.search(tried, True):
+            self.packed_search(packed)
+
+    def side_by_side(self):
+        """Tries with heads side by side in the features of a token; [] if no call comes back."""
+        self.packed = True
+        try:
+            return self.tries()
+        except Trouble:
+            return []
+
+    def packed_search(self, packed):
+        """A mistake of code that takes heads side by side; whether the code is of that kind."""
+        self.packed = bool(packed)
+        if packed and not self.search(packed):
+            self.search(packed, True)
+        return self.packed
 
     partly = ""  # why it cannot be called right, though it is in one of its uses
 
-    def with_tables(self, tried):
-        """The same, for code whose angles are kept in 32 bits; nothing where there are none."""
-        if not self.target.torch or not any(turn["rotary"] for turn in rotaries(self)):
+    def with_tables(self, tried, wide=False):
+        """The same, for code whose angles are kept in 32 bits; nothing where there are none.
+
+        wide  for code that computes anything in 32 bits, too
+        """
+        known = any(turn["rotary"] for turn in rotaries(self)) or wide and re.search(
+            r"\.float\(|float32", self.patient.text)
+        if not self.target.torch or not known:
             return []
         return [(way._replace(dtype="tables"), *rest) for way, *rest in tried
                 if way.dtype == "float64"]
@@ -249,6 +267,8 @@ class Examination:
                 value = ("value", s.groups)
             elif role == "rng" and required:
                 value = ("rng", 0, self.patient.old_random())
+            elif role == "scale" and re.search("temp|tau", name):
+                value = ("value", 1.0) if required else None
             elif role == "scale" and (required or default == 1.0):
                 value = ("value", float(d**-0.5))
             elif role == "tile" and required:
@@ -368,7 +388,9 @@ class Examination:
             for layout in self.layouts(form):
                 way = Way(self.target.object, self.target.name, form, inputs, layout,
                           torch=self.target.torch, autograd=self.target.autograd, dtype=dtype,
-                          others=extra, positional=self.target.positional)
+                          others=extra, positional=self.target.positional,
+                          modes=() if self.target.torch else self.patient.modes(
+                              self.target.attributes))
                 for mask in self.open_masks(layout):
                     for sizes in ({}, {"dv": Sizes().d}, {"dv": Sizes().d, "Tq": 5, "Tk": 5}):
                         if form != "core" and sizes and len(inputs) == 1:
@@ -500,13 +522,15 @@ class Examination:
     def settle(self, way, model, sizes, tried):
         self.way, self.model, self.plain_sizes = way, model, sizes
         if way.dtype == "tables":
-            self.conventions.append("the angles of the positions are kept in 32 bits")
+            self.conventions.append("computes in 32 bits in part (angles of positions, say)")
         if sizes.get("dv"):
             self.dv = sizes["dv"]
         self.tried = tried
 
     def search(self, tried, pairs=False):
         """A way and a model with one mistake, or with two; whether there is one."""
+        if not tried:
+            return False
         self.tried = tried
         if self.no_numbers(*tried[0]):
             return True
@@ -578,6 +602,7 @@ class Examination:
         return False
 
     loose = 1.0
+    square = False   # whether gradients are asked for with as many queries as keys alone
     grouped = False  # whether it takes fewer heads of keys than of queries
 
     def near(self):
@@ -626,6 +651,7 @@ class Examination:
         numbers = set(re.findall(r"\d+", self.patient.text))  # those of the file are likelier
         models = sorted(models, key=lambda m: (
             not set(re.findall(r"\d+", m.mistakes[-1])) & numbers,
+            "ignored" in m.mistakes[-1],
             m.form != "core" and ALL[m.mistakes[-1]].where == "core"))
         for model in models[:3]:
             for name in model.mistakes:

@@ -1,6 +1,7 @@
 """Fit the reference to outputs: with its conventions, with one mistake, with two."""
 
 import itertools
+import re
 import time
 from functools import lru_cache
 from types import SimpleNamespace
@@ -9,7 +10,6 @@ import numpy as np
 
 from npattn.doctor.calling import Model
 from npattn.doctor.catalogue import MISTAKES, mistaken
-from npattn.edits import EditError
 
 EXACT = {"float64": 2e-12, "tables": 2e-6, "float32": 3e-5}  # tables: those of 32 bits
 HARMLESS = {f"1e-{n} in the sum{how}" for n in (8, 9, 10, 12) for how in ("", ", no maximum")}
@@ -19,7 +19,7 @@ BIAS = [name for name, m in MISTAKES.items() if m.needs == "bias"]
 PLAIN = [name for name in MISTAKES if name not in {*MASKING, *CAUSAL, *BIAS}]
 WITHIN = {  # functions of the reference that a form calls
     "core": {"allowed", "scale", "scores", "softmax", "repeated", "core", "capped", "distances",
-             "near", "kept"},
+             "near", "kept", "bucket"},
 }
 WITHIN["mha"] = WITHIN["core"] | {"dense", "split", "merge", "angles", "rotary", "multihead",
                                   "unit"}
@@ -51,7 +51,7 @@ def predict(model, case):
             if model.form == "sublayer":
                 return space["sublayer"](case.q, case.k, case.keep, causal, W, c)
             return space["block"](case.q, case.keep, causal, W, c)
-    except (ValueError, IndexError, TypeError, KeyError, ZeroDivisionError, EditError) as error:
+    except Exception as error:  # two edits together may make no Python, or no numbers
         raise Failed(str(error)) from error
 
 
@@ -64,7 +64,7 @@ def alive(case, model):
         try:
             M = mistaken(*model.mistakes)["allowed"](case.keep, causal, Tq, Tk, model.c)
             A = A & M.any(-1)
-        except (ValueError, IndexError, EditError):
+        except Exception:
             pass
     return A
 
@@ -119,6 +119,19 @@ def mistakes_for(form, names):
     return [n for n in names if MISTAKES[n].where in WITHIN[form]]
 
 
+BEYOND = {"cap": r"cap", "window": r"window", "slopes": r"ALiBi", "table": r"table|buckets",
+          "sink": r"sink"}
+
+
+def possible(model, names):
+    """Mistakes of what the model has: a window, a soft cap, …"""
+    lacking = [words for field, words in BEYOND.items()
+               if getattr(model.c, field) is None or not np.any(getattr(model.c, field))]
+    pattern = re.compile(rf"\b({'|'.join(lacking)})\b") if lacking else None
+    return [n for n in mistakes_for(model.form, tuple(names)) if not (
+        pattern and pattern.search(n))]
+
+
 def telling(observed, names):
     """The names that may explain outputs: where most are NaN, anything that overflows fits."""
     known = [np.isfinite(got).mean() for _, got in observed if got is not None]
@@ -138,7 +151,7 @@ def explain(models, observed, names, dtype="float64", pairs=False, seconds=6.0):
         names = [n for n in names if "32 bits" not in n and "in the sum" not in n]
     for model in models:
         found = []
-        for name in mistakes_for(model.form, tuple(names)):
+        for name in possible(model, names):
             made = model._replace(mistakes=(*model.mistakes, name))
             if fits(made, observed, dtype) and _differs(made, model, observed):
                 found.append(made)
@@ -152,7 +165,7 @@ def explain(models, observed, names, dtype="float64", pairs=False, seconds=6.0):
 def _two(models, observed, names, dtype, until):
     """Models with two mistakes, both of which show."""
     for model in models:
-        effective = [n for n in mistakes_for(model.form, tuple(names))
+        effective = [n for n in possible(model, names)
                      if n not in NUMERIC and _differs(
                          model._replace(mistakes=(*model.mistakes, n)), model, observed[:1])]
         found = []

@@ -13,7 +13,7 @@ from npattn.doctor import cases, fit, roles
 from npattn.doctor.catalogue import BACKWARD, mistaken
 from npattn.doctor.comparing import counterexample
 from npattn.doctor.examine import Property
-from npattn.edits import EditError
+from npattn.doctor.weights import GRADIENTS
 
 STEP = 1e-20
 DIRECTIONS = 4
@@ -61,7 +61,8 @@ def asked_cases(exam):
     small = {"B": 2, "H": 2} if exam.form() == "core" and "h" in exam.way.layout else {"B": 2}
     if exam.target.sizes.groups != exam.target.sizes.heads and exam.form() == "core":
         small.pop("H", None)
-    sizes = {"Tq": 3, "Tk": 4} if not exam.plain_sizes.get("Tq") else {"Tq": 4, "Tk": 4}
+    equal = exam.plain_sizes.get("Tq") or exam.square
+    sizes = {"Tq": 4, "Tk": 4} if equal else {"Tq": 3, "Tk": 4}
     found = [exam.case("gradient", "gradients of a plain call", seed=200, **small, **sizes)]
     if exam.grouped:
         case = exam.case("gradient", "gradients where two query heads share a key head", seed=203,
@@ -103,16 +104,49 @@ def hand_written(exam, kind, name, signature):
         exam.dv = cases.Sizes().d  # it may be written for values as wide as the keys
         exam.conventions.append("its backward takes values as wide as the keys only")
         return hand_written(exam, kind, name, signature)
+    if replies[0].error and not exam.square and len(exam.way.inputs) > 1:
+        exam.square = True  # what is transposed by mistake runs for equal sizes only
+        known, exam.mistakes = exam.mistakes, []
+        hand_written(exam, kind, name, signature)
+        exam.square, exam.mistakes = False, known + exam.mistakes
+        if exam.mistakes != known:
+            return
     judge(exam, asked, upstream, replies, "by hand")
     if kind == "method" and exam.form() == "mha" and not replies[-1].error:
-        left, = exam.patient.ask(("state", fresh))
-        arrays = [(n, exam.patient.arrays[i]) for n, i in left.get("arrays", ())]
-        weight_gradients(exam, asked[-1], upstream[-1], arrays)
+        kept_gradients(exam, calls[:2], asked[0], upstream[0], fresh)
     elif exam.form() == "mha" and not replies[0].error:
         rest = [X for _, X in replies[0].out][len(exam.way.inputs):]
         names = [name for name, _ in exam.way.others]
         returned = [(f"d{n}", X) for n, X in zip(names, rest, strict=False)]
         weight_gradients(exam, asked[0], upstream[0], returned)
+
+
+def kept_gradients(exam, calls, case, dO, fresh):
+    """Gradients of weights that the object keeps: of one backward, and of the same one again."""
+    seen = []
+    exam.patient.ask(("pristine", exam.way.object))
+    for _ in range(2):
+        exam.patient.call(calls)
+        left, = exam.patient.ask(("state", fresh))
+        seen.append([(n, exam.patient.arrays[i]) for n, i in left.get("arrays", ())])
+    weight_gradients(exam, case, dO, seen[0])
+    once, twice, kinds = dict(seen[0]), dict(seen[1]), {}
+    for name, X in once.items():
+        if GRADIENTS.search(name) and X.any() and np.shape(twice.get(name)) == X.shape:
+            for kind, n in (("overwritten", 1), ("added up", 2)):
+                if np.abs(twice[name] - n * X).max() <= 1e-9 * np.abs(X).max():
+                    kinds.setdefault(kind, []).append(name)
+    if len(kinds) == 2:
+        added, lost = (", ".join(kinds[k]) for k in ("added up", "overwritten"))
+        exam.said(f"A second backward adds up the gradients {added}, but those of {lost} are "
+                  "overwritten: all must be accumulated, or none.",
+                  *exam.patient.line(r"grads?\b.* = |d[WwBb]\w* = "))
+        exam.properties.append(Property(
+            "gradients of weights are all accumulated, or none", False,
+            {"inputs": {}, "got": kinds, "expected": "one way for all"}))
+    elif kinds:
+        exam.conventions.append(
+            f"gradients of weights are {next(iter(kinds))} by a second backward")
 
 
 def weight_gradients(exam, case, dO, arrays):
@@ -414,7 +448,7 @@ def named(exam, results):
             try:
                 space = mistaken(*[f"backward: {n}" for n in names])
                 fine = all(close(exam, space, *result) for result in results)
-            except (EditError, ValueError):
+            except Exception:  # mistakes that exclude each other
                 continue
             if fine:
                 found.append(names)

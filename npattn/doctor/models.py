@@ -172,7 +172,7 @@ def windows(exam):
 def variants(exam, heads, causal, W=None):
     """Fields of the conventions beyond plain attention, [{}] where the code names none."""
     lists = [_windows(exam, causal), _caps(exam), _slopes(exam, heads, causal),
-             _sinks(exam, heads, W), _units(exam, W), _tables(exam, heads)]
+             _sinks(exam, heads, W), _units(exam, W), _tables(exam, heads, causal)]
     for parts in itertools.product(*[list(found) or [{}] for found in lists]):
         yield {k: v for part in parts for k, v in part.items()}
 
@@ -223,12 +223,17 @@ def _slopes(exam, heads, causal):
         yield {}
 
 
-def _tables(exam, heads):
+def _tables(exam, heads, causal):
     """Learned numbers for each distance: those of a weight (R, H) or (H, R), R odd."""
     for _, X, _ in exam.target.loose:
         if X.ndim == 2 and heads in X.shape and max(X.shape) % 2:
             table = X.T if X.shape[1] == heads else X
             yield from ({"table": table, "signed": signed} for signed in (False, True))
+        elif X.ndim == 2 and heads in X.shape and "log" in exam.patient.text:
+            table = X.T if X.shape[1] == heads else X
+            for reach in named(exam, r"max_?dist\w*|md|\w*distance") or [128]:
+                yield from ({"table": table, "reach": reach, "signed": one} for one in (
+                    (True, False) if causal else (False,)))
 
 
 def geometric(heads):

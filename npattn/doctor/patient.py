@@ -45,6 +45,7 @@ class Way(NamedTuple):
     positional: bool = False
     out: tuple = ()          # path of the output
     open: tuple = ()         # as mask: one that must be given, and lets everything through
+    modes: tuple = ()        # ((attribute, value in evaluation, value in training), …)
     fresh: bool = False      # each call gets a copy of the object, as it keeps things
 
 
@@ -129,6 +130,8 @@ class Patient:
                 "dtype": options.get("dtype", way.dtype).replace("tables", "float64"),
                 **self._arguments(way, given),
                 **{k: options[k] for k in ("strided", "train", "seed", "fresh") if k in options},
+                **({"attributes": {name: on if options.get("train") or extra.get("train") else off
+                                   for name, off, on in way.modes}} if way.modes else {}),
                 **({"fresh": True} if way.fresh else {}), **extra}
 
     def _arguments(self, way, given):
@@ -187,6 +190,22 @@ class Patient:
         return {n for node in ast.walk(self.tree) if isinstance(node, ast.Expr) and isinstance(
             getattr(node.value, "value", None), str)
             for n in range(node.lineno, node.end_lineno + 1)}
+
+    def modes(self, attributes):
+        """((attribute, value in evaluation, in training), …) of an object that keeps its mode."""
+        found = []
+        for name, value in attributes.items():
+            if not re.fullmatch(r"_?(mode|phase|(is_)?train(ing)?(_mode)?)", name):
+                continue
+            if isinstance(value, bool):
+                found.append((name, False, True))
+            elif isinstance(value, str):
+                off = next((w for w in ("test", "eval", "inference", "predict", "val", "evaluate")
+                            if re.search(rf"[\"']{w}[\"']", self.text)), "test")
+                on = next((w for w in ("train", "training", "fit") if re.search(
+                    rf"[\"']{w}[\"']", self.text)), "train")
+                found.append((name, off, on))
+        return tuple(found)
 
     def old_random(self):
         """Whether random numbers are drawn from a RandomState, and not from a Generator."""

@@ -94,6 +94,8 @@ def options_stage(exam):
             option(exam, name, WINDOW, sides, not causal)
         elif role == "cap" and (off or default == 0) and not required:
             option(exam, name, CAP, [{"cap": CAP}])
+        elif role == "scale" and default == 1.0 and re.search("temp|tau", name):
+            option(exam, name, 2.0, [{"scale": 0.5 * c.scale}], True)
         elif role == "scale" and off:  # in place of 1/√d, or a temperature, or both
             root = np.sqrt(width)
             option(exam, name, 0.25, [{"scale": x} for x in (

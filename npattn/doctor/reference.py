@@ -46,18 +46,31 @@ def scores(Q, K, V, c):
     return capped(S, c) + distances(S.shape[-2], S.shape[-1], c)
 
 
+def bucket(gap, R, c):
+    """T5's: small distances one by one, larger ones by their logarithm up to `c.reach`."""
+    half = R if c.signed else R // 2
+    far = np.abs(gap) if not c.signed else np.maximum(gap, 0)
+    side = 0 if c.signed else np.where(gap < 0, half, 0)
+    exact = half // 2
+    rise = np.log(np.maximum(far, 1) / exact) / np.log(c.reach / exact) * (half - exact)
+    large = np.minimum(exact + rise.astype(int), half - 1)
+    return side + np.where(far < exact, far, large)
+
+
 def capped(S, c):
     """Scores pressed into (−cap, cap)."""
     return c.cap * np.tanh(S / c.cap) if c.cap else S
 
 
 def distances(Tq, Tk, c):
-    """What the distance alone adds: a slope of each head (ALiBi), or a learned table (H, R)."""
+    """What the distance adds: a slope of each head (ALiBi), or a learned table (H, R)."""
     if c.slopes is None and c.table is None:
         return 0.0
     gap = gaps(Tq, Tk, c)
     if c.table is not None:
         R = c.table.shape[1]
+        if c.reach:
+            return c.table[:, bucket(gap, R, c)]
         return c.table[:, np.clip((gap if c.signed else -gap) + R // 2, 0, R - 1)]
     return -c.slopes[:, None, None] * (gap if c.signed else np.abs(gap))
 
@@ -157,11 +170,11 @@ def step(X, past, W, c):
     Q = split(dense(X, W["Wq"], W["bq"]), c.heads, c)
     K = split(dense(X, W["Wk"], W["bk"]), c.groups, c)
     V = split(dense(X, W["Wv"], W["bv"]), c.groups, c)
-    start = 0 if past is None else past[0].shape[-2]
+    at = start = 0 if past is None else past[0].shape[-2]
     if c.unit:
         Q, K = unit(Q, W["gq"], W["hq"], c), unit(K, W["gk"], W["hk"], c)
     if c.rotary:
-        Q, K = rotary(Q, start, c), rotary(K, start, c)
+        Q, K = rotary(Q, at, c), rotary(K, at, c)
     if past is not None:
         K, V = np.concatenate([past[0], K], -2), np.concatenate([past[1], V], -2)
     T, Tk = Q.shape[-2], K.shape[-2]

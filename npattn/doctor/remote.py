@@ -182,9 +182,15 @@ def _build(path, arrays, key, name, args, kwargs, seed):
     for where, kind, X, facts in _weights(target):
         names.append([where, kind, len(arrays), facts])
         arrays.append(X)
-    plain = {k: v for k, v in vars(target).items()
-             if isinstance(v, (bool, int, float, str))} if hasattr(target, "__dict__") else {}
-    return {"weights": names, "attributes": plain}
+    return {"weights": names, "attributes": _plain(target)}
+
+
+def _plain(target):
+    """Numbers and words that an object keeps, itself or in its config."""
+    own = dict(getattr(target, "__dict__", {}))
+    for key in ("config", "cfg", "conf", "args", "hparams"):
+        own = {**getattr(own.get(key), "__dict__", {}), **own}
+    return {k: v for k, v in own.items() if isinstance(v, (bool, int, float, str))}
 
 
 def _keep_fresh(key):
@@ -342,6 +348,10 @@ def _call(path, arrays, spec):
         if spec.get("dtype", "float64") != "float64":
             owner = copy.deepcopy(owner).to(getattr(_torch(), spec["dtype"]))
         owner.train(bool(spec.get("train")))
+    elif owner is not None and (switch := getattr(
+            owner, "train" if spec.get("train") else "eval", None)) and callable(switch):
+        with contextlib.suppress(TypeError):
+            switch()
     for attr, value in spec.get("attributes", {}).items():
         setattr(owner, attr, value)
     upstream = spec.get("upstream")

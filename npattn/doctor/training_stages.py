@@ -46,9 +46,10 @@ def train_stage(exam):
     made = any(r == "dropout" for *_, r in exam.target_made())
     if exam.model is None or exam.model.mistakes or exam.form() == "block":
         return
-    if module or switch or off:
+    if module or switch or off or exam.way.modes:
         same_in_training(exam, switch, off)
-    if not (rate or made) or not (switch or off or module or rate):
+    if not (rate or made) or not (
+            switch or off or module or rate or exam.way.modes):
         return
     case = exam.case("train", "it is training, with dropout", Tq=24, Tk=24, B=4, seed=90)
     extra = dict(exam.way.others)

@@ -5,12 +5,17 @@ among the others.
 """
 
 import itertools
+import re
 from collections import Counter
 
 import numpy as np
 
 from npattn.doctor import roles
 from npattn.strangers import Trouble
+
+
+GRADIENTS = re.compile(r"(^|\.)(d?grads?|gradients?|dparams|velocity|momentum)(\.|$)|_grad$|"
+                       r"(^|\.)(d|grad|g)_?[WwBb](_?[A-Za-z]+)?\d?$")
 
 
 def weight_shape(key, sizes):
@@ -43,7 +48,7 @@ def held_weights(patient, held, seed, plain, sizes):
     for path, kind, X, facts in held:
         name = path if isinstance(path, str) else ".".join(map(str, path))
         key = roles.weight_role(name, X.ndim)
-        if kind != "parameter" and not _drawn(X):
+        if kind != "parameter" and (not _drawn(X) or GRADIENTS.search(name)):
             continue
         if key is None and X.ndim == 1 and kind != "parameter" and not X.any():
             continue
@@ -66,7 +71,7 @@ def held_weights(patient, held, seed, plain, sizes):
     if "Wq" in first and "Wk" in first and first["Wk"].std() > 0:
         d = sizes.width / sizes.heads
         ratio = first["Wq"].std() / first["Wk"].std()
-        scaled = d > 1 and abs(ratio * np.sqrt(d) - 1) < 0.25
+        scaled = d > 1 and 0.5 < ratio * np.sqrt(d) < 1.8  # as in T5: the scale is in the weights
     if values:
         done, = patient.ask(("set", "it", values))
         if "error" in done:
