@@ -20,7 +20,8 @@ QUICK = """right_keys_first right_scale_in_weights right_features_first right_ro
     right_causal_corner right_layer right_additive wrong_zeroed_scores wrong_width_of_model
     wrong_back_rowsum wrong_back_stale wrong_bias_unused wrong_rotary_restart wrong_one_maximum
     wrong_no_self wrong_float32 wrong_either_mask right_a01 right_a03 right_a17 wrong_a22 wrong_a25
-    wrong_a38 wrong_a45 wrong_b05 wrong_b09 wrong_b10 errata_02 errata_05 errata_20""".split()
+    wrong_a38 wrong_a45 wrong_b05 wrong_b09 wrong_b10 errata_02 errata_05 errata_20
+    wrong_d44 wrong_d16 wrong_d35 right_d21 right_d10 right_d12""".split()
 
 
 def needs_torch(name):

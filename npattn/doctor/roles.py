@@ -124,7 +124,7 @@ def weight_role(path, ndim):
     for pattern in _NORMS:
         if re.search(pattern, name):
             number = "2" if re.search(r"2|ffn|ff_|mlp|post|after", name) else "1"
-            shift = re.search(r"bias|beta|shift|^h\d|\.h\d|\bb\d?$|_b\d?$|(^|\.)(ln|norm)_?\d?_?b", name)
+            shift = re.search(r"bias|beta|shift|(^|\.)b[et]_?\d$|^h\d|\.h\d|\bb\d?$|_b\d?$|(^|\.)(ln|norm)_?\d?_?b", name)
             return ("h" if shift else "g") + number
     for pattern, found in _FEED:
         if re.search(pattern, name):
@@ -158,7 +158,7 @@ _SIDE = r"(q|k|query|key|kv|context|ctx|memory|cond)"
 _OWN_NORM = re.compile(rf"(?:^|[._]){_SIDE}_?(?:norm|ln|layer_?norm|rms_?norm|scale|gain)(?:$|[._])|"
                        rf"(?:^|[._])(?:norm|ln|layer_?norm|rms_?norm|gain)_?{_SIDE}(?:$|[._])")
 _NORMS = [r"(^|[._])(ln|norm|layer_?norm|layernorm|gamma|beta|gain|shift|rms)\w*",
-          r"(^|\.)(g|h)\d$", r"(^|[._])(attn|ffn?|mlp)_norm"]
+          r"(^|\.)(g|h|be|bt|ga|gm)_?\d$|(^|\.)a_?2$", r"(^|[._])(attn|ffn?|mlp)_norm"]
 _FEED = [(r"(mlp|ffn?|feed_?forward|ff)\.(0|fc1|w1|c_fc|up\w*|linear1|lin1|in)\b", "1"),
          (r"(mlp|ffn?|feed_?forward|ff)\.(2|3|fc2|w2|c_proj|down\w*|linear2|lin2|out|1)\b", "2"),
          (r"(^|[._])(w|b|fc|lin|linear|ff|dense|w_?ff|b_?ff)_?1($|[._])", "1"),
