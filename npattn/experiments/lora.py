@@ -1,12 +1,14 @@
 """SmolLM2 learns to read dates: LoRA on its queries and values, everything else as it came.
 
-    "Friday, the 5th of March, 2021 ="   ->   " 2021-03-05"
-    "二〇二一年三月五日 ="                 ->   " 2021-03-05"
+    "Date: Friday, the 5th of March, 2021 ="   ->   " 2021-03-05"
+    "Date: 二〇二一年三月五日 ="                 ->   " 2021-03-05"
 
-Of 134,515,008 parameters 460,800 learn, at rank RANK. EXAMPLES written dates are drawn by the seed,
-and each step takes BATCH of them; what counts is the loss of the answer's tokens. A new date is
-right if every token of the answer is the likeliest one after those before it: that is when the
-greedy continuation writes it.
+Of 134,515,008 parameters 460,800 learn, at rank RANK. Each step draws BATCH written dates; what
+counts is the loss of the answer's tokens. A new date is right if every token of the answer is the
+likeliest one after those before it: that is when the greedy continuation writes it.
+
+"Date:" stands in front because heads hardly read the first token, their sink. In "July 20 1957 ="
+that is the month, and the model does not learn to find it there.
 Source: Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models"; page `datasets.dates`.
 """
 
@@ -21,7 +23,7 @@ from npattn.models.adapting import adapted, frozen, init_updates, updates_of
 from npattn.models.language_model import language_model, language_model_backward
 from npattn.training import fit, linear_warmup_linear_decay
 
-RANK, EXAMPLES, BATCH, STEPS, PEAK = 8, 240, 16, 60, 4e-3
+RANK, BATCH, STEPS, PEAK, GAIN = 8, 16, 40, 4e-3, 5.0
 TESTED = 40
 
 
@@ -36,7 +38,7 @@ class Example(NamedTuple):
 def examples(weights, rng, dates):
     """An Example of each date, written in a random format."""
     texts, isos = write_dates(rng, dates)
-    return [(weights.encode(f"{text} ="), weights.encode(f" {iso}"))
+    return [(weights.encode(f"Date: {text} ="), weights.encode(f" {iso}"))
             for text, iso in zip(texts, isos, strict=True)]
 
 
@@ -64,18 +66,16 @@ def loss_and_grads(updates, batch, rng=None, *, model, config):
 
 def train(weights, seed=0, *, steps=STEPS, **options):
     """A FitResult whose params are the updates. The same seed gives the same updates."""
-    rng = np.random.default_rng(seed)
-    pairs = examples(weights, rng, rng.choice(training_dates(), EXAMPLES))
-    model = frozen(weights.params)
+    rng, model = np.random.default_rng(seed), frozen(weights.params)
 
     def loss(updates, batch, rng):
         return loss_and_grads(updates, batch, rng, model=model, config=weights.config)
 
     def batches(rng):
-        return batch_of([pairs[i] for i in rng.choice(EXAMPLES, BATCH, replace=False)])
+        return batch_of(examples(weights, rng, rng.choice(training_dates(), BATCH)))
 
     return fit(
-        init_updates(weights.params, RANK, rng), loss, batches, rng=rng, steps=steps,
+        init_updates(weights.params, RANK, rng, gain=GAIN), loss, batches, rng=rng, steps=steps,
         schedule=partial(linear_warmup_linear_decay, peak=PEAK, warmup=5, total=steps),
         clip=1.0, **options,
     )

@@ -26,10 +26,14 @@ class BlockUpdates(NamedTuple):
     value: LoRAParams
 
 
-def init_updates(params, rank, rng):
-    """Updates of that rank for every block; at the start they change nothing."""
+def init_updates(params, rank, rng, *, gain=1.0):
+    """Updates of that rank for every block; at the start they change nothing.
+
+    gain  factor of A at the start: the larger it is, the more a step of B moves the layer
+    """
     def init(layer):
-        return init_lora(*layer.W.shape, rank, rng, dtype=layer.W.dtype)
+        A, B = init_lora(*layer.W.shape, rank, rng, dtype=layer.W.dtype)
+        return LoRAParams(A * A.dtype.type(gain), B)
 
     return tuple(
         BlockUpdates(init(block.attention.query), init(block.attention.value))
