@@ -34,7 +34,7 @@ def conventions(**given):
         "heads": 1, "groups": 1, "scale": 1.0, "bias": 0.0, "corner": "upper", "rotary": "",
         "base": 10000.0, "cap": 0.0, "window": 0, "ahead": 0, "slopes": None,
         "table": None, "reach": 0, "signed": False,
-        "sink": None, "unit": "", "order": "", "residual": False, "context": (),
+        "sink": None, "gated": "", "unit": "", "order": "", "residual": False, "context": (),
         "heads_last": False, "pre": True, "eps": 1e-5, "rms": False, "activation": relu, **given})
 
 
@@ -50,6 +50,10 @@ def gelu(X):
 
 def gelu_tanh(X):
     return 0.5 * X * (1.0 + np.tanh(np.sqrt(2.0 / np.pi) * (X + 0.044715 * X**3)))
+
+
+def silu(X):
+    return X / (1.0 + np.exp(-X))
 
 
 ACTIVATIONS = (relu, gelu, gelu_tanh)

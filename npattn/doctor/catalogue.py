@@ -817,6 +817,12 @@ MISTAKES = {
     "no activation": _m("feed_forward", 'c.activation(dense(X, W["W1"], W["b1"]))',
                         'dense(X, W["W1"], W["b1"])',
                         "The feed-forward net has no activation.", r"relu|gelu|maximum|@"),
+    "gate without activation": _m("feed_forward", 'G = c.activation(dense(X, W[f"W{gate}"], '
+                                  'W[f"b{gate}"]))', 'G = dense(X, W[f"W{gate}"], W[f"b{gate}"])',
+                                  "The gate of the feed-forward net has no activation.",
+                                  "silu|gelu|gate|w1|w3"),
+    "gate added": _m("feed_forward", "dense(G * dense(", "dense(G + dense(",
+                     "The gate of the feed-forward net is added; it must be multiplied.", r"\+|gate"),
     "activation at the end": _m(
         "feed_forward", 'dense(c.activation(dense(X, W["W1"], W["b1"])), W["W2"], W["b2"])',
         'c.activation(dense(c.activation(dense(X, W["W1"], W["b1"])), W["W2"], W["b2"]))',

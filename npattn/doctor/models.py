@@ -11,7 +11,7 @@ import re
 import numpy as np
 
 from npattn.doctor import roles
-from npattn.doctor.calling import ACTIVATIONS, Model, conventions
+from npattn.doctor.calling import ACTIVATIONS, Model, conventions, silu
 from npattn.doctor.cases import Sizes
 from npattn.doctor.patient import signature_roles
 from npattn.doctor.weights import complete, readings
@@ -81,9 +81,11 @@ def blocks(exam, form, W):
         return [{}]
     kinds = [False] if "h1" in exam.target.weights else [True, False]
     smooth = re.search(r"gelu|erf|tanh|0\.0447|GELU", exam.patient.text)
-    return [{"pre": pre, "activation": a, "eps": e, "rms": rms} for rms in kinds
-            for e in known_eps(exam) for pre in (True, False)
-            for a in (ACTIVATIONS if smooth else ACTIVATIONS[:1])]
+    acts = [silu] * bool(re.search("silu|swish|sigmoid|exp\\(-", exam.patient.text, re.IGNORECASE))
+    acts += ACTIVATIONS if smooth else ACTIVATIONS[:1]
+    return [{"pre": pre, "activation": a, "eps": e, "rms": rms, "gated": gate} for rms in kinds
+            for e in known_eps(exam) for pre in (True, False) for a in acts
+            for gate in (("3", "1") if "W3" in W else ("",))]
 
 
 def sublayers(exam, W):

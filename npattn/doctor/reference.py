@@ -203,6 +203,10 @@ def sublayer(X, C, keep, causal, W, c):
 
 
 def feed_forward(X, W, c):
+    if c.gated:  # the number of the weights that make the gate
+        gate, up = (c.gated, "1") if c.gated == "3" else (c.gated, "3")
+        G = c.activation(dense(X, W[f"W{gate}"], W[f"b{gate}"]))
+        return dense(G * dense(X, W[f"W{up}"], W[f"b{up}"]), W["W2"], W["b2"])
     return dense(c.activation(dense(X, W["W1"], W["b1"])), W["W2"], W["b2"])
 
 

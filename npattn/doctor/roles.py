@@ -159,7 +159,10 @@ _OWN_NORM = re.compile(rf"(?:^|[._]){_SIDE}_?(?:norm|ln|layer_?norm|rms_?norm|sc
                        rf"(?:^|[._])(?:norm|ln|layer_?norm|rms_?norm|gain)_?{_SIDE}(?:$|[._])")
 _NORMS = [r"(^|[._])(ln|norm|layer_?norm|layernorm|gamma|beta|gain|shift|rms)\w*",
           r"(^|\.)(g|h|be|bt|ga|gm)_?\d$|(^|\.)a_?2$", r"(^|[._])(attn|ffn?|mlp)_norm"]
-_FEED = [(r"(mlp|ffn?|feed_?forward|ff)\.(0|fc1|w1|c_fc|up\w*|linear1|lin1|in)\b", "1"),
+_FEED = [(r"(^|[._])(w_?|b_?|ff_?|mlp_?|ffn_?)?gate(_proj)?\b", "3"),
+         (r"(^|[._])(w|b|fc|lin|linear|ff|dense)_?3($|[._])", "3"),
+         (r"(mlp|ffn?|feed_?forward|ff)\.(w3|linear3|v)\b", "3"),
+         (r"(mlp|ffn?|feed_?forward|ff)\.(0|fc1|w1|c_fc|up\w*|linear1|lin1|in)\b", "1"),
          (r"(mlp|ffn?|feed_?forward|ff)\.(2|3|fc2|w2|c_proj|down\w*|linear2|lin2|out|1)\b", "2"),
          (r"(^|[._])(w|b|fc|lin|linear|ff|dense|w_?ff|b_?ff)_?1($|[._])", "1"),
          (r"(^|[._])(w|b|fc|lin|linear|ff|dense|w_?ff|b_?ff)_?2($|[._])", "2"),

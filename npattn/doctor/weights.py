@@ -24,7 +24,8 @@ def weight_shape(key, sizes):
     return {"Wq": (D, D), "Wk": (D, shared), "Wv": (D, shared), "Wo": (D, D), "bq": (D,),
             "bk": (shared,), "bv": (shared,), "bo": (D,), "Wqkv": (D, D + 2 * shared),
             "bqkv": (D + 2 * shared,), "Wkv": (D, 2 * shared), "bkv": (2 * shared,),
-            "W1": (D, sizes.hidden), "b1": (sizes.hidden,), "W2": (sizes.hidden, D), "b2": (D,),
+            "W1": (D, sizes.hidden), "W3": (D, sizes.hidden), "b3": (sizes.hidden,),
+            "b1": (sizes.hidden,), "W2": (sizes.hidden, D), "b2": (D,),
             "g1": (D,), "g2": (D,), "h1": (D,), "h2": (D,)}[key]
 
 
@@ -277,4 +278,4 @@ def complete(W):
     if "Wq" not in W or "Wk" not in W or "Wv" not in W:
         return None
     gains = {f"g{x}": 1.0 for x in "qk"}
-    return {**gains, **{f"b{x}": 0.0 for x in "qkvo12"}, **{f"h{x}": 0.0 for x in "12qk"}, **W}
+    return {**gains, **{f"b{x}": 0.0 for x in "qkvo123"}, **{f"h{x}": 0.0 for x in "12qk"}, **W}
