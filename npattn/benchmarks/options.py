@@ -1,8 +1,10 @@
 """What the options of `tiled_attention` cost: each beside the same call without it.
 
 Grouped heads, a sink and a window need no more products. A cap needs a tanh for every score, once
-forward and once backward, and a bias is read in both, its gradient written: "tanh alone" adds
-nothing but these tanh to the call, and is the least that a cap can cost.
+forward and once backward: "tanh alone" adds nothing but these tanh to the call, and is the least
+that a cap can cost. A bias with an entry for each score cannot stay in the cache: memory is read
+three times, for its size, forward and backward, and its gradient is written, to new pages. That
+alone is about a tenth of the call, for as many bytes as the matrix has that is never made.
 """
 
 from functools import partial

@@ -67,19 +67,24 @@ class ScoreSteps(NamedTuple):
             S += taken(self.bias, self.owner, heads, *self._parts(rows, tile)).swapaxes(1, 2)
         return T
 
-    def undo(self, dS, T, dbias, heads, rows, tile):
-        """Makes the gradient of the products, in place, and adds to dbias what is its share.
+    def undo(self, dS, T):
+        """The gradient of the products: dS itself, or over T, as `apply` returned it."""
+        if T is None:
+            return dS
+        np.subtract(1.0, np.multiply(T, T, out=T), out=T)
+        return np.multiply(dS, T, out=T)
 
-        dS (n, keys, queries)   T as `apply` returned it, overwritten   dbias as self.bias
-        """
-        if dbias is not None:
-            dY, (rows, tile) = dS.swapaxes(1, 2), self._parts(rows, tile)
-            dY = dY if self.bias.shape[1] > 1 else np.ones((1, dY.shape[1]), dY.dtype) @ dY
-            dY = dY if self.bias.shape[2] > 1 else row_sums(dY)
-            add_to(dbias, self.owner, heads, (rows, tile), dY)
-        if T is not None:
-            np.multiply(T, T, out=T)
-            dS *= np.subtract(1.0, T, out=T)
+    def hand_on(self, dS, dbias, heads, rows, tile):
+        """What dS (n, keys, queries) adds to dbias, shaped like the bias."""
+        if dbias is None:
+            return
+        dY, (rows, tile) = dS.swapaxes(1, 2), self._parts(rows, tile)
+        if self.owner is None and self.by_query:  # an entry for each score: nothing to add to
+            dbias[heads, rows, tile] = dY
+            return
+        dY = dY if self.bias.shape[1] > 1 else np.ones((1, dY.shape[1]), dY.dtype) @ dY
+        dY = dY if self.bias.shape[2] > 1 else row_sums(dY)
+        add_to(dbias, self.owner, heads, (rows, tile), dY)
 
     def dS_scale(self, scale):
         """The factor that dS may have on tiles: the scale, but 1 where dS itself is asked for."""
@@ -90,7 +95,7 @@ class ScoreSteps(NamedTuple):
         return -(np.exp(self.sink - np.where(L == -np.inf, np.inf, L)) * delta).sum(axis=1)
 
     def places(self, heads, a, b):
-        """The sums of the bias that `undo` adds to, for `run`."""
+        """The sums of the bias that `hand_on` adds to, for `run`."""
         if self.bias is None:
             return []
         _, Tq, Tk = self.bias.shape
