@@ -215,6 +215,21 @@ def test_the_limit_does_the_products_and_exponentials_of_all_tiles(length, monke
     assert counted == {"product": 7 * scores * 8, "exp": 2 * scores}
 
 
+def test_the_limit_of_multi_head_calls_does_their_products_and_exponentials(monkeypatch):
+    counted = []
+
+    def count(A, B, room):
+        counted.append(np.matmul(A, B, out=room).size * A.shape[-1])
+
+    monkeypatch.setattr(multihead, "product", count)
+    forward = multihead.products_and_exponentials(multihead.Size(3, 5, 7, 8, 2))
+    backward = forward()
+    X, M, scores = 15 * 64, 21 * 64, 3 * 5 * 7 * 8
+    assert sorted(counted) == sorted([X, X, M, M, scores, scores])
+    backward()
+    assert sorted(counted) == sorted(3 * [X, X, M, M] + 6 * [scores])
+
+
 @pytest.mark.skipif(not (memory.PROCESS / "clear_refs").exists(), reason="Linux tells, others not")
 def test_memory_grows_with_the_matrix_where_there_is_one():
     shape, matrix = (1, 1, 2048, 8), 2048**2 * 4
@@ -342,7 +357,7 @@ def test_all_tables_in_terminal_and_file(with_torch, tiny, monkeypatch, tmp_path
     assert [*content["tables"]] == list(bench.TABLES[:-1])  # without weights no row of llm
     counts = {name: len(rows) for name, rows in content["tables"].items()}
     assert counts == {
-        "blas": 1, "attention": 4, "multihead": 2, "training": 4, "threads": 2, "limits": 2,
+        "blas": 1, "attention": 4, "multihead": 2, "training": 4, "threads": 2, "limits": 3,
         "growth": 2, "options": 18,
     }
     for name, rows in content["tables"].items():

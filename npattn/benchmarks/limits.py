@@ -2,7 +2,8 @@
 
 The same tiles as those of `tiled_attention`, the same products of the same sizes and as many
 exponentials, dealt out to as many threads, and nothing else: no sums, no masks, no shifts. The
-results mean nothing. Full attention, five products to a tile backward, two forward.
+results mean nothing. Full attention, five products to a tile backward, two forward. Below stand
+short multi-head calls, beside the products and exponentials that they are made of.
 """
 
 import math
@@ -12,6 +13,7 @@ from statistics import geometric_mean
 
 import numpy as np
 
+from npattn.benchmarks import multihead
 from npattn.benchmarks.attention import DTYPES, QUICK, SHAPES
 from npattn.benchmarks.contenders import attention_contenders, draw_inputs
 from npattn.benchmarks.machine import blas_of_numpy
@@ -23,7 +25,7 @@ from npattn.kernels.tiling.threads import run
 from npattn.kernels.tiling.tiles import blocks, tile_shape
 
 TITLE = "the limit, products and exponentials alone; the share of it that is reached"
-HEADER = heading("batch × heads × tokens × width", "limit", "tiled")
+HEADER = heading("batch × heads × tokens × width", "limit", "npattn")
 
 
 def products_and_exponentials(inputs, threads):
@@ -68,7 +70,7 @@ def products_and_exponentials(inputs, threads):
 
 
 def measure(setting):
-    """Yields a row for each shape and precision."""
+    """Yields a row for each shape and precision, and for each short multi-head call."""
     for shape, dtype in product(QUICK if setting.quick else SHAPES, DTYPES):
         inputs = draw_inputs(shape, dtype)
         contenders = {
@@ -79,24 +81,42 @@ def measure(setting):
             speed = speeds(dtype, setting.bridge)
         yield {"shape": list(shape), "dtype": dtype, "speeds": speed,
                "timings": setting.compare(contenders)}
+    for size in multihead.SIZES[-2:-1] if setting.quick else multihead.SIZES[-2:]:
+        contenders = {
+            "limit": multihead.products_and_exponentials(size), **multihead.contenders(size),
+        }
+        yield {"multihead": list(size), "dtype": "float32", "timings": setting.compare(contenders)}
 
 
 def line(row):
-    """Sizes, milliseconds of the limit and of the tiles, and their ratio."""
-    return beside(f"{times(row['shape'])} {row['dtype']}", row["timings"])
+    """Sizes, milliseconds of the limit and of npattn, and their ratio, the share."""
+    if "shape" in row:
+        return beside(f"{times(row['shape'])} {row['dtype']}", row["timings"])
+    *sizes, heads = row["multihead"]
+    return beside(f"{times(sizes)}, {heads} {row['dtype']}", row["timings"])
 
 
 def summary(rows):
-    """The share of the limit that long texts reach, mean and worst; and whether BLAS is slow."""
-    shares = [ratio(*row["timings"].values()) for row in rows if row["shape"][-2] >= 1024]
-    if shares:
+    """The shares of the limit that are reached, mean and worst; and whether BLAS is slow."""
+    kinds = {}
+    for row in rows:
+        kinds.setdefault(_kind(row), []).append(ratio(*row["timings"].values()))
+    for kind, shares in kinds.items():
         mean, worst = geometric_mean(shares), min(shares)
-        yield f"share from 1,024 tokens on: geometric mean {mean:.2f}, worst {worst:.2f}"
+        yield f"share {kind}: geometric mean {mean:.2f}, worst {worst:.2f}"
     for dtype in DTYPES:
-        found = [row["speeds"] for row in rows if row["dtype"] == dtype]
+        found = [row["speeds"] for row in rows if "speeds" in row and row["dtype"] == dtype]
         if found:
             best = {name: max(each[name] for each in found) for name in found[0]}
             yield f"{blas_of_numpy()['name']}, {verdict(dtype, best)}"
+
+
+def _kind(row):
+    """Which share a row belongs to."""
+    if "multihead" in row:
+        return "of short multi-head calls"
+    tokens = row["shape"][-2]
+    return "from 1,024 tokens on" if tokens >= 1024 else f"at {tokens} tokens"
 
 
 def _rooms(heads, queries, keys, D, dtype):

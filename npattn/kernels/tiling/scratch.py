@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from npattn.kernels.tiling.tiles import cache_bytes
+from npattn.kernels.tiling.tiles import tile_bytes
 
 ROOMS, SPARE = 4, 2**16  # bytes; for rows that are longer than they need be
 
@@ -20,7 +20,7 @@ class Scratch(threading.local):
     """Rooms for a tile each, to each thread its own."""
 
     def __init__(self):
-        size, line = cache_bytes() + SPARE, 64
+        size, line = tile_bytes() + SPARE, 64
         rooms = [np.empty(size + line, np.uint8) for _ in range(ROOMS)]
         begins = [-room.ctypes.data % line for room in rooms]
         self.rooms = [room[i : i + size] for room, i in zip(rooms, begins, strict=True)]

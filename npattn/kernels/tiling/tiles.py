@@ -3,7 +3,8 @@
 A tile holds the scores of a few heads, a block of queries and a block of keys, (n, keys,
 queries): BLAS is fastest that way round. It is as large as the second-level cache, so that it
 is made, used and forgotten without going out to memory. With smaller ones threads wait for the
-interpreter lock more often: half as large, two threads took 8 to 15 % longer.
+interpreter lock more often: half as large, two threads took 8 to 15 % longer. From LARGEST on
+that is no longer felt, and long products get slow: so of a large cache half or less is used.
 
 Work is dealt out in patches (heads, rows, keys), three slices. Those that add to different sums
 can be worked on side by side.
@@ -15,6 +16,7 @@ import numpy as np
 
 from npattn.kernels.dropout import draw_keep
 
+LARGEST = 2**20  # bytes of a tile, in either precision
 QUERIES = 256   # to a tile, at most: with so many, products run at full speed
 PATCH = 1024    # queries, and keys, to a patch of the backward pass, at most
 STREAM = 128    # queries that share one stream of random numbers
@@ -27,7 +29,7 @@ def blocks(begin, end, size):
 
 def tile_shape(Tq, Tk, itemsize):
     """How many heads, queries and keys make a tile. Short sequences share one."""
-    room = cache_bytes() // itemsize
+    room = tile_bytes() // itemsize
     queries = max(1, min(QUERIES, Tq))
     keys = max(1, min(Tk, max(64, room // queries // 64 * 64)))
     heads = room // (queries * keys) if queries >= Tq and keys >= Tk else 1
@@ -35,13 +37,13 @@ def tile_shape(Tq, Tk, itemsize):
 
 
 @lru_cache(maxsize=1)
-def cache_bytes():
-    """The size of the second-level cache; 1 MiB where the system does not tell."""
+def tile_bytes():
+    """The size of the second-level cache, at most LARGEST; that where the system does not tell."""
     try:
         with open("/sys/devices/system/cpu/cpu0/cache/index2/size") as file:
-            return int(file.read().strip().rstrip("K")) * 1024
+            return min(LARGEST, int(file.read().strip().rstrip("K")) * 1024)
     except (OSError, ValueError):
-        return 2**20
+        return LARGEST
 
 
 def row_patches(N, Tq, Tk, shape):
