@@ -9,6 +9,7 @@ from wrong_answers_layers import wild as layers
 from wrong_answers_second import second
 from wrong_answers_sections import wild as sections
 from wrong_answers_statements import WRONG
+from wrong_answers_third import third
 
 from npattn.exercises import check
 
@@ -16,10 +17,10 @@ WILD = [*layers, *sections]
 UNSURE = {  # nothing is on record of these
     "adam-step:largest_slope_so_far", "attention-backward:added_for_self_attention",
     "attention-backward:weights_for_upstream", "changed-keys:rectified",
-    "cross-entropy-backward:gradient_of_the_log_alone", "gelu-backward:bell_of_another_width",
-    "gelu-backward:like_a_sigmoid", "head-gate-backward:size_of_the_head",
-    "key-norm-attention-backward:squares_of_keys", "nadaraya-watson-dw:absolute_distance",
-    "query-gradient-covariance:keys_as_one_softmax", "random-heatmap:keys_above_the_average",
+    "cross-entropy-backward:gradient_of_the_log_alone", "gelu-backward:like_a_sigmoid",
+    "head-gate-backward:size_of_the_head", "key-norm-attention-backward:squares_of_keys",
+    "nadaraya-watson-dw:absolute_distance", "query-gradient-covariance:keys_as_one_softmax",
+    "random-heatmap:keys_above_the_average",
     "sinusoidal-positions:frequencies_as_in_speech_code", "vector-sum-score:one_column_of_dK",
 }
 
@@ -40,7 +41,7 @@ def test_most_causes_are_found():
 
 BLIND = [
     pytest.param(*answer, id=f"{answer[0]}:{answer[2].__name__.replace('<lambda>', str(k))}")
-    for k, answer in enumerate([*WRONG, *first, *second])]
+    for k, answer in enumerate([*WRONG, *first, *second, *third])]
 
 
 @pytest.mark.sampled(8)
@@ -55,7 +56,8 @@ def test_nothing_wrong_is_accepted_nor_another_cause_named(exercise, words, func
         assert re.search(words, " ".join(verdict.paragraphs()).replace("\n", " ")), verdict
 
 
-@pytest.mark.parametrize("answers", [WRONG, first, second], ids=["lines", "first", "second"])
+@pytest.mark.parametrize("answers", [WRONG, first, second, third],
+                         ids=["lines", "first", "second", "third"])
 def test_nine_of_ten_of_each_set_are_named(answers):
     named = [words for _, words, _ in answers if words is not None]
     assert len(named) >= 0.9 * len(answers) > 50

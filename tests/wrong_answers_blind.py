@@ -1006,7 +1006,7 @@ def offset_forgotten_queries_counted_from_0(Tq, Tk, w):
     return (j <= i) & (j > i - w)
 
 
-@first("softmax", "agrees .* to 7 digits")
+@first("softmax", "such as single precision has")
 def float32_inside(S):
     return sm(S.astype(np.float32)).astype(S.dtype)
 

@@ -518,7 +518,7 @@ def one_maximum_for_all_heads(X, Wq, Wk, H, mask):
     return E / np.where(Z == 0, 1, Z)
 
 
-@second("query-gradient-covariance", "largest one, before exp")
+@second("query-gradient-covariance", "no maximum is subtracted in the softmax")
 def no_shift(q, K):
     E = exp(q @ K.T)
     p = E / rows(E)

@@ -18,8 +18,8 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.exercises.answers import Trouble, call, close
-from npattn.exercises.probing import one_part, right_again, unused
-from npattn.exercises.slips import sentence, slipped, slipped_too, slips
+from npattn.exercises.probing import one_part, right_again, right_elsewhere, unused
+from npattn.exercises.slips import rarer_slips, sentence, slipped, slipped_too, slips
 from npattn.exercises.symptoms import changed, exact, split_by, symptoms
 from npattn.exercises.trials import trials
 
@@ -95,19 +95,24 @@ def diagnose(exercise, seed, function, outcomes, judged):
     triples = zip(given, outcomes, truths, strict=True)
     right = [_same([trial], [found], [truth], everything) for trial, found, truth in triples]
     again = partial(right_again, exercise, seed, function, everything)
-    split = split_by(exercise, given, right, again=again)
+    others = partial(right_elsewhere, exercise, seed + 1, function)
+    split = split_by(exercise, given, right, "All", again, partial(others, everything))
     for k in bad:
         name = list(exercise.answer)[k]
         several = len(exercise.answer) > 1
+        alone = ""
         part = one_part(exercise, given, outcomes, k)
         more = not (part or exact(whole[k]))
         sets, written, beside = _explain(wrong, [k], more) if several else ((), (), "")
+        if several and more and not (sets or written):
+            written = _slips(wrong, [k], apart=True)
+            alone = " alone" * bool(written)
         if more and not (sets or written):
             sets, beside = _and_a_symptom(wrong, k)
         if sets:
             explanations.append(Explanation(name if several else "", sets, beside))
         elif written:
-            told += [f"In {name}: {text}" for text in written]
+            told += [f"In {name}{alone}: {text}" for text in written]
         else:
             open_.append(k)
             facts += symptoms(exercise, given, function, outcomes, judged, k)
@@ -116,9 +121,14 @@ def diagnose(exercise, seed, function, outcomes, judged):
                     for X, Y in zip(outcomes, truths, strict=True)]
             again = partial(right_again, exercise, seed, function, [k])
             if several and not (split and "axes" not in split[0]):
-                each += split_by(exercise, given, fits, name, again)
+                each += split_by(
+                    exercise, given, fits, name, again, partial(others, [k]))
     still = unused(exercise, seed, function, open_) if open_ else []
     facts += still or each or split
+    if not (explanations or told or any(map(exact, whole.values()))):
+        found = _exchanged(wrong)
+        if found:
+            return found
     fine = all(_right_where_it_ran(outcomes, truths, k) for k in everything)
     if fine and not facts:
         verb = "are" if len(exercise.answer) > 1 else "is"
@@ -157,13 +167,40 @@ def _explain(wrong, arrays, more):
         written = _slips(wrong, arrays) if size == 1 else ()
         if written:
             return (), written, ""
-    sets = tuple((made,) for made in wrong.exercise.mistakes if _explains(
-        wrong, partial(prediction, wrong.exercise, wrong.seed, (made,)), arrays, lenient=True))
-    if sets:
-        return sets, (), ""
+    for size in (1, 2):
+        tried = (made for made in combinations(wrong.exercise.mistakes, size)
+                 if wrong.exercise.can_be_made(made))
+        sets = tuple(made for made in tried if _explains(
+            wrong, partial(prediction, wrong.exercise, wrong.seed, made), arrays, lenient=True))
+        if sets:
+            return sets, (), ""
     raised = any(isinstance(outcome, Trouble) for outcome in wrong.outcomes)
     written = _slips(wrong, arrays, True) if raised else ()
+    if more and not written:
+        written = _slips(wrong, arrays, among=rarer_slips)
     return _and_a_slip(wrong, arrays) if more and not written else ((), written, "")
+
+
+def _exchanged(wrong):
+    """The `Diagnosis` by a mistake, or a slip, where two arrays are also exchanged; else None."""
+    names = list(wrong.exercise.answer)
+    for i, j in combinations(range(len(names)), 2):
+        def turned(outcome, i=i, j=j):
+            if isinstance(outcome, Trouble):
+                return outcome
+            order = [{i: j, j: i}.get(k, k) for k in range(len(names))]
+            return [outcome[k] for k in order]
+
+        other = wrong._replace(outcomes=[*map(turned, wrong.outcomes)])
+        beside = f"{names[i]} and {names[j]} are exchanged."
+        for key in wrong.exercise.mistakes:
+            if _explains(other, partial(prediction, wrong.exercise, wrong.seed, (key,)),
+                         range(len(names))):
+                return Diagnosis((Explanation("", ((key,),), beside),), (), len(wrong.given))
+        written = _slips(other, range(len(names)))
+        if written:
+            return Diagnosis((), (beside,), len(wrong.given), tuple(written))
+    return None
 
 
 def _and_a_slip(wrong, arrays):
@@ -192,9 +229,12 @@ def _and_a_slip(wrong, arrays):
 
 
 def _moves(wrong, predicted, arrays):
-    """Whether a function changes one of the arrays, in the trial that tells most and ran."""
-    found, truth = predicted(wrong.order[0]), wrong.truths[wrong.order[0]]
-    return isinstance(found, Trouble) or any(not _equal(found[k], truth[k]) for k in arrays)
+    """Whether a function changes one of the arrays, in a few of the trials."""
+    for i in (*wrong.order[:3], wrong.order[-1]):
+        found, truth = predicted(i), wrong.truths[i]
+        if isinstance(found, Trouble) or any(not _equal(found[k], truth[k]) for k in arrays):
+            return True
+    return False
 
 
 def _called(wrong, function, i):
@@ -235,11 +275,11 @@ def _raises(wrong, made):
                  for error in errors[:1])
 
 
-def _slips(wrong, arrays, lenient=False):
+def _slips(wrong, arrays, lenient=False, apart=False, among=slips):
     """Sentences about the slips that give these numbers; () if there are too many to be of use."""
     reference, found = wrong.exercise.reference, []
-    for slip in slips(reference):
-        if _explains(wrong, partial(_try, wrong, slip), arrays, True, lenient):
+    for slip in among(reference):
+        if _explains(wrong, partial(_try, wrong, slip), arrays, True, lenient, apart):
             found.append(sentence(reference, slip))
             if len(found) > MANY:
                 return ()
@@ -255,13 +295,14 @@ def _try(wrong, slip, i):
     return wrong.tried[key]
 
 
-def _explains(wrong, predicted, arrays, number=False, lenient=False):
+def _explains(wrong, predicted, arrays, number=False, lenient=False, apart=False):
     """Whether a function did what the answer does in `arrays`, and harms no array that is right.
 
     predicted  what the function returns in trial i
     number     whether a wrong number must be among it, and not only an exception
     lenient    whether the answer may raise where the function does not, and may be right, or 0,
                where it overflows; two wrong cases must then be alike
+    apart    whether other arrays do not matter
     """
     others = [k for k in range(len(wrong.exercise.answer)) if k not in arrays]
     telling = 0
@@ -280,7 +321,8 @@ def _explains(wrong, predicted, arrays, number=False, lenient=False):
             other = _without_overflow(found, other, truth)
         if not all(_equal(found[k], other[k]) for k in arrays):
             return False
-        if not all(_equal(truth[k], other[k]) or _equal(found[k], other[k]) for k in others):
+        if not apart and not all(_equal(truth[k], other[k]) or _alike(found[k], other[k])
+                                 for k in others):
             return False
         telling += any(not _equal(found[k], truth[k]) for k in arrays)
     return telling > lenient
@@ -320,6 +362,11 @@ def _right_where_it_ran(outcomes, truths, k):
     """Whether array k needs no explanation, whatever is wrong beside it."""
     pairs = zip(outcomes, truths, strict=True)
     return all(_equal(X[k], Y[k]) for X, Y in pairs if not isinstance(X, Trouble))
+
+
+def _alike(X, Y):
+    """Whether arrays are equal where the first is a number."""
+    return np.shape(X) == np.shape(Y) and bool((close(X, Y) | ~np.isfinite(X)).all())
 
 
 def _equal(X, Y):

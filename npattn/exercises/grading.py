@@ -90,9 +90,17 @@ def _judge(exercise, trial, outcome):
         return outcome
     triples = zip(exercise.answer.items(), outcome, trial.truths, strict=True)
     scale = max(truth.found.size.max(initial=0.0) for truth in trial.truths)
+    if trial.eps > np.finfo(np.float64).eps:  # exp of a difference loses what its terms round
+        scale *= max(1.0, *(_largest(X) for _, X in trial.inputs(exercise.reference)))
     return tuple(
         _compare(name, words, got, truth, trial, scale) for (name, words), got, truth in triples
     )
+
+
+def _largest(X):
+    """The largest finite size in an argument."""
+    X = np.asarray(0.0 if X is None else X)
+    return float(np.abs(X[np.isfinite(X)]).max(initial=0.0)) if X.dtype.kind in "fi" else 0.0
 
 
 def _right(answers):

@@ -36,6 +36,16 @@ def right_again(exercise, seed, function, arrays, lengths):
         _differ(found[k], trial.truths[k].value) for k in arrays)
 
 
+def right_elsewhere(exercise, seed, function, arrays):
+    """([inputs], [whether the `arrays` of an answer are right]) of the trials of another seed."""
+    given, right = trials(exercise, seed), []
+    for trial in given:
+        found = call(function, trial, exercise.answer, False)
+        right.append(not isinstance(found, Trouble) and not any(
+            _differ(found[k], trial.truths[k].value) for k in arrays))
+    return [dict(trial.inputs(exercise.reference)) for trial in given], right
+
+
 def _still(exercise, function, arrays, case, trial):
     """[(array, argument), ...]: what does not move in one case, and in the solution does."""
     names = list(inspect.signature(exercise.forward or exercise.reference).parameters)

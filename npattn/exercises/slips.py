@@ -13,6 +13,8 @@ import textwrap
 from functools import lru_cache
 from typing import NamedTuple
 
+import numpy as np
+
 from npattn.edits import Edit, changes, expressions, rewritten, source_of, wrote
 
 UNARY = ("sqrt", "exp", "log", "tanh", "abs", "square")
@@ -21,6 +23,7 @@ ALIKE = (("sin", "cos"), ("log", "log2", "log1p", "log10"), ("exp", "exp2", "exp
 MODULES = ("np", "math")
 SUBSCRIPTS = re.compile(r"[\w.]+(?:,[\w.]+)+->[\w.]*")
 TURNED = (".swapaxes(-1, -2)", ".T")
+RARER = 800
 MOST = 40  # characters of an expression in a sentence
 OTHER = {ast.Lt: "<=", ast.LtE: "<", ast.Gt: ">=", ast.GtE: ">", ast.Eq: "!=", ast.NotEq: "=="}
 
@@ -86,6 +89,96 @@ def _least(source, low, high, new):
     front = len(os.path.commonprefix([old, new]))
     back = len(os.path.commonprefix([old[front:][::-1], new[front:][::-1]]))
     return low + front, high - back, new[front : len(new) - back]
+
+
+@lru_cache(maxsize=64)
+def rarer_slips(function):
+    """Slips that are looked for where no other tells anything: RARER at most."""
+    source, statements = source_of(function), _statements(function)
+    known = _definitions(ast.parse(source))
+    more = _on_the_way(source, statements, known), _in_place(source, statements, known)
+    return tuple(itertools.islice(itertools.chain(*more), RARER))
+
+
+def _in_place(source, statements, known):
+    """Slips in which an expression with a name, or a product with it, stands for the name."""
+    parts, found = _parts(source, known), []
+    for low, high, node in expressions(source):
+        if not (isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+                and node.id in known):
+            continue
+        inside = [k for k, one in enumerate(statements) if one.start <= low < one.stop]
+        if not inside:
+            continue
+        X, number = node.id, inside[0]
+        start, stop, old = statements[number]
+        near = _names(old)
+        variants = [(f"({text})", f"`{text}` stands where `{X}` belongs")
+                    for text in parts.get(X, ())]
+        variants += [(f"({X} * {other})", f"`{X}` has a factor `{other}` too many")
+                     for other, line in known.items() if line < node.lineno]
+        for new, words in variants:
+            text = source[:low] + new + source[high:]
+            written = old[: low - start] + new + old[high - start :]
+            far = "factor" in words and not near & {new.split(" * ")[-1][:-1]}
+            slip = Slip(Edit(source, text, words), number, written, ((low, high, new),))
+            found.append((far, slip))
+    return [slip for _, slip in sorted(found, key=lambda pair: pair[0])]
+
+
+def _parts(source, known):
+    """{name: texts of small expressions in the source that hold it}."""
+    found = {}
+    for _, _, node in expressions(source):
+        text = ast.unparse(node)
+        if isinstance(node, ast.BinOp) and len(text) <= MOST:
+            for part in ast.walk(node):
+                if isinstance(part, ast.Name) and part.id in known:
+                    found.setdefault(part.id, set()).add(text)
+    return {name: sorted(texts) for name, texts in found.items()}
+
+
+WAYS = (  # what is done to an array before it is used
+    ("np.clip({X}, -1.0, 1.0)", "limited to −1 … 1"), ("np.maximum({X}, 0.0)", "cut at 0"),
+    ("np.abs({X})", "replaced by its absolute value"), ("np.sign({X})", "replaced by its sign"),
+    ("({X} / {X}.sum(axis=-2, keepdims=True))", "divided by its sums along axis -2"),
+    ("np.divide({X}, {X}.sum(axis=-2, keepdims=True), out=np.zeros_like({X}), "
+     "where={X}.sum(axis=-2, keepdims=True) != 0)", "divided by its sums along axis -2"),
+    ("({X} / {X}.sum(axis=-1, keepdims=True))", "divided by its sums along axis -1"),
+    ("np.eye({X}.shape[-1], dtype={X}.dtype)[{X}.argmax(axis=-1)]",
+     "replaced by 1 at the largest entry of each row and 0 elsewhere"),
+    ("({X} / np.linalg.norm({X}, axis=-1, keepdims=True))", "divided by the length of its rows"),
+    ("({X} - {X}.mean(axis=-1, keepdims=True))", "centred along axis -1"),
+    ("((({X} == {X}.max(axis=-1, keepdims=True)) & ({X} > 0)).astype({X}.dtype))",
+     "replaced by 1 at the largest entry of each row and 0 elsewhere"),
+    ("np.where({X} < 0.1, 0.0, {X})", "set to 0 where it is below 0.1"),
+    ("({X} > 0).astype({X}.dtype)", "replaced by 1 where it is positive and 0 elsewhere"),
+    ("({X} * {X})", "squared"), ("np.sqrt({X})", "replaced by its root"),
+    ("np.tanh({X})", "put through tanh"), ("np.exp({X})", "put through exp"),
+    ("{X}[::-1]", "turned round along its first axis"),
+    ("{X}[..., ::-1]", "turned round in its rows"),
+    ("np.cumsum({X}, axis=-1)", "summed up along axis -1"),
+    ("np.broadcast_to({X}[:1], {X}.shape)", "taken from its first entry for all"),
+    ("np.broadcast_to({X}.mean(axis=0), {X}.shape)", "averaged over its first axis"),
+    ("np.full_like({X}, {X}.max())", "replaced by its largest entry"),
+    ("np.full_like({X}, {X}.min())", "replaced by its smallest entry"),
+    ("np.full_like({X}, {X}.mean())", "replaced by its mean"),
+    ("np.round({X})", "rounded to whole numbers"),
+)
+
+
+def _on_the_way(source, statements, known):
+    """Slips in which an array is changed behind the statement that makes it."""
+    for number, (start, stop, old) in enumerate(statements[:-1]):
+        made = _names(old, ast.Store) | (
+            {name for name, line in known.items() if not line} if not number else set())
+        for name in sorted(made & set(known)):
+            for way, words in WAYS:
+                line = f"{name} = {way.format(X=name)}"
+                text = f"{source[:start]}{old.rstrip()}\n    {line}\n{source[stop:]}"
+                written = f"{old}\0{line}"
+                change = (start + len(old.rstrip()), start + len(old.rstrip()), f"\n    {line}")
+                yield Slip(Edit(source, text, f"`{name}` is {words}"), number, written, (change,))
 
 
 def _everywhere(source, statements, known):
@@ -168,11 +261,14 @@ def _run(function, pieces):
     """
     statements = _statements(function)
     texts = [pieces.get(number, one.text) for number, one in enumerate(statements)]
-    *others, last = texts
+    added = {number: text.split("\0")[1] for number, text in pieces.items() if "\0" in text}
+    *others, last = (text.split("\0")[0] for text in texts)
     if any("return" in text for text in others) or last.count("return ") != 1:
         return None
     codes = [_compiled(text) for text in [*others, last.replace("return ", "answer = ")]]
-    for number in pieces:
+    for number in sorted(added, reverse=True):
+        codes.insert(number + 1, _compiled(added[number]))
+    for number in () if added else pieces:
         behind = _behind(function, number, pieces[number])
         if behind > number:
             codes.insert(behind, codes.pop(number))
@@ -181,7 +277,7 @@ def _run(function, pieces):
     names = function.__code__.co_varnames[: function.__code__.co_argcount]
 
     def run(*args):
-        space = {**function.__globals__, **dict(zip(names, args, strict=True))}
+        space = {"np": np, **function.__globals__, **dict(zip(names, args, strict=True))}
         for code in codes:
             exec(code, space)
         return space["answer"]
@@ -284,6 +380,11 @@ def _binop(node, names):
             yield f"{rest}np.abs({R})", (
                 f"the absolute value of {_said(right)} was taken where its square belongs")
     elif kind is ast.Div:
+        sigmoid = re.fullmatch(r"\(1(?:\.0)? \+ np\.exp\(-(\w+)\)\)", R)
+        if sigmoid and L in ("1", "1.0"):
+            X = sigmoid[1]
+            yield f"np.tanh({X})", "tanh stands where a sigmoid belongs"
+            yield f"({X} > 0)", "a step stands where a sigmoid belongs"
         yield L, f"the division by {_said(right)} is missing"
         yield f"{L} * {R}", f"{_said(right)} multiplies where it must divide"
         yield f"{L} / {R} / {R}", f"the division by {_said(right)} is there twice"
@@ -396,6 +497,9 @@ def _call(node, names):
         for other in next(group for group in ALIKE if called.attr in group):
             if other != called.attr:
                 yield f"np.{other}({X})", f"`{other}` stands where `{called.attr}` belongs"
+        if called.attr == "log":
+            for eps in ("1e-2", "1e-3", "1e-4"):
+                yield f"np.log({X} + {eps})", f"a constant is added under the logarithm, {eps}"
         if called.attr in UNARY:
             yield _text(node.args[0]), f"`{called.attr}` of {_said(node.args[0])} is missing"
     elif module and called.attr in UNARY and len(node.args) == 1:

@@ -79,7 +79,7 @@ def exact(sentences):
     """Whether a sentence says what each number is, so that nothing else need be looked for."""
     words = ("is what", "transpose", "another order", "all zeros", "wrong sign", "True where",
              "Every entry", " that there should be", "itself.", "of what it", "1 minus", "1 over",
-             "Along the axis")
+             "Along the axis", "whole numbers only", "are such as")
     return any(part in sentence for sentence in sentences for part in words)
 
 
@@ -131,24 +131,37 @@ def _lengths(exercise, inputs):
 # ---- what tells the cases that are right from those that are not ----
 
 
-def split_by(exercise, trials, right, what="All", again=None):
+def split_by(exercise, trials, right, what="All", again=None, others=None):
     """[a sentence] if a property of the arguments decides where all is right, else [].
 
-    right  a bool for each trial
-    what   is right, an array of the answer or all of them
-    again  {name: length} -> whether it is right in another case of these lengths; None if unknown
+    right   a bool for each trial
+    what    is right, an array of the answer or all of them
+    again   {name: length} -> whether it is right in another case of these lengths; None if unknown
+    others  () -> ([inputs], [whether it is right]) of other trials, in which it must hold as well
     """
     if all(right) or not any(right):
         return []
     given = [dict(trial.inputs(exercise.reference)) for trial in trials]
-    by_rank = _split_by_rank(given, right, what)
-    if by_rank:
-        return by_rank
+    found = _split(exercise, given, right, what, again)
+    if found and others:
+        given, right = others()
+        if found != (_split(exercise, given, right, what, None, found) if not all(right) else []):
+            return []
+    return found
+
+
+def _split(exercise, given, right, what, again, wanted=None):
+    """What `split_by` says; where something is `wanted`, that or nothing."""
+    said = [_split_by_rank(given, right, what)]
     lengths = [_lengths(exercise, inputs) for inputs in given]
-    for words, holds, pair in _properties(exercise, trials, given, lengths):
+    for words, holds, pair in _properties(exercise, given, lengths):
         if holds == list(right) and _again(words, again, lengths, pair):
-            return [f"{what} is right where {words}, and nowhere else."]
-    return _wrong_only(given, right, what)
+            said.append([f"{what} is right where {words}, and nowhere else."])
+    said += _wrong_only(given, right, what)
+    said = [sentences for sentences in said if sentences]
+    if wanted:
+        return wanted if wanted in said else []
+    return said[0] if said else []
 
 
 def _again(words, again, lengths, pair):
@@ -171,7 +184,7 @@ def _such(lengths, one, two, more):
 
 
 def _wrong_only(given, right, what):
-    """[a sentence] if all that is wrong has a property that tells something, else []."""
+    """[[a sentence], ...]: properties that tell something and that all that is wrong has."""
     def bounded(X):
         return not isinstance(X, np.ndarray) or (np.abs(X[np.isfinite(X)]) < 50.0).all()
 
@@ -181,13 +194,12 @@ def _wrong_only(given, right, what):
          [any(_forbids(key, X, dead=True) for key, X in Xs.items()) for Xs in given]),
         ("a key is forbidden", [any(_forbids(key, X) for key, X in Xs.items()) for Xs in given]),
     )
-    for words, has in traits:
-        if all(has[i] for i, each in enumerate(right) if not each) and not all(has):
-            said = "All that is wrong is" if what == "All" else f"{what} is wrong only"
-            return [f"{said} where {words}."]
+    said = "All that is wrong is" if what == "All" else f"{what} is wrong only"
+    found = [[f"{said} where {words}."] for words, has in traits if not all(has) and all(
+        has[i] for i, each in enumerate(right) if not each)]
     name = next(iter(given[0]))
     bad = {np.ndim(Xs[name]) for Xs, each in zip(given, right, strict=True) if not each}
-    return _wrong_ranks(name, given, right, bad) if what == "All" else []
+    return [*found, _wrong_ranks(name, given, right, bad) if what == "All" else []]
 
 
 def _split_by_rank(given, right, what):
@@ -217,7 +229,7 @@ def _wrong_ranks(name, given, right, bad):
             "everything is right."]
 
 
-def _properties(exercise, trials, given, lengths):
+def _properties(exercise, given, lengths):
     """(words, for each trial whether they hold, the lengths that they relate or None), ..."""
     zeros = [any(_forbids(key, X) for key, X in inputs.items()) for inputs in given]
     dead = [any(_forbids(key, X, dead=True) for key, X in inputs.items()) for inputs in given]
@@ -276,6 +288,27 @@ def _nearly(name, cases):
         "further: the formula is right, or nearly. Look for a constant with few digits, single "
         "precision (float32), an ε that does not belong, an approximation, a difference quotient."
     )
+
+
+def _coarse(name, cases):
+    """Numbers that were rounded on the way: to whole ones, to half or to single precision."""
+    numbers = np.concatenate([case.got[np.isfinite(case.got)] for case in cases])
+    if not all(case.got.dtype == np.float64 for case in cases):
+        return None
+
+    def only(rounded):
+        return (rounded(numbers) == numbers).all() and not all(
+            (rounded(case.want) == case.want).all() for case in cases)
+
+    short = np.round(64.0 * np.frexp(numbers)[0]) / 64.0 == np.frexp(numbers)[0]
+    if only(np.round) and len(np.unique(np.abs(numbers))) > 3:
+        return (f"{name} holds whole numbers only: an array of integers (zeros_like of one, say) "
+                "cuts off what is behind the point.")
+    for dtype, words in ((np.float16, "half"), (np.float32, "single")):
+        if short.mean() < 0.5 and only(lambda X, dtype=dtype: X.astype(dtype).astype(X.dtype)):
+            return (f"All numbers of {name} are such as {words} precision has ({dtype.__name__}): "
+                    "keep the precision of the inputs.")
+    return None
 
 
 def _not_linear(name, cases):
@@ -438,6 +471,13 @@ def _not_finite(name, cases):
         return (
             f"{name} holds NaN or inf for queries that may attend to nothing, and nowhere else: "
             "0/0, or −inf − (−inf). What belongs to such a query is 0."
+        )
+    empty = [(case.want == 0).all(axis=-1, keepdims=True) for case in cases if case.want.ndim]
+    if only and len(empty) == len(cases) and not any(
+            (bad & ~zero).any() for bad, zero in zip(spoilt, empty, strict=True)):
+        return (
+            f"{name} holds NaN or inf where everything should be 0, and nowhere else: where "
+            "nothing may be attended to, 0/0 or −inf − (−inf) came out."
         )
     titles = [case.title for case, bad in zip(cases, spoilt, strict=True) if bad.any()]
     if all("large scores" in title or "1000" in title for title in titles):
@@ -747,7 +787,7 @@ BESIDES = (
 )
 WHOLE = (
     _another, _transposed, _permuted, _all_zero, _negated, _of_an_input, _function_of,
-    _not_finite, _lost, _clipped, _nearly, _complemented, _scaled, _turned_round,
+    _coarse, _not_finite, _lost, _clipped, _nearly, _complemented, _scaled, _turned_round,
     _sums_elsewhere, _pooled, _rearranged, _shifted, _rows_scaled,
 )
 ANY = (_another, _transposed, _permuted, _not_broadcast, _complemented)

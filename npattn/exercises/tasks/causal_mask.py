@@ -92,4 +92,10 @@ MISTAKES = {
     ),
     "no mask": (2, "np.arange(Tk) <= position[:, None]", "np.ones((Tq, Tk), bool)",
         "Every query may attend to every key."),
+    "stretched": (
+        1,
+        "np.arange(Tk - Tq, Tk)",
+        "np.arange(Tq) * Tk // Tq",
+        "The queries were spread over all positions; they are the last ones.",
+    ),
 }

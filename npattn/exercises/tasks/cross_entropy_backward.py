@@ -154,4 +154,11 @@ MISTAKES = {
     "smoothed": (1, "(P - onehot)", "(P - 0.9 * onehot - 0.1 / P.shape[-1])",
         "The targets were smoothed: 0.9 for the right class and 0.1 shared by all. Here they are "
         "one-hot."),
+    "a mean for each sequence": (
+        3,
+        "max(int(counted.sum()), 1)",
+        "np.maximum(counted.sum(axis=-1, keepdims=True), 1)[..., None]",
+        "Each sequence was divided by its own number of tokens; the loss is one mean, over all "
+        "tokens that count.",
+    ),
 }

@@ -133,4 +133,18 @@ MISTAKES = {
         "The heads were laid out as (R, G) before the sum over R, so heads of different groups "
         "were added; they stand as (G, R).",
     ),
+    "summed before the product": (
+        4,
+        "(P.swapaxes(-1, -2) @ dO).sum(axis=2)",
+        "P.sum(axis=2).swapaxes(-1, -2) @ dO.sum(axis=2)",
+        "In dV the weights and the gradients were added over the heads before their product; "
+        "it is a sum of products.",
+    ),
+    "summed before the product in dK": (
+        4,
+        "(dS.swapaxes(-1, -2) @ Q).sum(axis=2)",
+        "dS.sum(axis=2).swapaxes(-1, -2) @ Q.sum(axis=2)",
+        "In dK the gradients and the queries were added over the heads before their product; "
+        "it is a sum of products.",
+    ),
 }

@@ -179,4 +179,11 @@ MISTAKES = {
         "The square brings down a factor 2, which cancels the ½; it is left over."),
     "not squared": (4, "dS * u * u", "dS * u",
         "The distance enters squared, in the score as in its derivative by w."),
+    "centred at the point's own value": (
+        2,
+        "dP - (dP * P).sum(axis=-1, keepdims=True)",
+        "dP - (df * y)[:, None]",
+        "The values were compared with the point's own value y_i; the row sum of the softmax "
+        "brings the prediction f_i.",
+    ),
 }

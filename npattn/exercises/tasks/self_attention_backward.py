@@ -178,4 +178,11 @@ MISTAKES = {
     "mean over the batch": (5, [("X, d)", "X, d) / len(X)"), ("(O), dY)", "(O), dY) / len(X)")],
         "The gradients of the weights are means over the batch. A mean, if there is one, belongs "
         "to the loss and is in dY already."),
+    "O not merged": (
+        1,
+        "\"bti,bto->io\", merge(O), dY)",
+        "\"bti,bto->io\", O.reshape(*X.shape[:2], -1), dY)",
+        "In dWo, O was reshaped straight to (B, T, H·D); heads and positions must be exchanged "
+        "first.",
+    ),
 }

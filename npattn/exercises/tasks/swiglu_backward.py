@@ -109,4 +109,14 @@ MISTAKES = {
         "The two gradients are returned in the wrong order: dG comes first."),
     "sign": (2, "1.0 + G * (1.0", "1.0 - G * (1.0",
         "The second term of the product rule was subtracted; it is added."),
+    "tanh for the sigmoid": (
+        1,
+        [
+            ("sigma = 1.0 / (1.0 + np.exp(-G))",
+             "sigma = np.tanh(G)"),
+            ("sigma * (1.0 + G * (1.0 - sigma))",
+             "sigma + G * (1.0 - sigma * sigma)"),
+        ],
+        "tanh stands where the sigmoid belongs: silu is x σ(x), with σ(x) = 1/(1 + e^(−x)).",
+    ),
 }

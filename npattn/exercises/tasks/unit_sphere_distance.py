@@ -167,4 +167,18 @@ MISTAKES = {
         "masked_softmax(-np.sqrt(np.maximum(2.0 - 2.0 * cosine, 0.0)) / (2.0 * sigma**2))",
         "The distance itself stands in the exponent; its square belongs there.",
     ),
+    "columns normalised, then differences": (
+        1,
+        [
+            ("(Q * Q).sum(axis=-1",
+             "(Q * Q).sum(axis=-2"),
+            ("(K * K).sum(axis=-1",
+             "(K * K).sum(axis=-2"),
+            ("    return 2.0 - 2.0 * cosine, masked_softmax(cosine / sigma**2)",
+             "    D = ((Q[..., :, None, :] - K[..., None, :, :]) ** 2).sum(axis=-1)\n    "
+             "return D, masked_softmax(-D / (2.0 * sigma**2))"),
+        ],
+        "The lengths were taken down the columns, axis −2, and distances by differences; each "
+        "query is a row, axis −1.",
+    ),
 }
