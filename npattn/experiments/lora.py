@@ -23,7 +23,7 @@ from npattn.models.adapting import adapted, frozen, init_updates, updates_of
 from npattn.models.language_model import language_model, language_model_backward
 from npattn.training import fit, linear_warmup_linear_decay
 
-RANK, BATCH, STEPS, PEAK, GAIN = 8, 16, 40, 4e-3, 5.0
+RANK, BATCH, STEPS, PEAK, GAIN = 8, 8, 80, 5e-3, 5.0
 TESTED = 40
 
 
