@@ -59,9 +59,10 @@ def test_equal_keys_average_the_valid_values(draw, rng):
 
 def test_weights_begin_within_their_bounds_and_reach_them(rng):
     # √(6 / (in + out)); w is a layer from H to one output
-    for W, ends in zip(init_additive(300, 500, 400, rng), [(300, 400), (500, 400), (400, 1)]):
-        assert 0.97 < np.abs(W).max() / np.sqrt(6.0 / sum(ends)) <= 1.0
-        assert W.min() < 0.0 < W.max()
+    drawn = [init_additive(3, 5, 2, rng) for _ in range(300)]
+    for Ws, ends in zip(zip(*drawn), [(3, 2), (5, 2), (2, 1)]):
+        assert 0.97 < np.max(np.abs(Ws)) / np.sqrt(6.0 / sum(ends)) <= 1.0
+        assert np.min(Ws) < 0.0 < np.max(Ws)
 
 
 # ---- invariants ----
