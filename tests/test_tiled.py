@@ -777,3 +777,22 @@ def test_types(draw):
 def test_options_that_do_not_fit(draw, error, message, options):
     with pytest.raises(error, match=message):
         tiled_attention(draw(2, 4, 6), draw(2, 5, 6), draw(2, 5, 7), **options)
+
+
+# ---- tiles ----
+
+
+@pytest.mark.parametrize("cache, shapes", [
+    (2**19, [(32, 32, 128), (256, 512, 256)]),
+    (2**20, [(32, 32, 256), (256, 1024, 512)]),
+])
+def test_a_tile_fills_the_cache_and_short_heads_share_one(cache, shapes, monkeypatch):
+    monkeypatch.setattr(tiles, "tile_bytes", lambda: cache)
+    (queries, keys, heads), (most, single, double) = shapes
+    assert tiles.tile_shape(queries, keys, 4) == (heads, queries, keys)
+    assert tiles.tile_shape(4096, 4096, 4) == (1, most, single)
+    assert tiles.tile_shape(4096, 4096, 8) == (1, most, double)
+
+
+def test_no_tile_is_larger_than_a_mebibyte():
+    assert 2**16 <= tiles.tile_bytes() <= tiles.LARGEST == 2**20
