@@ -34,13 +34,16 @@ FOREIGN = re.compile(
 )
 
 
+PAIRS = find_pairs()
+
+
 def float_arguments():
     """(pair, number, name) of every float array that a pair takes."""
     for name, case in CASES.items():
-        if name not in find_pairs():
+        if name not in PAIRS:
             continue
         case = case(np.random.default_rng(0))
-        names = list(inspect.signature(case.forward or find_pairs()[name].forward).parameters)
+        names = list(inspect.signature(case.forward or PAIRS[name].forward).parameters)
         for i, argument in enumerate(case.args):
             if isinstance(argument, np.ndarray) and argument.dtype.kind == "f" and argument.ndim:
                 yield name, i, names[i]
@@ -64,7 +67,7 @@ def test_a_spoilt_argument_is_named(name, i, argument, kind):
     case = CASES[name](np.random.default_rng(0))
     if kind == "None" and argument in OPTIONAL or kind == "a list" and case.forward:
         return  # optional; or a case that looks into its arguments before it calls the pair
-    forward = case.forward or find_pairs()[name].forward
+    forward = case.forward or PAIRS[name].forward
     args = list(case.args)
     args[i] = SPOILT[kind](args[i])
     message = refusal(lambda: forward(*args, **case.options))

@@ -6,7 +6,6 @@ of a pair. Nobody keeps a list, so nobody can forget to add to it.
 
 import importlib
 import pkgutil
-from functools import cache
 from typing import NamedTuple
 
 import npattn.kernels
@@ -24,7 +23,6 @@ class FoundPair(NamedTuple):
     backward: object
 
 
-@cache
 def find_pairs():
     """All pairs, kernels first, in the order of pages and of lines: a dict from name to FoundPair.
 

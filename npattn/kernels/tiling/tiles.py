@@ -2,11 +2,9 @@
 
 A tile holds the scores of a few heads, a block of queries and a block of keys, (n, keys,
 queries): BLAS is fastest that way round. It is as large as the second-level cache, so that it
-is made, used and forgotten without going out to memory. With smaller ones threads wait for the
-interpreter lock more often: half as large, two threads took 8 to 15 % longer. With more than
-LARGEST products get slow, as those of float64 tiles of 2,048 keys in a cache of 2 MiB.
-
-Work is dealt out in patches (heads, rows, keys), three slices. Those that add to different sums
+is made, used and forgotten without going out to memory. Half as large, two threads took 8 to 15 %
+longer. With more than LARGEST, products get slow: float64 tiles of 2,048 keys in a cache of 2 MiB.
+Work is dealt out in patches (heads, rows, keys), three slices; those that add to different sums
 can be worked on side by side.
 """
 
