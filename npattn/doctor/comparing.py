@@ -82,6 +82,9 @@ def compare(exam, probe, asked, names=(), right=None, soft=False, **extra):
                 exam.worst = max(exam.worst, far)
         else:
             bad.append((case, got, reply))
+    if not pairs:
+        exam.properties.append(Property(probe, None))
+        return True
     if not bad:
         exam.properties.append(Property(probe, None if exam.model.mistakes else True))
         return True

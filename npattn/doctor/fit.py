@@ -144,6 +144,8 @@ def explain(models, observed, names, dtype="float64", pairs=False, seconds=6.0):
     seconds  of this process that the search may take; the likely models come first
     """
     until = time.process_time() + seconds
+    if all(got is None for _, got in observed):
+        return []  # an error alone tells nothing
     names = telling(observed, names)
     if all(case.q.ndim == 4 and case.q.shape[1] == 1 for case, _ in observed):
         names = [n for n in names if "head" not in n]
