@@ -365,7 +365,8 @@ def own_tests():
 
 def survivors_of(mutants, files, jobs):
     """Those that no test in the files noticed; each is printed as it is found."""
-    os.environ |= {"OPENBLAS_NUM_THREADS": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    os.environ |= {"OPENBLAS_NUM_THREADS": "1", "NPATTN_THOROUGH": "1",
+                   "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     import pytest
 
     survivors = []
