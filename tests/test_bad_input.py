@@ -107,7 +107,7 @@ def test_shapes_and_precisions_that_disagree_are_named(attention, args, names):
     assert re.search(names, refusal(lambda: attention(*args)))
 
 
-PAIRS = [
+CALLS = [
     (npattn.attention, npattn.attention_backward, (Q, K, V)),
     (npattn.tiled_attention, npattn.tiled_attention_backward, (Q, K, V)),
     (npattn.layer_norm, npattn.layer_norm_backward,
@@ -120,7 +120,7 @@ PAIRS = [
     lambda dY: "dY", lambda dY: dY.astype(np.float32), lambda dY: dY.tolist(), lambda dY: 1.0,
     lambda dY: dY[:1], lambda dY: dY.swapaxes(-1, -2), lambda dY: dY.astype(object),
 ])
-@pytest.mark.parametrize(("forward", "backward", "args"), PAIRS, ids=["plain", "tiled", "norm"])
+@pytest.mark.parametrize(("forward", "backward", "args"), CALLS, ids=["plain", "tiled", "norm"])
 def test_a_gradient_that_does_not_fit_the_output_is_named(forward, backward, args, spoil):
     Y, cache = forward(*args)
     assert re.search(r"\bd[OY]\b", refusal(lambda: backward(spoil(Y), cache)))
