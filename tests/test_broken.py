@@ -21,6 +21,7 @@ def test_every_edit_of_the_catalogue_was_trained(shipped):
     assert {len(curve) for curve in curves} == {broken.STEPS // broken.EVERY}
 
 
+@pytest.mark.thorough
 def test_what_ships_is_what_the_measurement_gives(shipped):
     name = "dQ-minus"
     row = broken.measure(names=[name])["broken"][name]

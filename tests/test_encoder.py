@@ -254,6 +254,7 @@ def test_options_come_as_keywords_or_as_one_object(draw, make_stack):
 MODERN = dict(norm="pre", normalization="rms_norm", bias=False, activation="silu", gated=True)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("options", [
     dict(eps=0.1, bias=False, activation="silu"), MODERN, dict(MODERN, activation="gelu_tanh"),
 ], ids=["torch", "Llama", "Gemma"])

@@ -20,6 +20,7 @@ every_exercise = pytest.mark.parametrize("exercise", [load(name) for name in hea
                                          ids=list(headings()))
 
 
+@pytest.mark.sampled(3)
 @every_exercise
 def test_the_reference_is_right(exercise):
     judge_the_reference(exercise, [0])

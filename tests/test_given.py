@@ -211,6 +211,7 @@ def drawn(tmp_path, monkeypatch):
     return draw_one
 
 
+@pytest.mark.thorough
 def test_an_npz_of_layers_is_drawn_in_their_order(layers, drawn):
     many = [layers[n % 3] * (1 - n / 100) for n in range(11)]
     np.savez("w.npz", *many)
@@ -219,6 +220,7 @@ def test_an_npz_of_layers_is_drawn_in_their_order(layers, drawn):
     assert options["vmax"] == 0.5
 
 
+@pytest.mark.thorough
 def test_one_layer_one_head_and_means(layers, drawn):
     np.savez("w.npz", *layers)
     P = np.concatenate(layers)

@@ -415,6 +415,7 @@ def test_arrays_without_entries(f, method):
 # A sample of entries, and all of them at once
 
 
+@pytest.mark.thorough
 def test_a_sample_still_sees_every_entry():
     args = arguments()
     report = assert_gradients(attention, attention_backward, *args, max_entries=5)
@@ -427,6 +428,7 @@ def test_a_sample_still_sees_every_entry():
         assert report.worst.index == index and report.rows[2].checked <= 6
 
 
+@pytest.mark.thorough
 def test_the_promise_is_kept_for_entries_outside_the_sample():
     rng = np.random.default_rng(5)
     args = arguments()

@@ -58,6 +58,7 @@ def test_each_shape_is_drawn_in_each_format(here, weights, lead, suffix, capsys)
     assert capsys.readouterr().out == f"figure{suffix}\n"
 
 
+@pytest.mark.thorough
 def test_layers_are_rows_and_heads_are_columns(here, weights, monkeypatch):
     calls = drawn_by(monkeypatch)
     for given in (weights, weights[0], weights[0, 0]):

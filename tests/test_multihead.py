@@ -266,6 +266,7 @@ OPTIONS = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", OPTIONS)
 def test_gradients_with_options(assert_gradients, convention, draw, draw_mask, rng, shake, name):
     init, options = OPTIONS[name]

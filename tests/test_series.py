@@ -111,6 +111,7 @@ def test_training_is_reproducible_and_learns(trained):
     assert trained.history["loss"][-50:].mean() < 0.5 * trained.history["loss"][:10].mean()
 
 
+@pytest.mark.thorough
 def test_even_a_tenth_of_the_training_beats_repeating_the_last_value(trained):
     errors = results({0: trained.params})
     assert list(errors) == [
@@ -123,6 +124,7 @@ def test_even_a_tenth_of_the_training_beats_repeating_the_last_value(trained):
     assert lines[-1].endswith(f"{errors['Transformer, seed 0'].mean():.4f}")
 
 
+@pytest.mark.thorough
 def test_the_comparison_has_a_line_for_every_seed():
     names = [line[:20].strip() for line in compare(seeds=(3, 5), steps=20).splitlines()[1:]]
     assert names[0] == "last value repeated"

@@ -14,6 +14,7 @@ def test_every_pair_has_a_case_and_every_case_a_pair():
 PAIRS = find_pairs()
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", [  # models take seconds
     name if PAIRS[name.split()[0]].module.startswith("npattn.kernels")
     else pytest.param(name, marks=pytest.mark.thorough) for name in CASES])
