@@ -369,6 +369,7 @@ def test_all_tables_in_terminal_and_file(with_torch, tiny, monkeypatch, tmp_path
                 assert min(run.both) > 0.0
 
 
+@pytest.mark.thorough
 def test_only_one_table(tiny, capsys, tmp_path):
     assert main(["bench", "--quick", "--only", "limits", "--json", str(tmp_path / "x.json")]) == 0
     assert limits.HEADER in capsys.readouterr().out

@@ -52,6 +52,7 @@ def test_the_gradient_of_the_shipped_model_is_right(params):
     assert report.worst.error < 1e-11
 
 
+@pytest.mark.thorough
 def test_training_learns_quickly():
     result = dates.train(seed=5, steps=60)
     loss = result.history["loss"]

@@ -176,6 +176,7 @@ def test_convention(convention, draw, make_stack, draw_mask, norm, activation):
 # ---- gradients ----
 
 
+@pytest.mark.sampled(2)
 @both_norms
 @pytest.mark.parametrize("options", [
     {}, {"activation": "gelu", "dropout": 0.3, "rng": np.random.default_rng(3)},
@@ -186,6 +187,7 @@ def test_gradients_of_a_block(assert_gradients, draw, block, draw_mask, norm, op
     assert_gradients(encoder_block, encoder_block_backward, *args, **options)
 
 
+@pytest.mark.sampled(2)
 @both_norms
 def test_gradients_of_a_stack(assert_gradients, draw, make_stack, draw_mask, norm):
     args = draw(2, 3, 4), make_stack(norm), draw_mask(3, 3)

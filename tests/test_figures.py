@@ -120,6 +120,7 @@ def test_without_the_tools_for_notebooks_their_figures_are_said_to_be_left_out(
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("only_anatomy")
 def test_without_a_clone_the_figures_of_notebooks_are_said_to_be_left_out(
     tmp_path, capsys, monkeypatch

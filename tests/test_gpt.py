@@ -113,6 +113,7 @@ def test_the_file_as_it_stands_takes_less_than_a_minute(tmp_path):
         assert any(printed.startswith(line.strip()) for printed in lines), line
 
 
+@pytest.mark.thorough
 def test_the_same_seed_prints_the_same_text():
     page = sized_copy(6, 8, 2, 1, 27)
     one, two, other = (printed(page.main, seed, 150) for seed in (3, 3, 4))
@@ -565,6 +566,7 @@ def test_what_the_file_prints_is_not_shown(tmp_path, capfd):
 # ---- the command ----
 
 
+@pytest.mark.thorough
 def test_break_and_check_go_together(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["gpt", "break", "row-sum-missing"]) == 0

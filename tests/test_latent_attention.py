@@ -90,6 +90,7 @@ def test_a_dead_row_is_zero_and_nothing_masked_leaks(latent, pair, draw):
     assert_allclose(found, expected, rtol=0, atol=1e-13)
 
 
+@pytest.mark.sampled(2)
 @both_forms
 @pytest.mark.parametrize("leading", [(), (2,)])
 def test_gradients_of_latent_attention(assert_gradients, draw, draw_mask, pair, leading):

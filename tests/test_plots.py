@@ -139,6 +139,7 @@ def test_a_title_less_means_a_page_less_high_or_wide(rng):
     assert heatmap(P, ylabel=None).figure.get_size_inches()[0] < width - 0.1
 
 
+@pytest.mark.thorough
 def test_many_cells_become_an_image_and_a_few_vectors(tmp_path):
     M = np.linspace(0.0, 1.0, 40_000).reshape(200, 200)
     many, few = heatmap(M), head_grid(np.stack([M[:30, :30]] * 3))[0, 0]

@@ -120,6 +120,7 @@ def test_gradients_of_a_step(assert_gradients, make_params, given, draw, rng):
     assert_gradients(recurrent_step, recurrent_step_backward, *args, dropout_rate=0.3, rng=rng)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("layers, reset", [(1, "before"), (2, "after")])
 def test_gradients(assert_gradients, make_params, given, ids, rng, layers, reset):
     states, M = given

@@ -85,6 +85,7 @@ def test_dropout_falls_between_layers(ids, make_params):
 # ---- gradients ----
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("reset", ["before", "after"])
 @pytest.mark.parametrize("layers", [1, 2])
 def test_gradients(assert_gradients, ids, make_params, rng, reset, layers):

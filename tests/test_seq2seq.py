@@ -173,6 +173,7 @@ def test_it_learns_to_copy_one_token_or_two(rng):
 # ---- gradients ----
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("reset", ["before", "after"])
 def test_gradients(assert_gradients, make, tokens, rng, reset):
     config, params = make(reset=reset, dropout=0.2, num_layers=1)

@@ -86,6 +86,7 @@ def test_a_check_works_without_docstrings(tmp_path):
     assert run.returncode == 0 and not run.stderr, run.stderr
 
 
+@pytest.mark.thorough
 def test_a_verdict_outlives_its_reader_and_a_broken_progress_file(tmp_path):
     (tmp_path / "softmax_backward.py").write_text(RIGHT.replace("dP - (", "dP + ("))
     check = f"{sys.executable} -m npattn exercise check softmax_backward.py"

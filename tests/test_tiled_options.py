@@ -286,6 +286,7 @@ def peak(**options):
     return max(forward, backward)
 
 
+@pytest.mark.thorough
 def test_no_option_makes_a_matrix_and_shared_keys_are_not_copied(rng):
     bias = rng.standard_normal((1, 1536, 1536), dtype=np.float32)
     sink = np.zeros(4, np.float32)

@@ -114,6 +114,7 @@ def test_dropout_only_with_a_generator(draw, rng):
 # ---- gradients ----
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("config", [SMALL, WIDE], ids=["post-norm", "pre-norm, input layer"])
 def test_gradients(assert_gradients, draw, rng, shake, config):
     params = shake(init_time_series(config, rng))
