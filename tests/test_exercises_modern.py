@@ -227,10 +227,8 @@ def experts_with_einsum(dY, cache):
     return dG @ R.T, np.einsum("nd,ne->de", X, dG), np.einsum("ne,nv->nev", P, dy)
 
 
-@pytest.mark.parametrize(("exercise", "function"), [
-    pytest.param(exercise, function, id=function.__name__,
-                 marks=[pytest.mark.thorough] * (k % 3 != 0))
-    for k, (exercise, function) in enumerate(RIGHT)])
+@pytest.mark.sampled(3)
+@pytest.mark.parametrize(("exercise", "function"), RIGHT, ids=[f.__name__ for _, f in RIGHT])
 def test_right_answers_in_other_styles_are_right(exercise, function):
     verdict = check(exercise, function)
     # With NumPy 1 a Python number turns a single float32 into float64, and the verdict says so.

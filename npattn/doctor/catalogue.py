@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from npattn.doctor.reference import varied
 from npattn.edits import Edit, EditError, apply
 
 SOURCE = Path(__file__).with_name("reference.py")
@@ -241,12 +242,12 @@ MISTAKES = {
         ("capped(Q @ K.swapaxes(-1, -2), c) * scale(Q, K, V, c) + c.bias", "S"),
         "The soft cap comes before the scale; it must see the scaled scores.", "tanh"),
     "cap of the weights": _m("core", ("S = scores(Q, K, V, c)", "P = softmax(S, M, c)"),
-                             ("S = scores(Q, K, V, type(c)(**{**vars(c), 'cap': 0}))",
+                             ("S = scores(Q, K, V, varied(c, cap=0))",
                               "P = capped(softmax(S, M, c), c)"),
                              "The soft cap acts on the weights; it must act on the scores.", "tanh"),
     "cap after the mask": _m(
         "core", ("S = scores(Q, K, V, c)", "P = softmax(S, M, c)"),
-        ("S = scores(Q, K, V, type(c)(**{**vars(c), 'cap': 0}))\n    "
+        ("S = scores(Q, K, V, varied(c, cap=0))\n    "
          "S = capped(np.where(M, S, -np.inf), c)", "P = softmax(S, np.ones_like(M), c)"),
         "The soft cap comes after the mask: tanh makes −cap of −inf, and masked keys take weight; the "
         "mask must come behind the cap.", "tanh|" + MASK),
@@ -318,8 +319,8 @@ MISTAKES = {
                         "capped(S, c)", "The bias of relative positions has no effect.",
                         r"rel|bias|table"),
     "table of the first head": _m(
-        "distances", "R = c.table.shape[1]", "R = c.table.shape[1]\n        c = type(c)(**{**vars(c), "
-        "'table': c.table[:1]})",
+        "distances", "R = c.table.shape[1]", "R = c.table.shape[1]\n        c = varied(c, "
+        "table=c.table[:1])",
         "All heads use the relative bias of the first head.", r"rel|bias|table"),
     "buckets' sign": _m("distances", "bucket(gap, R, c)", "bucket(-gap, R, c)",
                         "The relative distance has the wrong sign (key minus query for query minus "
@@ -347,9 +348,9 @@ MISTAKES = {
                              "exponential must be added.", "sink|sum"),
     "sink not shifted": _m("kept", "np.exp(c.sink - top)", "np.exp(c.sink)",
                            "The maximum is not subtracted from the sink's score.", "sink|max"),
-    "sink of the first head": _m("core", "return O * kept(S, M, c)", "c.sink = c.sink[:1]\n    return "
-                                 "O * kept(S, M, c)", "All heads use the sink of the first head.",
-                                 "sink"),
+    "sink of the first head": _m("core", "return O * kept(S, M, c)", "c = varied(c, sink="
+                                 "c.sink[:1])\n    return O * kept(S, M, c)",
+                                 "All heads use the sink of the first head.", "sink"),
     "keys not normalised": _m("multihead", 'unit(K, W["gk"], W["hk"], c)', "K",
                               "Only the queries are normalised; keys must be, too.", "norm"),
     "queries not normalised": _m("multihead", 'unit(Q, W["gq"], W["hq"], c)', "Q",
@@ -358,10 +359,9 @@ MISTAKES = {
                             "Q, K = unit(Q", "The values are normalised, too; queries and keys alone "
                             "must be.", "norm"),
     "queries and keys normalised over the tokens": _m(
-        "unit", ("(X**2).sum(-1, keepdims=True)", "return norm(X, g, h, type(c)(**{**vars(c), "
-                 '"rms": c.unit == "rms"}))'),
-        ("(X**2).sum(-2, keepdims=True)", "return norm(X.swapaxes(-1, -2), 1.0, 0.0, type(c)("
-         '**{**vars(c), "rms": c.unit == "rms"})).swapaxes(-1, -2) * g + h'),
+        "unit", ("(X**2).sum(-1, keepdims=True)", 'return norm(X, g, h, varied(c, rms=c.unit == "rms"))'),
+        ("(X**2).sum(-2, keepdims=True)", "return norm(X.swapaxes(-1, -2), 1.0, 0.0, "
+         'varied(c, rms=c.unit == "rms")).swapaxes(-1, -2) * g + h'),
         "Queries and keys are normalised over the tokens; it must be over the features of a head.",
         "norm"),
     "query's gain for the keys": _m(
@@ -1031,7 +1031,7 @@ ALL = MISTAKES | {f"cache: {name}": mistake for name, mistake in STEPS.items()} 
 
 def _other(c):
     """The conventions with the other pairing of rotary features."""
-    return type(c)(**{**vars(c), "rotary": "half" if c.rotary == "pairs" else "pairs"})
+    return varied(c, rotary="half" if c.rotary == "pairs" else "pairs")
 
 
 def _tiled(S, V, kind, n):

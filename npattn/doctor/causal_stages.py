@@ -1,10 +1,9 @@
 """Stages of causal attention: the future, the corner, and causal and masked together."""
 
-from types import SimpleNamespace
-
 from npattn.doctor import fit
 from npattn.doctor.comparing import compare, refuses
 from npattn.doctor.examine import Property
+from npattn.doctor.reference import varied
 
 CORNERS = {"upper": "upper left corner, the first query is at the first key",
            "lower": "lower right corner, the last query is at the last key"}
@@ -36,14 +35,14 @@ def causal_stage(exam):
         return both(exam, name)
     corner = exam.hints.get("corner")
     for c in [corner] if corner else ["upper", "lower"]:
-        model = exam.model._replace(c=_with(exam.model.c, corner=c))
+        model = exam.model._replace(c=varied(exam.model.c, corner=c))
         if fit.fits(model, observed, exam.way.dtype):
             exam.model = model
             exam.conventions.append(f"causal: {CORNERS[c]}")
             exam.properties.append(Property("causal for Tq ≠ Tk", True))
             return both(exam, name)
     if corner:
-        exam.model = exam.model._replace(c=_with(exam.model.c, corner=corner))
+        exam.model = exam.model._replace(c=varied(exam.model.c, corner=corner))
     compare(exam, "causal for Tq ≠ Tk", cross, fit.CAUSAL)
 
 
@@ -60,7 +59,3 @@ def with_mask(exam, form):
                          form, 20 + s)._replace(causal=True) for s in (0, 1, 2)]
     names = [n for n in fit.MASKING + fit.CAUSAL if n not in ("mask ignored", "causal ignored")]
     compare(exam, "causal and a mask hold together", asked, names, soft=True)
-
-
-def _with(c, **changed):
-    return SimpleNamespace(**{**vars(c), **changed})

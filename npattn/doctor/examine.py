@@ -507,13 +507,10 @@ class Examination:
 
     # ---- the model ----
 
-    def models(self, form):
-        return models(self, form)
-
     def choose(self, tried):
         """The first way and model, without a mistake, that give the outputs."""
         for way, case, got, sizes in tried:
-            for model in self.models(way.form):
+            for model in models(self, way.form):
                 if fit.fits(model, [(case, got)], way.dtype):
                     self.settle(way, model, sizes, tried)
                     return True
@@ -535,16 +532,16 @@ class Examination:
         if self.no_numbers(*tried[0]):
             return True
         for way, case, got, sizes in tried[: 1 if pairs else 4]:
-            models = list(self.models(way.form))
-            if not pairs and self.nearly(way, models, case, got, sizes, tried):
+            likely = list(models(self, way.form))
+            if not pairs and self.nearly(way, likely, case, got, sizes, tried):
                 return True
             names = fit.PLAIN if pairs else fit.PLAIN + fit.CAUSAL
             if way.layout != tried[0][0].layout:  # a guess and a mistake may be the same thing
                 names = [n for n in names if n not in fit.ACROSS]
             if not re.search(r"\b(for|while)\b|scan|map", self.patient.text):  # no loop, no tiles
                 names = [n for n in names if ", tiles of " not in n]
-            models.sort(key=lambda m: len(m.notes) + m.c.heads_last)
-            found = fit.explain(models[:60], [(case, got)], names, way.dtype, pairs,
+            likely.sort(key=lambda m: len(m.notes) + m.c.heads_last)
+            found = fit.explain(likely[:60], [(case, got)], names, way.dtype, pairs,
                                 2.0 if way is not tried[0][0] else 3.5)
             if found:
                 found = self.sharpened(found, way, sizes)

@@ -4,12 +4,12 @@ import itertools
 import re
 import time
 from functools import lru_cache
-from types import SimpleNamespace
 
 import numpy as np
 
 from npattn.doctor.calling import Model
 from npattn.doctor.catalogue import MISTAKES, mistaken
+from npattn.doctor.reference import varied
 
 EXACT = {"float64": 2e-12, "tables": 2e-6, "float32": 3e-5}  # tables: those of 32 bits
 HARMLESS = {f"1e-{n} in the sum{how}" for n in (8, 9, 10, 12) for how in ("", ", no maximum")}
@@ -41,7 +41,7 @@ def predict(model, case):
         c, W = model.c, model.W
         causal = bool(case.causal or model.causal)
         if case.bias is not None:
-            c = SimpleNamespace(**{**vars(c), "bias": case.bias})
+            c = varied(c, bias=case.bias)
         with np.errstate(all="ignore"):
             if model.form == "core":
                 M = space["allowed"](case.keep, causal, case.q.shape[-2], case.k.shape[-2], c)

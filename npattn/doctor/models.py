@@ -183,12 +183,13 @@ def variants(exam, heads, causal, W=None):
 
 def _windows(exam, causal):
     inclusive = exam.target.parameter("window") in ("radius", "lookback", "look_back")
-    for w in windows(exam):
+    lengths = windows(exam)
+    for w in lengths:
         if causal:
             yield {"window": w + inclusive}
         else:
             yield from unbounded(w)
-    if windows(exam) and given(exam, "window") is None:
+    if lengths and given(exam, "window") is None:
         yield {}
 
 

@@ -8,6 +8,7 @@ from npattn.doctor import cases, fit
 from npattn.doctor.comparing import KEEPS, KEPT, compare, counterexample
 from npattn.doctor.examine import Property
 from npattn.doctor.models import CAP, WINDOW, unbounded
+from npattn.doctor.reference import varied
 
 
 def sizes_stage(exam):
@@ -126,9 +127,9 @@ def option(exam, name, value, fields, open_=False):
         observed = exam.ask(asked)
     asked = [case for case, got in observed if got is not None]
     observed = [(case, got) for case, got in observed if got is not None]
-    kinds = [model._replace(c=type(model.c)(**vars(model.c) | {
-        k: v for k, v in more.items() if k != "causal"}), causal=more.get("causal", model.causal))
-        for more in fields]
+    kinds = [model._replace(
+        c=varied(model.c, **{k: v for k, v in more.items() if k != "causal"}),
+        causal=more.get("causal", model.causal)) for more in fields]
     fine = [k for k in kinds if fit.fits(k, observed, exam.way.dtype)]
     if asked and fields != [{}] and not fine and fit.fits(model, observed, exam.way.dtype):
         exam.said(f"The option `{name}` has no effect.", *exam.patient.line(rf"\b{name}\b"))

@@ -9,6 +9,11 @@ attend to nothing has NaN here: what is done with it is a convention, and is ask
 import numpy as np
 
 
+def varied(c, **changed):
+    """The conventions c with some of them changed; c stays as it is."""
+    return type(c)(**{**vars(c), **changed})
+
+
 def allowed(keep, causal, Tq, Tk, c):
     """Which query may attend to which key."""
     M = np.ones((1, 1, Tq, Tk), bool)
@@ -110,7 +115,7 @@ def unit(X, g, h, c):
     """Queries or keys (B, H, T, d), normalised before they meet."""
     if c.unit == "length":
         return X / np.sqrt((X**2).sum(-1, keepdims=True)) * g
-    return norm(X, g, h, type(c)(**{**vars(c), "rms": c.unit == "rms"}))
+    return norm(X, g, h, varied(c, rms=c.unit == "rms"))
 
 
 def dense(X, W, b):
@@ -181,7 +186,7 @@ def step(X, past, W, c):
     M = np.arange(Tk) <= start + np.arange(T)[:, None]
     if c.window:
         M = M & (np.arange(Tk) > start + np.arange(T)[:, None] - c.window)
-    O, P = core(Q, K, V, M[None, None], type(c)(**{**vars(c), "corner": "lower"}))
+    O, P = core(Q, K, V, M[None, None], varied(c, corner="lower"))
     O = merge(O, c)
     return (dense(O, W["Wo"], W["bo"]) if "Wo" in W else O), (K, V)
 

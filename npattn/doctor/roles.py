@@ -75,7 +75,8 @@ _TABLE = (
 ROLES = {role: re.compile(pattern) for role, pattern in _TABLE}
 CALL = ("tile", "cap", "slopes", "sink", "mask", "lens", "causal", "bias_add", "train",
         "eval", "dropout", "rng", "seed", "kv_heads", "heads", "returns", "scale", "cache",
-        "use_cache", "offset", "positions", "eps", "base", "window", "max_len", "params", "config", "q", "k", "v", "memory", "x")
+        "use_cache", "offset", "positions", "eps", "base", "window", "max_len", "params", "config",
+        "q", "k", "v", "memory", "x")
 MAKE = ("cap", "kv_heads", "heads", "head_dim", "hidden", "max_len", "width", "causal", "dropout",
         "rng", "seed", "flag_bias", "layers", "scale", "eps", "base", "window", "tile", "config",
         "batch_first", "train", "returns", "params")

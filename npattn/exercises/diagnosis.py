@@ -158,20 +158,14 @@ def _explain(wrong, arrays, more):
     more  whether that last kind is looked for
     """
     for size in (1, 2):
-        tried = (made for made in combinations(wrong.exercise.mistakes, size)
-                 if wrong.exercise.can_be_made(made))
-        sets = tuple(made for made in tried if _explains(
-            wrong, partial(prediction, wrong.exercise, wrong.seed, made), arrays))
+        sets = _sets(wrong, arrays, size)
         if sets:
             return sets, (), ""
         written = _slips(wrong, arrays) if size == 1 else ()
         if written:
             return (), written, ""
     for size in (1, 2):
-        tried = (made for made in combinations(wrong.exercise.mistakes, size)
-                 if wrong.exercise.can_be_made(made))
-        sets = tuple(made for made in tried if _explains(
-            wrong, partial(prediction, wrong.exercise, wrong.seed, made), arrays, lenient=True))
+        sets = _sets(wrong, arrays, size, lenient=True)
         if sets:
             return sets, (), ""
     raised = any(isinstance(outcome, Trouble) for outcome in wrong.outcomes)
@@ -179,6 +173,14 @@ def _explain(wrong, arrays, more):
     if more and not written:
         written = _slips(wrong, arrays, among=rarer_slips)
     return _and_a_slip(wrong, arrays) if more and not written else ((), written, "")
+
+
+def _sets(wrong, arrays, size, lenient=False):
+    """Sets of so many mistakes that give these numbers."""
+    tried = (made for made in combinations(wrong.exercise.mistakes, size)
+             if wrong.exercise.can_be_made(made))
+    return tuple(made for made in tried if _explains(
+        wrong, partial(prediction, wrong.exercise, wrong.seed, made), arrays, lenient=lenient))
 
 
 def _exchanged(wrong):
@@ -302,7 +304,7 @@ def _explains(wrong, predicted, arrays, number=False, lenient=False, apart=False
     number     whether a wrong number must be among it, and not only an exception
     lenient    whether the answer may raise where the function does not, and may be right, or 0,
                where it overflows; two wrong cases must then be alike
-    apart    whether other arrays do not matter
+    apart      whether other arrays do not matter
     """
     others = [k for k in range(len(wrong.exercise.answer)) if k not in arrays]
     telling = 0
