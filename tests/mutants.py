@@ -8,8 +8,9 @@ A mutant is an edit of the page's syntax tree: another operator, number or compa
 turned round, a statement or a keyword left out, two results exchanged. No file is touched: pytest
 collects the tests once; then, for each mutant, a fork of that process puts the edited code in the
 place of the page's and runs, one by one, the tests that enter the edited function, until one
-fails. The page's own come first, then the shortest. Which test enters what, and how long it takes,
-is recorded in build/mutants.json; where a test file has changed, it is recorded again.
+fails; where the edit is of what runs at import, a fresh process imports the edited page. The page's
+own tests come first, then the shortest. Which test enters what, and how long it takes, is recorded
+in build/mutants.json; where a test file has changed, it is recorded again.
 
 A mutant that no test could tell from the page is equivalent: tests/equivalent_mutants.txt lists
 them, each with the reason. The exit code is 1 if less than 98 % of the others are killed.
@@ -19,16 +20,20 @@ import argparse
 import ast
 import gc
 import hashlib
+import inspect
 import json
 import os
 import random
 import re
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
 import time
 from functools import lru_cache, partial
+from importlib.machinery import SourceFileLoader
+from importlib.util import spec_from_loader
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import NamedTuple
@@ -41,12 +46,12 @@ GOAL = 0.98
 SECONDS = 20  # of tests for one mutant; of longer lists the end is left out
 # test files that are about what stands on these rooms: a page must be held without them
 OTHER_ROOMS = re.compile(
-    "adaptation|battery|bench|bleu|broken|classroom|cli|command|crosscheck|d2l|dates|digits"
+    "adaptation|bench|bleu|broken|classroom|cli|command|crosscheck|d2l|dates|digits"
     "|distributed|doctor|edits|exercises|explore|figures|files|growth|gpt|hugging|jax|llm|museum"
     "|notebooks|onnx|page|phrases|plots|pooling_experiment|readme|seed_systems|smollm2|snippets"
     "|test_series|texts|torch|translation|weights"
 )
-PLAIN = (bool, int, float, str, tuple, dict, set, frozenset, type(None))
+FLAGS = ["-q", "-s", "-p", "no:cacheprovider", "-m", "not (browser or llm or peers or cuda)"]
 SWAPS = [
     (ast.Add, ast.Sub), (ast.Mult, ast.Div), (ast.FloorDiv, ast.Mult), (ast.Mod, ast.Add),
     (ast.Pow, ast.Mult), (ast.BitAnd, ast.BitOr), (ast.LShift, ast.RShift), (ast.Lt, ast.LtE),
@@ -296,13 +301,17 @@ def page_tree(page):
 
 
 def tests_of(mutant, record):
-    """The tests that enter the edited function, or its page: the page's own, then the shortest."""
+    """The tests that enter the edited function, or its page: the page's own, then the shortest.
+
+    What acts at import is seen by tests that enter nothing, too."""
     stem = Path(mutant.page).stem
     key = f"{mutant.page}:{mutant.where}"
     entering = [test for test, (_, names) in record.items() if key in names] or [
         test for test, (_, names) in record.items()
         if any(name.startswith(f"{mutant.page}:") for name in names)
     ]
+    if acts_at_import(mutant, record):
+        entering += [test for test, (_, names) in record.items() if not names]
     tests, total = [], 0.0
     for test in sorted(entering, key=lambda test: (stem not in test, record[test][0])):
         total += record[test][0]
@@ -328,26 +337,33 @@ def functions_and_caches():
 
 
 def plant(mutant, functions, caches):
-    """The mutant takes the page's place in this process: in code, in defaults, in constants."""
-    path = str(ROOT / mutant.page)
-    module = sys.modules[mutant.page.removesuffix(".py").replace("/", ".")]
-    old = compile(Path(path).read_bytes(), path, "exec")
-    new = compile(mutant.text, path, "exec")
-    edited = {"__name__": module.__name__, "__file__": path}
-    exec(new, edited)
-    for one, other in codes(old, new):
-        for function in functions.get((path, one.co_firstlineno, one.co_name), ()):
+    """The mutant takes the place of the page's functions in this process."""
+    for one, other in codes_of(mutant):
+        for function in functions.get((one.co_filename, one.co_firstlineno, one.co_name), ()):
             function.__code__ = other
-    for name, value in edited.items():
-        mine = vars(module).get(name)
-        if isinstance(value, FunctionType) and isinstance(mine, FunctionType):
-            mine.__defaults__, mine.__kwdefaults__ = value.__defaults__, value.__kwdefaults__
-        elif isinstance(value, PLAIN) and name[0] != "_" and value != mine:
-            for user in [*sys.modules.values()]:
-                if user.__name__.startswith("npattn") and vars(user).get(name) == mine:
-                    setattr(user, name, value)
     for cache in caches:
         cache.cache_clear()
+
+
+def acts_at_import(mutant, record):
+    """Whether the edit is of a constant, a default, a class, or of what no test enters."""
+    key = f"{mutant.page}:{mutant.where}"
+    return not any(key in names for _, names in record.values()) or any(
+        not one.co_flags & inspect.CO_OPTIMIZED and instructions(one) != instructions(other)
+        for one, other in codes_of(mutant)
+    )
+
+
+def instructions(code):
+    """What code does, without the functions and classes in it."""
+    inner = [constant for constant in code.co_consts if not isinstance(constant, CodeType)]
+    return code.co_code, code.co_names, repr(inner)
+
+
+def codes_of(mutant):
+    """Pairs of the code of a page and of the mutant."""
+    path = str(ROOT / mutant.page)
+    return codes(*(compile(text, path, "exec") for text in (Path(path).read_bytes(), mutant.text)))
 
 
 def codes(one, other):
@@ -356,6 +372,40 @@ def codes(one, other):
     inner = [[c for c in code.co_consts if isinstance(c, CodeType)] for code in (one, other)]
     for pair in zip(*inner):
         yield from codes(*pair)
+
+
+def imported_anew(mutant, tests, seconds, session):
+    """The exit status of the tests in a fresh process that imports the mutant as the page."""
+    python = [sys.executable, "-c", "from tests import mutants; mutants.run_with_page()"]
+    words = json.dumps([mutant.page, mutant.text, tests])
+    try:
+        return subprocess.run(python, input=words, text=True, timeout=60 + seconds).returncode
+    except subprocess.TimeoutExpired:
+        return 1
+
+
+def run_with_page():
+    """Run the tests, in this fresh process, with the page that stdin holds."""
+    import pytest
+
+    page, text, tests = json.load(sys.stdin)
+
+    class Loader(SourceFileLoader):
+        def get_code(self, fullname):
+            return compile(text, self.path, "exec")
+
+    class Finder:
+        @staticmethod
+        def find_spec(name, path, target=None):
+            if name == module_of(page):
+                return spec_from_loader(name, Loader(name, str(ROOT / page)))
+
+    sys.meta_path.insert(0, Finder)
+    sys.exit(pytest.main([*FLAGS, "-x", *tests]))
+
+
+def module_of(page):
+    return page.removesuffix(".py").replace("/", ".")
 
 
 def own_tests():
@@ -370,9 +420,8 @@ def survivors_of(mutants, files, jobs):
     import pytest
 
     survivors = []
-    flags = ["-q", "-s", "-p", "no:cacheprovider", "-m", "not (browser or llm or peers or cuda)"]
     hunt = Collected(lambda session: survivors.extend(hunted(session, mutants, jobs)))
-    pytest.main([*flags, *files], plugins=[hunt])
+    pytest.main([*FLAGS, *files], plugins=[hunt])
     return survivors
 
 
@@ -392,7 +441,11 @@ def hunted(session, mutants, jobs):
 
     def start(mutant, tests):
         seconds = 10 + 5 * sum(record[test][0] for test in tests)
-        return in_a_fork(partial(survives, mutant, tests), session, seconds)
+        if acts_at_import(mutant, record):
+            work = partial(imported_anew, mutant, tests, seconds)
+        else:
+            work = partial(survives, mutant, tests)
+        return in_a_fork(work, session, seconds)
 
     plans = {mutant: tests_of(mutant, record) for mutant in mutants}
     begin = time.perf_counter()

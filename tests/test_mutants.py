@@ -42,3 +42,14 @@ def test_each_equivalent_mutant_is_still_one_and_has_a_reason():
             if where == page:
                 assert (old, new) in edits or new == "*" and old in {o for o, _ in edits}, old
     assert all(len(reason) > 20 for reason in listed.values())
+
+
+def test_defaults_are_edited_where_the_page_is_imported_and_the_rest_where_it_stands(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "page.py").write_text(PAGE)
+    monkeypatch.setattr(mutants, "ROOT", tmp_path)
+    entered = {"test": (0.1, ["page.py:mean"])}
+    found = mutants_of("page.py")
+    assert {m.line for m in found if mutants.acts_at_import(m, entered)} == {4}
+    assert all(mutants.acts_at_import(m, {"test": (0.1, [])}) for m in found)
