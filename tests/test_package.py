@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import npattn
+import npattn._names
 import npattn.kernels
 from npattn.verification.pairs import find_pairs
 
@@ -53,7 +54,7 @@ def test_freed_memory_is_kept():
 
 
 def test_every_public_name_has_a_docstring():
-    public = {name: value for name, value in vars(npattn).items() if not name.startswith("_")}
+    public = {name: getattr(npattn, name) for name in npattn.__all__}
     functions = {name: value for name, value in public.items() if callable(value)}
     assert len(functions) > 110
     assert [name for name, value in functions.items() if not inspect.getdoc(value)] == []
@@ -68,8 +69,8 @@ def test_every_pair_of_the_kernels_is_public():
 
 
 def test_every_public_forward_comes_with_its_backward():
-    names = {name for name in vars(npattn) if name.endswith("_backward")}
-    assert {name.removesuffix("_backward") for name in names} <= set(vars(npattn))
+    names = {name for name in npattn.__all__ if name.endswith("_backward")}
+    assert {name.removesuffix("_backward") for name in names} <= set(npattn.__all__)
 
 
 def test_version_is_that_of_the_metadata():
@@ -81,10 +82,30 @@ def test_version_is_that_of_the_metadata():
 def test_a_star_brings_the_public_names_and_no_module():
     names = {}
     exec("from npattn import *", names)
+    assert names.keys() - {"__builtins__"} == set(npattn.__all__)
     assert not [name for name, value in names.items() if inspect.ismodule(value)]
-    public = {name for name, value in vars(npattn).items()
-              if not name.startswith("_") and not inspect.ismodule(value)}
-    assert public == set(npattn.__all__)
+
+
+def test_importing_npattn_imports_no_page():
+    """A page comes with the first of its names, and a room with the first look at it."""
+    code = """
+        import sys, npattn
+        loaded = lambda: {name for name in sys.modules if name.startswith("npattn.")}
+        assert loaded() == {"npattn._lazy"}, loaded()
+        npattn.softmax
+        assert "npattn.kernels.softmax" in loaded() and "npattn.kernels.masks" not in loaded()
+        npattn.kernels.masks.causal_mask, npattn.models.vision, npattn.plots.heatmap
+        assert not hasattr(npattn, "sofmax") and not hasattr(npattn.kernels, "sofmax")
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)
+
+
+def test_the_list_of_names_is_true_as_python_reads_it():
+    """The editors' and type checkers' view: _names.py, run as ordinary imports."""
+    listed = {name: value for name, value in vars(npattn._names).items() if name[0] != "_"}
+    assert list(listed) == npattn.__all__
+    assert all(getattr(npattn, name) is value for name, value in listed.items())
+    assert {*listed, "kernels", "__version__"} <= {*dir(npattn)}
 
 
 def test_the_reading_order_of_the_kernels_names_every_page():

@@ -1,8 +1,8 @@
 """The reference: a page for each module, and for each package a table of its public names.
 
-The tables are grouped as `__all__` is: a comment line in that list heads the names below it. A
-page ends with the source of its module. Packages stand in the contents at the side; their modules
-are found from them and by the search.
+The tables are grouped as `__all__` is: a comment line in that list heads the names below it; for
+npattn itself, a comment line in _names.py. A page ends with the source of its module. Packages
+stand in the contents at the side; their modules are found from them and by the search.
 """
 
 import importlib.util
@@ -89,9 +89,14 @@ def _page(name, module, inside, pages, homes):
 
 def _groups(module):
     """{comment: names} in the order of __all__; without comments one group, ""."""
-    listed = re.search(r"^__all__ = \[(.*?)^\]", inspect.getsource(module), re.S | re.M)
+    if module is npattn:
+        listed = inspect.getsource(importlib.import_module("npattn._names")).split('"""')[2]
+        parts = re.findall(r"^# (.*)|(?:import |, |^    )\(?(\w+)", listed, re.M)
+    else:
+        listed = re.search(r"^__all__ = \[(.*?)^\]", inspect.getsource(module), re.S | re.M)
+        parts = re.findall(r'# (.*)|"(\w+)"', listed[1] if listed else "")
     groups, title = {}, ""
-    for comment, name in re.findall(r'# (.*)|"(\w+)"', listed[1] if listed else ""):
+    for comment, name in parts:
         title = comment or title
         if name:
             groups.setdefault(title, []).append(name)

@@ -12,7 +12,6 @@ derivative, and gradients for which the check had no power: the smallest fault t
 not well below the gradient itself. Only "right" is ok.
 """
 
-import html
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -142,12 +141,14 @@ class Report:
     __repr__ = __str__
 
     def _repr_html_(self):
+        from html import escape
+
         rows, more = self._shown()
         sentences = (*self.failures, *self.kinks, *self.reasons)
-        items = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in sentences)
-        lines = "".join(f"<p>{html.escape(line)}</p>" for line in [*more, *self.notes])
+        items = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
+        lines = "".join(f"<p>{escape(line)}</p>" for line in [*more, *self.notes])
         return (
-            f"<p><b>{html.escape(self._headline())}</b></p>"
+            f"<p><b>{escape(self._headline())}</b></p>"
             + (f"<ul>{items}</ul>" if items else "")
             + html_table([ROW_HEADER, *(row.cells() for row in rows)])
             + lines

@@ -1,7 +1,5 @@
 """Rows of text cells as an aligned table, or as HTML."""
 
-import html
-
 
 def align(rows):
     """Rows of text cells as lines with aligned columns."""
@@ -14,7 +12,9 @@ def align(rows):
 
 def html_table(rows):
     """The same rows as an HTML table, the first as its header, everything escaped."""
-    head, *body = [[html.escape(cell) for cell in row] for row in rows]
+    from html import escape
+
+    head, *body = [[escape(cell) for cell in row] for row in rows]
     lines = ["<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in body]
     header = "".join(f"<th>{cell}</th>" for cell in head)
     return f"<table><tr>{header}</tr>{''.join(lines)}</table>"

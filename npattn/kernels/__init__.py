@@ -21,3 +21,9 @@ Read in this order; every line stands on those above it.
 What all pages share: arrays, shapes, shape_spec, options (arguments that do not fit), floats,
 sums, products (numbers as they are on a machine).
 """
+
+from npattn import _lazy
+
+
+def __getattr__(page):
+    return _lazy.submodule(__name__, page)
