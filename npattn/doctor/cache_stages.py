@@ -4,15 +4,17 @@ import numpy as np
 
 from npattn.doctor import fit
 from npattn.doctor.catalogue import STEPS, mistaken
+from npattn.doctor.chunks import chunk_calls, in_chunks, side_by_side, stepper
 from npattn.doctor.comparing import counterexample
 from npattn.doctor.examine import Property
+from npattn.doctor.repair import note
 
 
 def cache_stage(exam):
     """Step by step with a cache against all at once."""
     way, model = exam.way, exam.model
-    stepper = exam.stepper()
-    if not stepper or [letter for _, letter in way.inputs] != ["q"]:
+    how = stepper(exam)
+    if not how or [letter for _, letter in way.inputs] != ["q"]:
         return
     if exam.hints.get("causal") == "no" or exam.form() == "core":
         return
@@ -20,7 +22,7 @@ def cache_stage(exam):
     chunkings = ((1,) * 6, (3, 1, 2), (2, 3, 1))
     if exam.alone:
         chunkings = chunkings[:1]
-    got = [exam.chunks(case, chunks, stepper) for chunks in chunkings]
+    got = [in_chunks(exam, case, chunks, how) for chunks in chunkings]
     if got[0][0] is None:
         exam.conventions.append(f"the cache is not examined: {got[0][1]}")
         return
@@ -34,11 +36,12 @@ def cache_stage(exam):
            if Y is None or right is None or fit.gap(Y, right) > exam.near()]
     if not bad:
         exam.properties.append(Property(probe, None if model is None else True))
-        return past_kept(exam, case, stepper)
+        return past_kept(exam, case, how)
     chunks, Y, why = bad[0]
     example = counterexample(exam, case, Y, right)
     example["case"] = f"chunks of {', '.join(map(str, chunks))} tokens with a cache"
     exam.properties.append(Property(probe, False, example))
+    note_chunks(exam, case, [chunks for chunks, *_ in bad], how, right)
     found = []
     if model is not None and all(Y is not None for Y, _ in got):
         for name in STEPS:
@@ -64,11 +67,30 @@ def cache_stage(exam):
                   *exam.patient.line(r"cache|past|cat"))
 
 
-def past_kept(exam, case, stepper):
+def note_chunks(exam, case, chunkings, how, right):
+    """Keep as evidence that chunks with a cache are not what comes out all at once."""
+    calls = [chunk_calls(exam, case, chunks, how) for chunks in chunkings]
+
+    def fine(replies):
+        start = 0
+        for chunks, specs in zip(chunkings, calls, strict=True):
+            Y, _ = side_by_side(exam, case, chunks, how, replies[start : start + len(specs)])
+            if Y is None or fit.gap(Y, right) > exam.near():
+                return False
+            start += len(specs)
+            if start == len(replies):
+                return True
+        return True
+
+    if right is not None:
+        note(exam, [spec for specs in calls for spec in specs], fine, len(calls[0]))
+
+
+def past_kept(exam, case, how):
     """Whether a cache that was handed to one call may be handed to another."""
-    if stepper[0] != "argument":
+    if how[0] != "argument":
         return
-    one, two = (exam.chunks(case, (3, 1), stepper, times)[0] for times in (1, 2))
+    one, two = (in_chunks(exam, case, (3, 1), how, times)[0] for times in (1, 2))
     if one is None or two is None:
         return
     same = fit.gap(one, two) <= exam.near()

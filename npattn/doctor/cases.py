@@ -157,6 +157,12 @@ def outward(X, layout, shared=False):
     return np.ascontiguousarray(X.transpose([own.index(letter) for letter in layout]))
 
 
+def received(reply, way, case):
+    """The output of a reply in the reference's layout; None if there is none."""
+    out = None if reply.error else dict(reply.out).get(way.out)
+    return None if out is None else inward(out, way.layout, case.q.ndim)
+
+
 def inward(Y, layout, ndim):
     """The inverse of `outward`, for an output; None if it has another number of axes."""
     if Y.ndim != len(layout):

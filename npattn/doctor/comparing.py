@@ -6,6 +6,7 @@ import numpy as np
 
 from npattn.doctor import cases, fit
 from npattn.doctor.examine import Property
+from npattn.doctor.repair import note_cases
 
 
 def shown(X, most=400):
@@ -102,6 +103,8 @@ def compare(exam, probe, asked, names=(), right=None, soft=False, **extra):
         want = fit.predict(right, case)[0]
     except fit.Failed:
         want = None
+    note_cases(exam, [c for c, *_ in bad] + [c for (c, _), _ in pairs if all(
+        c is not b for b, *_ in bad)], [right], **extra)
     example = counterexample(exam, case, got, want)
     if got is None:
         example["got"] = reply.error or "an output of another shape"

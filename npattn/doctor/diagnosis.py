@@ -14,9 +14,11 @@ import numpy as np
 
 from npattn.doctor import hints as hints_
 from npattn.doctor.examine import Examination
+from npattn.doctor.fit import Failed
 from npattn.doctor.page import page
 from npattn.doctor.patient import Patient
 from npattn.doctor.stages import STAGES
+from npattn.doctor.start import start
 from npattn.strangers import Trouble
 
 LIMIT = 45.0  # seconds that all calls together may take
@@ -143,9 +145,13 @@ def _examined(path, name, given, limit):
         exam = Examination(patient, header | given)
         exam.guessed += notes
         patient.load()
-        exam.start()
+        start(exam)
         for stage in STAGES if exam.way else ():
-            stage(exam)
+            try:
+                stage(exam)
+            except Failed as error:  # the reference cannot compute a case: this is not examined
+                exam.partly = (f"{stage.__name__.partition('_')[0]} could not be examined: the "
+                               f"reference says {error}")
         return _concluded(exam)
     except Trouble as error:
         return Diagnosis("undecided", trouble=str(error))
@@ -171,6 +177,7 @@ def _concluded(exam):
         verdict = "undecided"
         reason = ("its outputs are those of no attention that the doctor knows, but no property "
                   "that could be asked fails; hints may help")
+        reason += f". {exam.guess}" * bool(exam.guess)
     elif exam.partly:
         verdict, reason = "undecided", exam.partly
     else:

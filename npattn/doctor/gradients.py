@@ -13,6 +13,7 @@ from npattn.doctor import cases, fit, roles
 from npattn.doctor.catalogue import BACKWARD, mistaken
 from npattn.doctor.comparing import counterexample
 from npattn.doctor.examine import Property
+from npattn.doctor.repair import note
 from npattn.doctor.weights import GRADIENTS
 
 STEP = 1e-20
@@ -111,7 +112,7 @@ def hand_written(exam, kind, name, signature):
         exam.square, exam.mistakes = False, known + exam.mistakes
         if exam.mistakes != known:
             return
-    judge(exam, asked, upstream, replies, "by hand")
+    judge(exam, asked, upstream, replies, "by hand", calls, (name,))
     if kind == "method" and exam.form() == "mha" and not replies[-1].error:
         kept_gradients(exam, calls[:2], asked[0], upstream[0], fresh)
     elif exam.form() == "mha" and not replies[0].error:
@@ -246,19 +247,19 @@ def automatic(exam):
     outs = exam.ask(asked)
     if any(got is None for _, got in outs):
         return
-    upstream, replies = [], []
+    upstream, replies, specs = [], [], []
     for i, (case, got) in enumerate(outs):
         dO = np.round(np.random.default_rng(300 + i).standard_normal(got.shape), 1)
         upstream.append(dO)
         spec = exam.patient.spec(exam.way, case)
         number = [path for path, _ in exam.replies[i].out].index(exam.way.out)
         spec["upstream"] = [(number, cases.outward(dO, exam.way.layout))]
-        reply, = exam.patient.call([spec])
-        replies.append(reply)
-    judge(exam, asked, upstream, replies, "by autograd")
+        specs.append(spec)
+    replies = exam.patient.call(specs)
+    judge(exam, asked, upstream, replies, "by autograd", specs)
 
 
-def judge(exam, asked, upstream, replies, how):
+def judge(exam, asked, upstream, replies, how, specs, names=()):
     letters = [letter for _, letter in exam.way.inputs]
     probe = "gradients are those of the forward"
     results = []
@@ -300,6 +301,7 @@ def judge(exam, asked, upstream, replies, how):
     if not bad:
         exam.properties.append(Property(probe, True))
         return
+    note_gradients(exam, results, size, tolerance, letters, specs, names)
     i, k = bad[0]
     case, dO, got, want = results[i]
     names = {letters[k] for _, k in bad}
@@ -331,6 +333,22 @@ def judge(exam, asked, upstream, replies, how):
         facts = ratio(got[k], want[k])
         exam.said(f"The gradients {shown_names} are not the derivative of the forward{facts}.",
                   *exam.patient.line(r"detach|\.data|no_grad|d[QKVXS]|grad"))
+
+
+def note_gradients(exam, results, size, tolerance, letters, specs, names):
+    """Keep as evidence that gradients are not the derivative of the forward."""
+    each = len(specs) // len(results)
+
+    def fine(replies):
+        for i, reply in enumerate(replies[each - 1 :: each]):
+            case, _, _, want = results[i]
+            got = None if reply.error else read(exam, case, reply, letters)
+            if got is None or any(G is None or not np.abs(G - W).max(initial=0.0)
+                                  <= tolerance * size[i] for G, W in zip(got, want, strict=True)):
+                return False
+        return True
+
+    note(exam, specs, fine, each, names)
 
 
 PATHS = {"q": "queries", "k": "keys", "v": "values"}

@@ -7,6 +7,8 @@ import numpy as np
 from npattn.doctor import cases, fit
 from npattn.doctor.comparing import compare, counterexample, refuses
 from npattn.doctor.examine import Property
+from npattn.doctor.repair import note
+from npattn.doctor.ways import forms, hows
 
 
 def mask_stage(exam):
@@ -18,10 +20,8 @@ def mask_stage(exam):
 
 def one_mask(exam, name, role):
     way, model = exam.way, exam.model
-    if exam.tried_forms_fail(name):
-        return
-    options = [(form, how) for form in exam.forms(role, way.layout)
-               for how in exam.hows(role, name)]
+    options = [(form, how) for form in forms(exam, role, way.layout)
+               for how in hows(exam, role, name)]
     ran, good = trial(exam, name, options)
     sizes = None
     if not ran:
@@ -35,6 +35,8 @@ def one_mask(exam, name, role):
                 exam.conventions.append(f"`{name}` is not examined: {exam.mask_error.error}")
                 return
             error = exam.mask_error
+            if model is not None:
+                note_masks(exam, name, options)
             exam.said(f"Every call with `{name}` fails: {error.error}"
                       f"{exam.patient.place({'line': error.line})}.", error.line,
                       exam.text(error.line))
@@ -42,8 +44,8 @@ def one_mask(exam, name, role):
                                             {"inputs": {name: "any mask"}, "got": error.error,
                                              "expected": "an output"}))
             return
-        exam.said_note(f"`{name}` works for equal sizes only: {exam.mask_error.error}"
-                       f"{exam.patient.place({'line': exam.mask_error.line})}")
+        exam.conventions.append(f"`{name}` works for equal sizes only: {exam.mask_error.error}"
+                                f"{exam.patient.place({'line': exam.mask_error.line})}")
     if model is None:
         masked_properties(exam, name, ran)
         return
@@ -51,8 +53,8 @@ def one_mask(exam, name, role):
         if other.layout == way.layout or not fit.fits(model, [(case, got)], way.dtype):
             continue
         exam.way = other._replace(causal=way.causal)
-        options = [(form, how) for form in exam.forms(role, other.layout)
-                   for how in exam.hows(role, name)]
+        options = [(form, how) for form in forms(exam, role, other.layout)
+                   for how in hows(exam, role, name)]
         more, good = trial(exam, name, options)
         if good:
             way, ran = exam.way, more
@@ -60,6 +62,7 @@ def one_mask(exam, name, role):
     else:
         exam.way = way
     if not good:
+        note_masks(exam, name, [(form, how) for form, how, _ in ran])
         explain_mask(exam, name, ran, sizes)
         return
     fine = {form for form, _ in good}
@@ -81,8 +84,8 @@ def one_mask(exam, name, role):
     how = chosen[0][1]
     said = "valid lengths" if role == "lens" or chosen[0][0].startswith("lens") else cases.SAID.get(
         how, how[0])
-    forms = ", ".join(f"({', '.join(words(f, exam.way.layout))})" for f, _ in chosen[:3])
-    exam.conventions.append(f"`{name}`: {said}; axes {forms}")
+    axes = ", ".join(f"({', '.join(words(f, exam.way.layout))})" for f, _ in chosen[:3])
+    exam.conventions.append(f"`{name}`: {said}; axes {axes}")
     if "mask" not in exam.hints and role == "mask":
         exam.guessed.append(f"mask={how[0]}")
     if sizes is not None:
@@ -111,8 +114,7 @@ def together_stage(exam):
             way = exam.way._replace(mask=one, others=(*exam.way.others, (two[0], cases.written(
                 second.keep, *two[1:]))))
             reply, = exam.patient.call([exam.patient.spec(way, first)])
-            out = None if reply.error else dict(reply.out).get(exam.way.out)
-            got = None if out is None else cases.inward(out, exam.way.layout, case.q.ndim)
+            got = cases.received(reply, exam.way, case)
             if got is None:
                 if not refuses(reply):
                     exam.said(f"It fails where {case.words}: {reply.error}"
@@ -188,8 +190,7 @@ def trial(exam, name, options, **sizes):
             _, _, case = asked[k]
             reply = replies[k]
             k += 1
-            out = None if reply.error else dict(reply.out).get(exam.way.out)
-            got = None if out is None else cases.inward(out, exam.way.layout, case.q.ndim)
+            got = cases.received(reply, exam.way, case)
             if got is not None and got.shape[:-1] != case.q.shape[:-1]:
                 got = None
             observed.append((case, got))
@@ -201,11 +202,27 @@ def trial(exam, name, options, **sizes):
     return ran, good
 
 
+def note_masks(exam, name, options, most=10):
+    """Keep as evidence that in no form and convention a mask does what it says."""
+    way, kinds = exam.way, sorted(options, key=lambda o: (cases.WHOLE.index(o[1]), "b" not in o[0]))
+    asked = [exam.masked(exam.case("mask", "there is a mask", seed=40 + s), form, s)
+             for form, _ in kinds[:most] for s in (0, 1)]
+    specs = [exam.patient.spec(way._replace(mask=(name, *kinds[i // 2])), case)
+             for i, case in enumerate(asked)]
+
+    def fine(replies):
+        seen = [(case, cases.received(reply, way, case))
+                for case, reply in zip(asked, replies, strict=True)]
+        return any(fit.fits(exam.model, seen[i : i + 2], way.dtype) for i in range(0, len(seen), 2))
+
+    note(exam, specs, fine, len(specs))
+
+
 def explain_mask(exam, name, ran, sizes):
     """No convention gives the outputs: which mistake does, in which convention?"""
-    preferred = sorted(ran, key=lambda r: (exam.hows_order(name, r[1]), "b" not in r[0]))
+    preferred = sorted(ran, key=lambda r: (cases.WHOLE.index(r[1]), "b" not in r[0]))
     names = fit.MASKING + [n for n in fit.PLAIN if "softmax" in n or "maximum" in n]
-    if not exam.fixed_polarity(name):
+    if "mask" not in exam.hints and len({h[0] for h in hows(exam, "mask", name)}) > 1:
         names = [n for n in names if n != "mask inverted"] + ["mask inverted"]
     if added(exam, name, preferred):
         return
@@ -251,7 +268,7 @@ def added(exam, name, ran):
 def masked_properties(exam, name, ran):
     """Without an explanation: whether masked keys matter, in the convention that is kindest."""
     best = None
-    order = sorted(ran, key=lambda r: exam.hows_order(name, r[1]))
+    order = sorted(ran, key=lambda r: cases.WHOLE.index(r[1]))
     for form, how, observed in order:
         exam.way = exam.way._replace(mask=(name, form, how))
         case = observed[0][0]

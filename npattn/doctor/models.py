@@ -138,16 +138,17 @@ def given(exam, role):
     """The value of a parameter of this role: what the doctor passes, or else its default."""
     t = exam.target
     name = t.parameter(role)
-    passed = dict(exam.others()).get(name)
+    passed = dict(exam.passed).get(name)
     if name and passed:
         return passed[1]
-    for n, default, _, r in [*t.parameters, *_made(exam)]:
+    for n, default, _, r in [*t.parameters, *made_with(exam)]:
         if r == role and type(default) in (int, float, bool):
             return default
     return None
 
 
-def _made(exam):
+def made_with(exam):
+    """The parameters that a class is built with."""
     facts = exam.patient.facts
     return signature_roles(facts.signature, roles.MAKE) if facts.kind == "class" else []
 

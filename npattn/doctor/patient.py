@@ -62,7 +62,7 @@ class Patient:
             said = getattr(error, "msg", error)
             raise Trouble(f"the file is no Python{place}: {said}") from error
         self.stranger = Stranger(path, ANSWER, limit, LIGHT)
-        self.calls = 0
+        self.calls, self.tried = 0, 0.0  # tried: seconds of the processor for other texts
 
     def close(self):
         self.stranger.__exit__()
@@ -98,16 +98,22 @@ class Patient:
         """A `Reply` for each call."""
         answers = self.ask(*[("call", spec) for spec in specs])
         self.calls += len(specs)
-        replies = []
-        for found in answers:
-            if "error" in found:
-                replies.append(Reply(error=found["error"], line=found.get("line", 0),
-                                     inside=found.get("inside", False)))
-                continue
-            out = [(tuple(path), self.arrays[i]) for path, i in found["out"]]
-            gradients = [self.arrays[i] for i in found.get("gradients", ())]
-            replies.append(Reply(out, wrote=tuple(found["wrote"]), gradients=gradients))
-        return replies
+        return [self._reply(found) for found in answers]
+
+    def _reply(self, found):
+        if "error" in found:
+            return Reply(error=found["error"], line=found.get("line", 0),
+                         inside=found.get("inside", False))
+        out = [(tuple(path), self.arrays[i]) for path, i in found["out"]]
+        gradients = [self.arrays[i] for i in found.get("gradients", ())]
+        return Reply(out, wrote=tuple(found["wrote"]), gradients=gradients)
+
+    def variants(self, texts, specs):
+        """For each other text of the file a `Reply` for each call; [] if it cannot be run."""
+        steps = [("call", spec) for spec in specs]
+        answers = self.ask(*[("variant", text, steps) for text in texts])
+        self.tried += sum(a.get("seconds", 0.0) for a in answers)
+        return [[self._reply(found) for found in a.get("answers", ())] for a in answers]
 
     def spec(self, way, case, **extra):
         """The call of a case in one way."""

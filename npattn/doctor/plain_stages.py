@@ -5,10 +5,13 @@ import re
 import numpy as np
 
 from npattn.doctor import cases, fit
+from npattn.doctor.chunks import resetting
 from npattn.doctor.comparing import KEEPS, KEPT, compare, counterexample
 from npattn.doctor.examine import Property
 from npattn.doctor.models import CAP, WINDOW, unbounded
 from npattn.doctor.reference import varied
+from npattn.doctor.repair import note
+from npattn.doctor.ways import likely_output
 
 
 def sizes_stage(exam):
@@ -118,7 +121,7 @@ def option(exam, name, value, fields, open_=False):
     asked = [exam.case("option", words, seed=16 + i, **s) for i, s in enumerate(sizes)]
     observed = exam.ask(asked)
     if value is True:  # more comes back: the output has another place
-        found = [exam.output(r, exam.way, c) for r, c in zip(exam.replies, asked, strict=True)
+        found = [likely_output(r, exam.way, c) for r, c in zip(exam.replies, asked, strict=True)
                  if not r.error]
         if not found or None in found:
             exam.way = way
@@ -180,7 +183,7 @@ def repeat_stage(exam):
     exam.properties.append(Property(
         "evaluation is deterministic", same,
         {} if same else counterexample(exam, a, two, one)))
-    if kept and exam.resetting():
+    if kept and resetting(exam):
         exam.properties.pop()
         exam.conventions.append("it keeps a cache between calls, until it is reset")
         return
@@ -195,8 +198,24 @@ def repeat_stage(exam):
     exam.properties.append(Property("a second call gives the same", again,
                                     {} if again else counterexample(exam, a, three, one)))
     if not again:
+        note_calls(exam, [a, b, a])
         exam.said(KEPT, *exam.patient.line(KEEPS))
     exam.written |= {name for r in replies for name in r.wrote}
+
+
+def note_calls(exam, asked):
+    """Keep calls in this order as evidence: none must matter to the next, nor be written to."""
+    if exam.model is None:
+        return
+    way, model = exam.way, exam.model._replace(mistakes=())
+
+    def fine(replies):
+        return not any(r.wrote for r in replies) and fit.fits(model, [
+            (case, cases.received(r, way, case)) for case, r in zip(asked, replies, strict=True)],
+            way.dtype)
+
+    specs = [exam.patient.spec(way._replace(fresh=False), case) for case in asked]
+    note(exam, specs, fine, len(specs))
 
 
 def writing_stage(exam):
@@ -205,6 +224,7 @@ def writing_stage(exam):
     exam.properties.append(Property("inputs are not written to", not wrote,
                                     {"inputs": {n: "changed" for n in wrote}} if wrote else {}))
     if wrote:
+        note_calls(exam, [exam.case("again", "", seed=s) for s in (1, 2)])
         exam.said(f"The call writes to its argument {', '.join(wrote)}; callers find it changed.",
                   *exam.patient.line(r"[-+*/]=|\]\s*=|_\(|out="))
 

@@ -8,6 +8,7 @@ a cache can be handed to the next call.
     ("build", key, name, args, kwargs, seed)   an object; its weights come back
     ("set", key, [(path, array), ...])         other values for its weights
     ("call", {...})                            see `_call`
+    ("variant", text, steps)                   answers to steps, if the file had another text
 
 Values: ("array", X), ("kept", key), ("new", name) for an object of a class of the file,
 ("value", anything).
@@ -18,7 +19,9 @@ import copy
 import importlib.util
 import inspect
 import random
+import signal
 import sys
+import time
 import traceback
 import types
 import warnings
@@ -28,6 +31,7 @@ import numpy as np
 STATE = {}
 WIDE = 40  # weights of an object that are looked at
 WORDS = 160
+PATIENCE = 1.0  # seconds for all steps of one variant
 
 
 def answer(path, request):
@@ -462,5 +466,57 @@ def _pristine(path, arrays, key):
     return {}
 
 
+def _variant(path, arrays, text, steps):
+    """The answers to steps as they would be if the file had another text."""
+    kept, module, began = dict(STATE), sys.modules.get("patient"), time.process_time()
+    try:
+        with _limited(PATIENCE):
+            made = types.ModuleType("patient")
+            made.__file__ = str(path)
+            sys.modules["patient"] = STATE["module"] = made
+            random.seed(0)
+            np.random.seed(0)
+            exec(compile(text, str(path), "exec"), vars(made))
+            for key in [key for key in kept if key[0] == "made"]:
+                _build(path, [], key[1], *kept[key])
+                if values := kept.get(("values", key[1])):
+                    _set(path, [], key[1], values)
+            answers = [_answered(path, arrays, *step) for step in steps]
+    except Exception:  # it cannot be run, or takes too long: then it is no repair
+        answers = []
+    finally:
+        STATE.clear()
+        STATE.update(kept)
+        sys.modules["patient"] = module
+    return {"answers": answers, "seconds": time.process_time() - began}
+
+
+def _answered(path, arrays, kind, *rest):
+    try:
+        return STEPS[kind](path, arrays, *rest)
+    except TimeoutError:
+        raise
+    except Exception as error:  # an answer like others
+        return {"error": told(error, path), **_place(error, path)}
+
+
+@contextlib.contextmanager
+def _limited(seconds):
+    """TimeoutError in what takes longer, where the system can do that."""
+    def late(*_):
+        raise TimeoutError(f"more than {seconds} s")
+
+    if not hasattr(signal, "setitimer"):
+        yield
+        return
+    old = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, old)
+
+
 STEPS = {"load": _load, "build": _build, "set": _set, "call": _call, "state": _state,
-         "pristine": _pristine}
+         "pristine": _pristine, "variant": _variant}

@@ -9,8 +9,9 @@ from npattn.doctor.plain_stages import (
     writing_stage,
 )
 from npattn.doctor.properties import property_stage
+from npattn.doctor.repair import repair_stage
 from npattn.doctor.training_stages import train_stage
 
 STAGES = (sizes_stage, groups_stage, options_stage, repeat_stage, scores_stage, mask_stage,
           together_stage, causal_stage, alone_stage, cache_stage, property_stage, dtype_stage,
-          train_stage, writing_stage, gradients.stage)
+          train_stage, writing_stage, gradients.stage, repair_stage)

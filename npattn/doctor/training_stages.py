@@ -5,6 +5,7 @@ import numpy as np
 from npattn.doctor import cases, fit
 from npattn.doctor.comparing import counterexample
 from npattn.doctor.examine import Property
+from npattn.doctor.models import made_with
 
 
 def same_in_training(exam, switch, off):
@@ -43,7 +44,7 @@ def train_stage(exam):
     off = exam.target.parameter("eval")
     module = getattr(exam.patient.facts, "module", False)
     rate = exam.target.parameter("dropout")
-    made = any(r == "dropout" for *_, r in exam.target_made())
+    made = any(r == "dropout" for *_, r in made_with(exam))
     if exam.model is None or exam.model.mistakes or exam.form() == "block":
         return
     if module or switch or off or exam.way.modes:

@@ -1,0 +1,104 @@
+"""Which change of the code itself makes it right: the line of a mistake, whatever it is.
+
+A stage that finds a difference leaves `Evidence`: the calls, and what must come back. All slips of
+the file are then tried on these calls. One that makes all of them right names the line, what stands
+there and what should, also where no catalogue knows the mistake.
+"""
+
+import contextlib
+from typing import NamedTuple
+
+from npattn.doctor import cases, fit
+from npattn.doctor.slips import harmless, slips
+from npattn.strangers import Trouble
+
+BATCH = 16
+SECONDS = {"numpy": 1.5, "torch": 2.5}  # of the processor, for one search
+ENOUGH = 4  # repairs that are looked at
+
+
+class Evidence(NamedTuple):
+    """Calls that go wrong, and how one sees that they go right."""
+
+    specs: list
+    fine: object  # of a list of replies, or of its beginning: whether they are right
+    first: int    # calls that are enough to sort most out
+    at: int       # mistakes that were known before
+    names: tuple = ()  # other functions of the file that take part
+
+
+def note(exam, specs, fine, first=1, names=()):
+    """Keep what a stage found wrong."""
+    exam.evidence.append(Evidence(list(specs), fine, first, len(exam.mistakes), tuple(names)))
+
+
+def note_cases(exam, asked, models, **extra):
+    """The same, for cases whose outputs must be those of one of the models."""
+    way, loose = exam.way, exam.loose
+    specs = [exam.patient.spec(way, case, **extra) for case in asked]
+
+    def fine(replies):
+        observed = [(case, cases.received(reply, way, case))
+                    for case, reply in zip(asked, replies, strict=False)]
+        return any(all(fit.distance(model, case, got) <= fit.tolerance(case, way.dtype) * loose
+                       for case, got in observed) for model in models)
+
+    note(exam, specs, fine)
+
+
+def repair_stage(exam):
+    """Look for the change that makes right what was found wrong first, and tell it."""
+    if not exam.repaired:
+        any(mended(exam, evidence) for evidence in exam.evidence[:2])
+    if exam.repaired:
+        tell(exam, *exam.repaired)
+
+
+def mended(exam, evidence):
+    """Whether a change of the code makes all calls of the evidence right; it is kept."""
+    if not harmless(exam.patient.text, exam.patient.tree):
+        return False
+    found = repairs(exam, evidence)
+    if found:
+        exam.repaired = found[0], evidence
+    return bool(found)
+
+
+def repairs(exam, evidence):
+    """[Slip, …] that make all calls of the evidence right, the likely ones first."""
+    patient, found = exam.patient, []
+    until = patient.tried + (SECONDS["torch"] if patient.uses_torch else SECONDS["numpy"])
+    waiting = slips(patient.text, [patient.name, *evidence.names])
+    few, whole = evidence.specs[: evidence.first], evidence.specs
+    with contextlib.suppress(Trouble):  # a change may end the process: what was found so far counts
+        while waiting and len(found) < ENOUGH and patient.tried < until:
+            batch, waiting = waiting[:BATCH], waiting[BATCH:]
+            left = _right(patient, batch, few, evidence)
+            if left and len(whole) > len(few):
+                left = _right(patient, left, whole, evidence)
+            found += left
+    return sorted(found, key=lambda slip: slip.rank)
+
+
+def _right(patient, batch, specs, evidence):
+    texts = [slip.applied(patient.text) for slip in batch]
+    return [slip for slip, replies in zip(batch, patient.variants(texts, specs), strict=True)
+            if len(replies) == len(specs) and evidence.fine(replies)]
+
+
+def tell(exam, slip, evidence):
+    """Put the line into the sentence of the first mistake that the evidence stands for."""
+    said = f"{slip.sentence()} With that change it is right."
+    if exam.model is None and not exam.mistakes and not any(
+            p.holds is False for p in exam.properties):
+        exam.guess = said
+        return
+    later = [e.at for e in exam.evidence if e.at > evidence.at]
+    low, high = evidence.at, min(later, default=len(exam.mistakes))
+    if low < high:
+        mistake = exam.mistakes[low]
+        known = mistake["sentence"].split(", in line")[0].rstrip(".")
+        exam.mistakes[low] = mistake | {"sentence": f"{known}. {said}", "line": 0}
+        return
+    exam.mistakes.insert(low, {"name": "", "sentence": said, "line": 0, "text": "",
+                               "certain": True})
