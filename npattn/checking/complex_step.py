@@ -24,6 +24,7 @@ Source: Squire and Trapp 1998, "Using complex variables to estimate derivatives 
 """
 
 import warnings
+from itertools import cycle
 
 import numpy as np
 
@@ -87,9 +88,8 @@ class ComplexStep:
         # Rounding, measured: other steps at the largest values and at a spread of the rest.
         picks = np.argsort(-np.abs(value))[:: len(value) // RESAMPLED + 1]
         drift = np.zeros(len(value))
-        for i in picks:
-            others = [self.dY @ self._slopes(k, directions[i], h) for h in OTHER_STEPS]
-            drift[i] = np.abs(np.subtract(others, value[i])).max()
+        for i, h in zip(picks, cycle(OTHER_STEPS)):
+            drift[i] = abs(self.dY @ self._slopes(k, directions[i], h) - value[i])
         nothing = np.full_like(size, NOTHING * size.max(initial=0.0))
         rounding = np.max([absorbed, DOUBLE * size, envelope(drift, size), nothing], axis=0)
         unseen = np.minimum(unseen, MOST_UNSEEN * size)
