@@ -89,3 +89,14 @@ def test_files_are_those_of_peft_and_come_back(updates, tmp_path):
     safetensors.save_file(tensors, path)
     with pytest.raises(ValueError, match="layers.1.self_attn.q_proj.lora_B.weight is missing"):
         load_updates(path, CONFIG)
+
+
+def test_updates_have_the_precision_of_their_layer(params, rng):
+    single = tree_map(lambda p: p.astype(np.float32), params)
+    for updates in (init_updates(single, 2, rng), init_updates(single, 2, rng, gain=3.0)):
+        assert {leaf.dtype for leaf in tree_leaves(updates)} == {np.dtype(np.float32)}
+
+
+def test_frozen_parameters_are_the_same_numbers(params):
+    for got, want in zip(tree_leaves(frozen(params)), tree_leaves(params), strict=True):
+        assert got is want

@@ -22,10 +22,12 @@ LIST = Path(__file__).parent / "defaults.txt"
 NUMBERS = (bool, int, float, tuple, np.ndarray)
 
 
-def pages(room):
-    for page in pkgutil.walk_packages(room.__path__, f"{room.__name__}."):
-        if not page.name.endswith(("jax_functions", "torch_functions")):  # they import JAX, torch
-            yield importlib.import_module(page.name)
+PAGES = [
+    importlib.import_module(page.name)
+    for room in (npattn.kernels, npattn.models, npattn.checking)
+    for page in pkgutil.walk_packages(room.__path__, f"{room.__name__}.")
+    if not page.name.endswith(("jax_functions", "torch_functions"))  # they import JAX and torch
+]
 
 
 def defaults(thing):
@@ -43,17 +45,16 @@ def defaults(thing):
 
 def lines():
     """One for each function, class and number that has something to say."""
-    for room in (npattn.kernels, npattn.models, npattn.checking):
-        for page in pages(room):
-            own = re.findall(r"^([A-Z_, ]+?) +=", inspect.getsource(page), re.MULTILINE)
-            numbers = set(", ".join(own).split(", ")) if room is npattn.checking else ()
-            for name, thing in vars(page).items():
-                if getattr(thing, "__module__", None) == page.__name__ and name[0] != "_":
-                    if callable(thing) and (given := defaults(thing)):
-                        words = ", ".join(f"{key}={shown(value)}" for key, value in given.items())
-                        yield f"{page.__name__}.{name}({words})"
-                elif name in numbers and isinstance(thing, NUMBERS):
-                    yield f"{page.__name__}.{name} = {shown(thing)}"
+    for page in PAGES:
+        own = re.findall(r"^([A-Z_, ]+?) +=", inspect.getsource(page), re.MULTILINE)
+        numbers = ", ".join(own).split(", ") if "checking" in page.__name__ else ()
+        for name, thing in vars(page).items():
+            if getattr(thing, "__module__", None) == page.__name__ and name[0] != "_":
+                if callable(thing) and (given := defaults(thing)):
+                    words = ", ".join(f"{key}={shown(value)}" for key, value in given.items())
+                    yield f"{page.__name__}.{name}({words})"
+            elif name in numbers and isinstance(thing, NUMBERS):
+                yield f"{page.__name__}.{name} = {shown(thing)}"
 
 
 def shown(value):

@@ -46,6 +46,7 @@ from npattn.models.patch_attention import (
     inner_patch_attention,
     inner_patch_attention_backward,
 )
+from npattn.models.scored_attention import scored_attention
 from npattn.models.time_series import (
     TimeSeriesConfig,
     init_time_series,
@@ -478,3 +479,16 @@ def test_whom_nobody_asks_for_the_weights_makes_no_matrix(rng, forbidden):
     tracemalloc.stop()
     assert layer.attention_weights is None
     assert peak < heads * T * T * X.itemsize / 3
+
+
+@pytest.mark.parametrize("kernel", ["attention", "tiled"])
+def test_every_option_is_the_one_of_the_kernel_that_does_without(sources, draw, kernel):
+    bias, sink = draw(H, TQ, TK), draw(H)
+    O, _ = chosen_attention(*sources, None, bias, sink, kernel=kernel, cap=0.3, scale=2.0)
+    expected, _ = scored_attention(*sources, None, bias, sink, cap=0.3, scale=2.0)
+    assert_allclose(O, expected, rtol=1e-12, atol=1e-13)
+    for window, left, right in (((2, 1), 2, 1), (3, 2, 2), ((0, None), 0, None)):
+        O, _ = chosen_attention(*sources, kernel=kernel, window=window, offset=2)
+        i, j = np.arange(TQ)[:, None] + 2, np.arange(TK)
+        mask = (j >= i - left) & (True if right is None else j <= i + right)
+        assert_allclose(O, attention(*sources, mask)[0], rtol=1e-12, atol=1e-13)

@@ -7,12 +7,16 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from npattn.checking import assert_gradients
+from npattn.kernels.attention import attention
 from npattn.kernels.losses import cross_entropy, cross_entropy_backward
+from npattn.kernels.masks import causal_mask
+from npattn.kernels.rotary_speeds import rotary_speeds
+from npattn.kernels.rotary_table import rotary_table
 from npattn.models.continuation import continue_tokens, next_logits
 from npattn.models.kv_cache import KVCache
 from npattn.models.language_model import (
-    LanguageModelConfig, attention_weights, embedded_gradient, head_outputs, init_language_model,
-    language_model, language_model_backward,
+    LanguageModelConfig, attention_weights, block_options, embedded_gradient, head_outputs,
+    init_language_model, language_model, language_model_backward,
 )
 from npattn.trees import tree_leaves, tree_map
 
@@ -182,3 +186,27 @@ def test_errors_name_what_is_wrong(rng):
     with pytest.raises(ValueError, match="the text has 5 tokens, the model 3 positions"):
         short = model(rng, replace(GPT2, context=3), rms=False, gated=False)
         language_model(tokens, short, config=GPT2)
+
+
+def test_a_window_alone_changes_no_rotation(rng):
+    config = replace(CONFIG, windows=(3, None, 200))
+    params, tokens = model(rng, config), rng.integers(0, 11, 12)
+    whole = replace(config, windows=(200, 200, 200))  # as much as no window
+    assert_array_equal(language_model(tokens, params, config=whole)[0],
+                       language_model(tokens, params, config=CONFIG)[0])
+    for base, where in ((None, 10000.0), (50.0, 50.0)):
+        some = replace(config, local_rotary_base=base)
+        told = [block_options(some, block, 4, np.float64, offset=5)["table"] for block in range(3)]
+        for table, b in zip(told, (where, 10000.0, where), strict=True):
+            expected = rotary_table(np.arange(5, 9), rotary_speeds(4, base=b))
+            for part, other in zip(table, expected, strict=True):
+                assert_array_equal(part, other)
+
+
+def test_a_head_with_large_scores_does_not_silence_another(rng):
+    cache = KVCache(CONFIG, 4, np.float64).layer(0)
+    Q, K, V = (rng.standard_normal((n, 3, 4)) for n in (4, 2, 2))
+    Q[0] *= 1e4
+    O = cache.attend(Q, K, V)
+    K, V = (np.repeat(X, 2, axis=0) for X in (K, V))
+    assert_allclose(O, attention(Q, K, V, causal_mask(3))[0], rtol=1e-12, atol=1e-14)

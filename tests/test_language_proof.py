@@ -73,3 +73,8 @@ def test_an_answer_needs_a_question(rng):
     for answer in (0, 12):
         with pytest.raises(ValueError, match="answer must be 1 … 11 of the tokens"):
             prove_gradient(np.arange(12), params, config=config, answer=answer)
+
+
+def test_every_sign_is_plus_or_minus_1_and_both_come(rng):
+    signs = language_proof._signs(rng, 1000)
+    assert set(signs.tolist()) == {-1.0, 1.0} and 400 < (signs > 0).sum() < 600

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from npattn.kernels.sums import column_sums, row_sums
+from npattn.kernels.products import product, turned_like
+from npattn.kernels.sums import all_finite, column_sums, row_sums
 
 
 @pytest.mark.parametrize("shape", [(5,), (3, 5), (2, 3, 5), (4, 0), (0, 4), (2, 0, 3)])
@@ -32,3 +33,20 @@ def test_float32_sums_are_as_exact_as_those_of_numpy(rng):
     X = rng.random((20_000, 8), np.float32)
     exact = X.astype(np.float64).sum(axis=0)
     assert_allclose(column_sums(X), exact, rtol=np.abs(X.sum(axis=0) / exact - 1.0).max() + 1e-6)
+
+
+def test_numbers_whose_squares_overflow_are_finite():
+    assert all_finite(np.array([1e300, 1.0]), np.array([-1e200]))
+    for broken in (np.nan, np.inf, -np.inf):
+        assert not all_finite(np.ones(2), np.array([1e300, broken]))
+        assert not all_finite(np.array([broken]), np.ones(2))
+
+
+@pytest.mark.parametrize("rows", [1, 2, 512, 513])
+@pytest.mark.parametrize("order", "CF")
+def test_an_array_lies_in_memory_as_the_product_that_it_is_added_to(draw, rows, order):
+    W, X = np.array(draw(3, 5), order=order), draw(rows, 5)
+    Y = product(draw(rows, 3), W)
+    assert turned_like(X, W).strides == Y.strides and turned_like(X, W).shape == Y.shape
+    assert_array_equal(turned_like(X, W), X)
+    assert (Y.strides[0] > Y.strides[1]) != (order == "F" and 2 <= rows <= 512)

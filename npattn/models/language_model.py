@@ -231,7 +231,7 @@ def block_options(config, block, T, dtype, offset=0, tables=None, causal=True):
     causal  whether a mask is among the options
     """
     window = config.window(block)
-    speeds = None if config.rotary_base is None else (bool(window) and config.local_rotary_base)
+    speeds = None if config.rotary_base is None else bool(window and config.local_rotary_base)
     tables = {} if tables is None else tables
     if speeds is not None and speeds not in tables:
         tables[speeds] = rotary_table(
