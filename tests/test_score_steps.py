@@ -21,6 +21,7 @@ from npattn.kernels.score_bias import add_bias, add_bias_backward
 from npattn.kernels.scores import dot_scores, dot_scores_backward
 from npattn.kernels.sinks import attend_with_sink, attend_with_sink_backward
 from npattn.kernels.soft_cap import soft_cap, soft_cap_backward
+from npattn.kernels.tiling.score_arguments import steps_of
 from npattn.kernels.tiling.tiled import tiled_attention
 
 
@@ -243,3 +244,11 @@ def test_a_past_that_does_not_fit(draw):
         append_keys_values(past, draw(2, 1, 6), draw(2, 2, 5))
     with pytest.raises(ValueError, match=r"leading axes differ: .* K \(1, 1, 6\)"):
         append_keys_values(past, draw(1, 1, 6), draw(1, 1, 5))
+
+
+def test_the_largest_bias_of_a_row_and_whether_it_forbids():
+    # of what it does not forbid; 0 is there in any case, since scores alone may be the largest
+    bias = np.array([[-np.inf, -3.0, 2.0], [1.0, 4.0, -0.5], [-1.0, -2.0, -0.5]])
+    steps = steps_of((2, 3, 3), bias.dtype, bias=bias)
+    assert steps.largest.tolist() == [[3.0, 4.0, 2.0]] and steps.forbids
+    assert not steps_of((2, 3, 3), bias.dtype, bias=bias[[1, 2, 1]]).forbids

@@ -77,3 +77,15 @@ def test_broken_pairs_are_reported_and_wrong_directions_raise():
         hessian_vector_product(
             attention, attention_backward, *arguments(), dY=1.0, direction=(np.ones(2),) * 3
         )
+
+
+def test_differences_are_as_sure_of_a_smooth_hessian_as_they_can_be():
+    # f = Σ A |X|³ has the Hessian 6 A |X| on its diagonal; |X| is no analytic code
+    X, A = np.array([0.7, -1.3, 0.4]), np.array([1.0, 2.0, -0.5])
+    report = gradcheck_second_order(
+        lambda X, A: (np.sum(A * np.abs(X) ** 3), Cache(X, A)),
+        lambda dY, cache: (dY * 3 * cache.A * cache.X * np.abs(cache.X), dY * np.abs(cache.X) ** 3),
+        X, A,
+    )
+    assert report.ok, str(report)
+    assert report.notes and report.smallest_fault < 1e-6

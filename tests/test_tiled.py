@@ -796,3 +796,18 @@ def test_a_tile_fills_the_cache_and_short_heads_share_one(cache, shapes, monkeyp
 
 def test_no_tile_is_larger_than_a_mebibyte():
     assert 2**16 <= tiles.tile_bytes() <= tiles.LARGEST == 2**20
+
+
+def test_a_diagonal_has_four_patches_and_their_keys_are_whole_tiles():
+    patches = [patch for patch, _ in latin_patches(1, 16, 24, (1, 2, 8))]
+    assert {(rows.start, rows.stop) for _, rows, _ in patches} == {
+        (0, 4), (4, 8), (8, 12), (12, 16)
+    }
+    assert {(keys.start, keys.stop) for *_, keys in patches} == {(0, 8), (8, 16), (16, 24)}
+    assert len(patches) == 12 and patches[-1][1:] == (slice(8, 12), slice(16, 24))
+    patches = [patch for patch, _ in latin_patches(3, 5, 9, (2, 4, 2))]
+    assert {(heads.start, heads.stop) for heads, *_ in patches} == {(0, 2), (2, 3)}
+    assert {(rows.start, rows.stop) for _, rows, _ in patches} == {(0, 4), (4, 5)}
+    assert {(keys.start, keys.stop) for *_, keys in patches} == {(0, 4), (4, 8), (8, 9)}
+    patches = [patch for patch, _ in latin_patches(8, 9000, 2048, (1, 256, 64))]
+    assert {rows.stop - rows.start for _, rows, _ in patches} == {1024, 9000 - 8 * 1024}

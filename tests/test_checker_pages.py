@@ -1,0 +1,209 @@
+"""Small numbers by hand for pages of the checker that verdicts look at from afar."""
+
+import numpy as np
+import pytest
+
+from npattn.checking import arithmetic
+from npattn.checking.arithmetic import inner_epsilons
+from npattn.checking.central import CentralDifference
+from npattn.checking.complex_step import STEP
+from npattn.checking.derivatives import Derivatives, UnitDirections, envelope, span
+from npattn.checking.ladder import bend, ladder, units
+from npattn.checking.one_array import Leaf
+from npattn.checking.quick import along_all
+
+DOUBLE = 2.0**-52
+
+# ---- ladder ----
+
+
+def test_units_are_the_size_of_each_entry_and_of_zeros_a_length_over_which_functions_bend():
+    assert units(np.array([0.0, -3.0, 5.0])).tolist() == [1.0, 3.0, 5.0]
+    assert bend(np.array([3.0, -4.0])) == 1.0 and bend(np.zeros(3)) == bend(np.zeros(0)) == 1.0
+    assert bend(np.array([0.04, -0.04, np.nan])) == pytest.approx(0.2, rel=1e-15)
+    assert units(np.array([0.0, 1e-4, -1e-4, 0.0])).tolist() == pytest.approx(
+        [(0.5e-8) ** 0.25, 1e-4, 1e-4, (0.5e-8) ** 0.25], rel=1e-14)
+
+
+@pytest.mark.parametrize("unit", [1.0, 2.0**-10, 2.0**12])
+def test_a_ladder_scales_with_its_unit(unit):
+    # G(s) = F(unit s): slopes are unit times as steep, and so are errors and kinks
+    def change(s):
+        return np.array([(1.5 + s) * (1.5 + s) - 2.25, abs(s) + s, 1 / (2.0 + s) - 0.5])
+
+    own = ladder(change, 1.0, np.zeros(3))
+    other = ladder(lambda t: change(t / unit), unit, np.zeros(3))
+    for part in ("value", "error", "kink"):
+        np.testing.assert_array_equal(getattr(other, part), getattr(own, part) / unit)
+    np.testing.assert_array_equal(other.noise, own.noise)
+    assert own.kink.tolist() == [0.0, 2.0, 0.0]
+
+
+def test_rungs_that_leave_the_domain_of_some_outputs_serve_the_others():
+    # an output that is NaN from 1e-3 on, beside one that is defined everywhere
+    slopes = ladder(lambda t: np.array([3.0 * t, 2.0 * t if abs(t) < 1e-3 else np.nan]), 1.0,
+                    np.zeros(2))
+    np.testing.assert_allclose(slopes.value, [3.0, 2.0], rtol=1e-9)
+    assert (slopes.error < 1e-9).all() and not slopes.kink.any()
+
+
+def test_where_no_rung_gives_a_number_the_slope_is_unknown():
+    slopes = ladder(lambda t: np.full(2, np.nan), 1.0, np.zeros(2))
+    assert np.isnan(slopes.value).all() and (slopes.error == np.inf).all()
+    assert np.isfinite(slopes.noise).all()
+
+
+# ---- arithmetic: outputs under moves of fine/4 and fine, both ways ----
+
+
+def jumps(up_4, up, down, down_4, noise=0.0, coarse=lambda t: 0.0):
+    """`_jumps` for a function that has these values at t = 1/4, 1, −1/4, −1 (so named)."""
+    values = {0.25: up, -0.25: down, 1.0: up_4, -1.0: down_4}
+
+    def change(t):
+        return np.array([values[t] if t in values else coarse(t)])
+
+    return bool(arithmetic._jumps(change, 1.0, 0.5, np.array([noise]))[0])
+
+
+def test_a_slope_a_bend_and_a_kink_are_no_jumps():
+    assert not jumps(4.0, 1.0, -1.0, -4.0)                 # t
+    assert not jumps(16.0, 1.0, 1.0, 16.0)                 # t²
+    assert not jumps(20.0, 2.0, 0.0, 12.0)                 # 4 t + 16 t²
+    assert not jumps(4.0, 1.0, 0.0, 0.0)                   # relu
+    assert not jumps(4.0, 1.0, 2.0, 8.0)                   # another slope to each side
+    assert not jumps(np.nan, 1.0, -1.0, -4.0)              # not defined there
+
+
+def test_steps_are_jumps_unless_they_are_within_the_noise():
+    assert jumps(1.0, 1.0, 0.0, 0.0) and jumps(1.0, 0.0, 0.0, -1.0)
+    assert not jumps(1.0, 0.0, 0.0, -1.0, noise=1.0)
+    # one side alone is a kink; half as much as its move is allowed
+    assert not jumps(4.0, 1.5, -1.0, -4.0) and jumps(4.0, 1.6, -1.0, -4.0)
+    assert not jumps(4.0, 1.0, -1.5, -4.0) and jumps(4.0, 1.0, -1.6, -4.0)
+    assert jumps(4.0, 0.0, 0.0, -1.0) and jumps(1.0, 0.0, 0.0, -4.0)
+
+
+def test_what_stands_still_beside_a_place_where_it_moves_is_coarse_and_a_kink_is_not():
+    def steps(t):
+        return np.floor(t * 4 + 0.5) / 4  # of 1/4: stands still again beyond each
+
+    def line(t):
+        return max(0.0, t - 0.125) - max(0.0, -t - 0.125)  # goes on smoothly beyond
+
+    far = {"coarse": steps, "noise": 0.0}
+    assert jumps(0.0, 0.0, 0.0, 0.0, **far)
+    assert not jumps(0.0, 0.0, 0.0, 0.0, noise=256.0, coarse=steps)
+    assert not jumps(0.0, 0.0, 0.0, 0.0, coarse=line)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_leaves_are_told_apart_by_the_precision_that_they_go_through(seed):
+    def F(leaves):
+        a, b, c = leaves
+        return np.concatenate([a.astype(np.float32).astype(np.float64) * 3.0, b * b,
+                               c.astype(np.float16).astype(np.float64)])
+
+    leaves = [np.array([0.3, -1.7]), np.array([1e-3, 5.0]), np.linspace(0.7, 2.2, 12)]
+    with np.errstate(all="raise"):
+        found = inner_epsilons(F, F(leaves), leaves, np.random.default_rng(seed))
+    assert found == [2.0**-23, DOUBLE, 2.0**-8]
+
+
+# ---- one direction for all entries ----
+
+
+def test_the_weights_of_all_entries_are_between_a_half_and_one_and_a_half_of_both_signs(rng):
+    moved = []
+
+    def F(leaves):
+        moved.append(np.concatenate([leaf.ravel() for leaf in leaves]))
+        return np.array([leaves[0].sum() * 2.0, leaves[1].sum()])
+
+    leaves, dY = [np.zeros((40, 5)), np.zeros(300)], np.array([1.0, -3.0])
+    found = along_all(F, leaves, dY, [np.full((40, 5), 2.0), np.full(300, -3.0)], rng)
+    way = moved[0].imag / STEP
+    assert np.abs(way).min() >= 0.5 and np.abs(way).max() <= 1.5
+    assert np.ptp(np.abs(way)) > 0.95 and 200 < (way > 0).sum() < 300
+    assert found.gap <= 1e-13 * found.size
+    want = 2 * way[:200].sum(), -3 * way[200:].sum()
+    terms = np.linalg.norm([*(2 * way[:200]), *(-3 * way[200:])])
+    assert found.size == pytest.approx(np.abs(want).sum() + terms, rel=1e-12)
+    off = along_all(F, leaves, dY, [np.full((40, 5), 2.0), np.full(300, -3.25)], rng)
+    assert off.gap > 1e-3 and off.tolerance < 1e-6
+
+
+# ---- derivatives ----
+
+
+def test_rounding_is_that_of_entries_up_to_a_thousand_times_as_large():
+    noise, size = np.array([1.0, 5.0, 2.0, 9.0]), np.array([1.0, 900.0, 2.0, 1e7])
+    assert envelope(noise, size).tolist() == [5.0, 5.0, 5.0, 9.0]
+    assert envelope(np.zeros(0), np.zeros(0)).tolist() == []
+
+
+def test_the_span_of_a_direction_is_the_mean_size_of_what_it_moves():
+    leaf = np.array([[1.0, -2.0], [4.0, 0.0]])
+    assert span(leaf, UnitDirections(leaf.shape, np.array([1, 2]))).tolist() == [2.0, 4.0]
+    ways = [np.array([[1.0, -1.0], [0.0, 0.0]]), np.zeros((2, 2))]
+    assert span(leaf, ways).tolist() == [1.5, 0.0]
+
+
+def test_derivatives_overlook_nothing_unless_told():
+    found = Derivatives(np.ones(2), np.ones(2), np.zeros(2), np.full(2, True), 0.5)
+    assert found.smooth.all() and found.unseen == 0.0
+    one = found._replace(kink=np.array([0.0, 3.0])).among(np.array([1]))
+    assert one.smooth.tolist() == [False] and one.rounding == 0.5 and one.value.shape == (1,)
+
+
+# ---- one array ----
+
+
+class Exact:
+    """A truth that is sure of itself."""
+
+    def measure(self, k, directions):
+        ones = np.ones(len(directions))
+        return Derivatives(ones, ones, 0 * ones, ones > 0, 0 * ones)
+
+
+def test_scatter_is_rounding_and_a_jump_is_not():
+    got = np.array([100.0, 1.0, 1.0])
+    scatter = np.array([0.0, 1e-5, 2e-5])  # below 1e-6 of the largest entry
+    leaf = Leaf(Exact(), 0, got, str, scatter, 1e-12, DOUBLE)
+    np.testing.assert_allclose(leaf.entries(np.arange(3)).rounding, [2e-6] * 3, rtol=1e-12)
+    scatter = np.array([0.0, 1e-5, 2e-4])  # above it: a jump, that counts where it is alone
+    leaf = leaf._replace(scatter=scatter)
+    np.testing.assert_allclose(leaf.entries(np.arange(3)).rounding, [1e-6, 1e-6, 2e-5], rtol=1e-12)
+    total, found = leaf.along(np.array([1.0, -1.0, 0.5]))
+    assert total == 99.5 and found.rounding.tolist() == pytest.approx([2e-5])
+
+
+# ---- central differences ----
+
+
+def test_shorter_steps_are_taken_where_they_leave_no_doubt_and_agree():
+    method = CentralDifference(lambda leaves: leaves[0] * 1.0, [np.ones(1)], np.ones(1))
+
+    def chosen(first, second):
+        method._slope = lambda moved, unit, eps: second
+        return method._closer(first, None, 0.1, 0)
+
+    sure, doubtful, kinked = (2.0, 1e-7, 0.0), (2.0, 1e-3, 0.0), (2.0, 1e-3, 1.0)
+    assert chosen(sure, (3.0, 0.0, 0.0)) == sure                        # no doubt, no look
+    assert chosen(doubtful, (2.01, 1e-4, 0.0)) == (2.01, 1e-4, 0.0)     # less error, and agrees
+    assert chosen(doubtful, (2.02, 1e-4, 0.0)) == doubtful              # too far away
+    assert chosen(doubtful, (2.0, 1e-2, 0.0)) == doubtful               # more error
+    assert chosen(kinked, (3.0, 1e-2, 0.0)) == (3.0, 1e-2, 0.0)         # the kink is further away
+    assert chosen(kinked, (2.0, 1e-2, 1.0)) == kinked                   # it is here
+    assert chosen(kinked, (2.0, 1e-4, 1.0)) == (2.0, 1e-4, 1.0)
+
+
+def test_all_random_parts_of_a_move_have_both_signs(rng):
+    leaves = [np.arange(1.0, 401.0)]
+    method = CentralDifference(lambda leaves: leaves[0][:2] * 3.0, leaves, np.ones(2))
+    slopes, [way] = method.each(rng)
+    parts = way / leaves[0]
+    assert np.abs(parts).min() >= 0.5 and np.abs(parts).max() <= 1.5
+    assert 150 < (parts > 0).sum() < 250
+    np.testing.assert_allclose(slopes.value, 3 * way[:2], rtol=1e-9)
