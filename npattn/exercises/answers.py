@@ -40,20 +40,25 @@ class Elsewhere:
         """What it returned, with `Thing` for what is no array of numbers; or a `Trouble`."""
         raise NotImplementedError
 
+    def changed(self, texts, args, count):
+        """What changed texts of it return; None where one raises."""
+        raise NotImplementedError
+
 
 class Thing(str):
     """What was returned in place of an array, in words."""
 
 
-def call(function, trial, answer, told=True):
+def call(function, trial, answer, told=True, guarded=True):
     """The arrays that `function` returns, one for each name in `answer`; or a `Trouble`.
 
-    told  whether an exception is put into words, which takes much longer than to catch it
+    told     whether an exception is put into words, which takes much longer than to catch it
+    guarded  whether it is found out, too, if it writes to read-only arrays, as np.add.at does
     """
     if isinstance(function, Elsewhere):
         result = function.call(trial.args, len(answer))
-        return result if isinstance(result, Trouble) else _read(result, trial, list(answer))
-    arrays = [X for X in tree_leaves(trial.args) if isinstance(X, np.ndarray)]
+        return result if isinstance(result, Trouble) else read(result, trial, list(answer))
+    arrays = [X for X in tree_leaves(trial.args) if isinstance(X, np.ndarray)] if guarded else []
     before = [X.copy() for X in arrays]
     try:
         result = function(*trial.args)
@@ -65,7 +70,7 @@ def call(function, trial, answer, told=True):
         written = _put_back(arrays, before)
     if written:
         return Trouble(WRITES.format(place=""), "read-only")
-    return _read(result, trial, list(answer))
+    return read(result, trial, list(answer))
 
 
 def _put_back(arrays, before):
@@ -106,7 +111,8 @@ def raised(error, function):
     return Trouble(f"{kind}{place}: {shapes or error}", kind)
 
 
-def _read(result, trial, names):
+def read(result, trial, names):
+    """The arrays that were returned, or a `Trouble`."""
     found = result if isinstance(result, (tuple, list)) and len(names) > 1 else (result,)
     if result is None:
         return Trouble("it returned None: is the `return` missing?")
@@ -137,3 +143,25 @@ def close(X, Y):
     rtol = 1e-4 if X.dtype == np.float32 else 1e-9
     slack = rtol * max(np.abs(Y[np.isfinite(Y)]).max(initial=0.0), 1e-6)
     return (np.abs(X - Y * 1.0) <= slack) | (X == Y) | ((X != X) & (Y != Y))
+
+
+def alike(found, others):
+    """(others, arrays): which arrays of several outcomes are equal to those found."""
+    fits = np.zeros((len(others), len(found)), bool)
+    for k, X in enumerate(found):
+        same = [n for n, other in enumerate(others)
+                if not isinstance(other, Trouble) and other[k].shape == X.shape]
+        if same:
+            Y = np.stack([other[k] for other in (others[n] for n in same)]).reshape(len(same), -1)
+            fits[same, k] = _close_rows(X.reshape(-1), Y)
+    return fits
+
+
+def _close_rows(X, rows):
+    """Whether X is close to each row."""
+    rtol = 1e-4 if X.dtype == np.float32 else 1e-9
+    rows = rows * 1.0
+    finite = np.where(np.isfinite(rows), np.abs(rows), 0.0)
+    slack = rtol * np.maximum(finite.max(axis=1, initial=0.0), 1e-6)[:, None]
+    same = (np.abs(X - rows) <= slack) | (X == rows) | ((X != X) & (rows != rows))
+    return same.all(axis=1)

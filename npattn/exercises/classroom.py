@@ -176,7 +176,8 @@ def _summary(verdict):
     keys = [key for sets in verdict.explanations.values() for key in sets[0]]
     diagnosis = verdict.diagnosis
     beside = [each.beside for each in diagnosis.explanations if each.beside] if diagnosis else ()
-    named = [*dict.fromkeys([*keys, *beside]), *(diagnosis.slips if diagnosis else ())]
+    named = [*dict.fromkeys([*keys, *beside]), *(diagnosis.slips if diagnosis else ()),
+             *(diagnosis.repairs if diagnosis else ())]
     steps = [load(verdict.name).mistakes[key].step for key in keys]
     return "wrong" if named else "unsure", tuple(named), min(steps, default="")
 

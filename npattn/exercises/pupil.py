@@ -5,9 +5,11 @@ imported: whoever holds the truth is in another process (sandbox.py).
 """
 
 import contextlib
+import io
 import linecache
 import os
 import sys
+import time
 import types
 import warnings
 from collections import namedtuple
@@ -17,6 +19,8 @@ import numpy as np
 
 from npattn.checking.matching import describe
 from npattn.exercises.answers import raised, where
+
+TIME = 3.0  # seconds after which no more changes are tried
 
 _state = {}
 
@@ -69,7 +73,8 @@ def answer(path, request):
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         try:
-            found = _load(path, *request) if isinstance(request[0], str) else _call(*request)
+            act = {2: _call, 3: _changed}[len(request)]
+            found = _load(path, *request) if isinstance(request[0], str) else act(*request)
         except BaseException as error:  # an exit, or no memory
             found = {"trouble": [f"{type(error).__name__}: {error}"[:500], "?"]}, []
     closed = _state["closed"]
@@ -97,10 +102,65 @@ def _load(path, source, wanted):
     except (Exception, SystemExit) as error:  # whatever it is, the learner is told
         text = f"the file cannot be run: {type(error).__name__}{where(error, path)}: {error}"
         return {"trouble": [text[:2000], ""]}, []
-    _state["function"] = vars(module).get(wanted)
+    _state["function"], _state["name"] = vars(module).get(wanted), wanted
     if not callable(_state["function"]):
         return {"trouble": [f"the file has no function {wanted}", ""]}, []
     return {"loaded": True}, []
+
+
+def _changed(texts, args, count):
+    """What changed texts of the function return: shapes and kinds, and all numbers as one array."""
+    function, shapes, numbers = _state["function"], [], []
+
+    def fresh():
+        done = {}
+        return [unpack(arg, done) for arg in args]
+
+    for result in runs(texts, _state["name"], function.__globals__, fresh):
+        found = result if isinstance(result, (tuple, list)) and count > 1 else (result,)
+        arrays = [np.asarray(X) for X in found if isinstance(X, (np.ndarray, np.generic, float))]
+        good = len(arrays) == count and all(
+            X.dtype.kind in "fbi" and X.size < 10000 for X in arrays)
+        shapes.append([(X.dtype.kind, X.shape) for X in arrays] if good else [])
+        numbers += [X.astype(float).ravel() for X in arrays] if good else []
+    return {"shapes": shapes}, [np.concatenate(numbers or [np.zeros(0)])]
+
+
+def runs(texts, name, space, args):
+    """What the function `name` of each text returns for `args()`; None where it raises.
+
+    It ends when TIME is up, with fewer results than texts.
+    """
+    end = time.monotonic() + TIME
+    for text in texts:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            try:
+                result = made(text, name, space)(*args())
+            except (Exception, SystemExit):  # whatever a changed function does
+                result = None
+        yield result
+        if time.monotonic() > end:
+            return
+
+
+def made(text, name, space):
+    """The function `name` of a text, which sees the names of `space`."""
+    own = dict(space)
+    exec(compile(text, "changed", "exec"), own)
+    return own[name]
+
+
+def apart(shapes, arrays):
+    """For each text its arrays again, or None."""
+    numbers, start = arrays[0], 0
+    for each in shapes:
+        found = []
+        for kind, shape in each:
+            size = int(np.prod(shape))
+            X = numbers[start : start + size].reshape(shape)
+            found.append(X.astype({"b": bool, "i": int}.get(kind, float)))
+            start += size
+        yield tuple(found) if len(found) > 1 else found[0] if found else None
 
 
 def _call(args, count):

@@ -10,7 +10,7 @@ from pathlib import Path
 from npattn import strangers
 from npattn.exercises.answers import Elsewhere, Thing, Trouble
 from npattn.exercises.grading import grade
-from npattn.exercises.pupil import pack
+from npattn.exercises.pupil import TIME, apart, pack
 from npattn.exercises.registry import function_name, load
 from npattn.exercises.submissions import Unreadable, read_source
 from npattn.exercises.verdict import Verdict
@@ -27,8 +27,8 @@ class Refused(Exception):
 class _Function(Elsewhere):
     """The function of a file, in the process of that file."""
 
-    def __init__(self, stranger):
-        self.stranger = stranger
+    def __init__(self, stranger, source, name):
+        self.stranger, self.source, self.name = stranger, source, name
 
     def call(self, args, count):
         words, arrays = self._ask([pack(arg) for arg in args], count)
@@ -43,9 +43,17 @@ class _Function(Elsewhere):
         except (KeyError, StopIteration, TypeError, IndexError) as error:
             raise Refused("what came back from the file is no answer") from error
 
-    def load(self, source, name):
+    def changed(self, texts, args, count):
+        if self.stranger.limit - self.stranger.spent < 2 * TIME:
+            return []
+        words, arrays = self._ask(texts, [pack(arg) for arg in args], count)
+        if "trouble" in words:
+            return []
+        return list(apart(words["shapes"], arrays))
+
+    def load(self):
         """Run the file. Raises Refused if that cannot be, or has no such function."""
-        words, _ = self._ask(source, function_name(name))
+        words, _ = self._ask(self.source, self.name)
         if "trouble" in words:
             raise Refused(words["trouble"][0])
 
@@ -69,8 +77,8 @@ def grade_file(path, name, seed=0, limit=LIMIT, echo=None, lang="en"):
         linecache.cache[str(path)] = len(source), None, source.splitlines(True), str(path)
         with strangers.Stranger(path, ANSWER, limit, LIGHT) as stranger:
             try:
-                function = _Function(stranger)
-                function.load(source, name)
+                function = _Function(stranger, source, function_name(name))
+                function.load()
                 verdict = grade(exercise, function, seed, lang)
             finally:
                 printed = stranger.output()

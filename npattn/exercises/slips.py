@@ -23,6 +23,7 @@ ALIKE = (("sin", "cos"), ("log", "log2", "log1p", "log10"), ("exp", "exp2", "exp
 MODULES = ("np", "math")
 SUBSCRIPTS = re.compile(r"[\w.]+(?:,[\w.]+)+->[\w.]*")
 TURNED = (".swapaxes(-1, -2)", ".T")
+WRITES = re.compile(r"[-+*/]=|\.at\(|out=|\] = |fill")
 RARER = 800
 MOST = 40  # characters of an expression in a sentence
 OTHER = {ast.Lt: "<=", ast.LtE: "<", ast.Gt: ">=", ast.GtE: ">", ast.Eq: "!=", ast.NotEq: "=="}
@@ -70,7 +71,7 @@ def slips(function):
         number, (start, _, old) = inside[0], statements[inside[0]]
         names = [name for name, line in known.items() if line < node.lineno
                  or name in _later(statements, number, known)]
-        for new, words in _variants(node, names):
+        for new, words in variants(node, names):
             if words.endswith("squared") and (node.lineno, node.col_offset) in asked:
                 continue
             text = source[:low] + new + source[high:]
@@ -274,15 +275,41 @@ def _run(function, pieces):
             codes.insert(behind, codes.pop(number))
     if None in codes:
         return None
-    names = function.__code__.co_varnames[: function.__code__.co_argcount]
+    first = min([*pieces, *added], default=0)
 
     def run(*args):
-        space = {"np": np, **function.__globals__, **dict(zip(names, args, strict=True))}
-        for code in codes:
+        start, space = _space(function, args, first)
+        for code in codes[start:]:
             exec(code, space)
         return space["answer"]
 
     return run
+
+
+def _space(function, args, number):
+    """(which statement comes next, the names known there): `number`, or 0 if arrays are changed."""
+    if WRITES.search(source_of(function)):
+        number = 0
+    known = _known.setdefault((function, *map(id, args)), (args, {}))[1]
+    if len(_known) > 64:
+        _known.clear()
+    if 0 not in known:
+        names = function.__code__.co_varnames[: function.__code__.co_argcount]
+        known[0] = {"np": np, **function.__globals__, **dict(zip(names, args, strict=True))}
+    for k in range(max(known), number):
+        known[k + 1] = dict(known[k])
+        exec(_compiled(_statements(function)[k].text), known[k + 1])
+    return number, dict(known[number])
+
+
+_known = {}  # {(function, ids of arguments): (arguments, {number of a statement: names before it})}
+
+
+def locals_of(function, args):
+    """{name: value}: what a function with plain statements has made of its arguments at the end."""
+    number = len(_statements(function)) - 1
+    return {name: value for name, value in _space(function, args, number)[1].items()
+            if name in _definitions(ast.parse(source_of(function)))}
 
 
 @lru_cache(maxsize=2**13)
@@ -339,13 +366,13 @@ def _definitions(tree):
     return found
 
 
-def _variants(node, names):
+def variants(node, names):
     """Pairs (text in place of the node, sentence)."""
     make = globals().get(f"_{type(node).__name__.lower()}")
     return make(node, names) if make else ()
 
 
-def _text(node):
+def bracketed(node):
     """The source of a node, in brackets unless it binds as closely as a name."""
     text = ast.unparse(node)
     closed = (ast.Name, ast.Call, ast.Attribute, ast.Subscript, ast.Constant)
@@ -368,14 +395,14 @@ def _name(node, names):
 
 def _binop(node, names):
     left, right, kind = node.left, node.right, type(node.op)
-    L, R = _text(left), _text(right)
+    L, R = bracketed(left), bracketed(right)
     if kind is ast.Mult:
         yield L, f"the factor {_said(right)} is missing"
         yield R, f"the factor {_said(left)} is missing"
         yield f"{L} / {R}", f"{_said(right)} divides where it must multiply"
         yield f"{L} * {R} * {R}", f"the factor {_said(right)} is there twice"
         yield f"{L} * {L} * {R}", f"the factor {_said(left)} is there twice"
-        rest, last = (f"{_text(left.left)} * ", left.right) if _is_product(left) else ("", left)
+        rest, last = (f"{bracketed(left.left)} * ", left.right) if _is_product(left) else ("", left)
         if ast.unparse(last) == ast.unparse(right):
             yield f"{rest}np.abs({R})", (
                 f"the absolute value of {_said(right)} was taken where its square belongs")
@@ -421,11 +448,11 @@ def _is_product(node):
 
 def _unaryop(node, names):
     if isinstance(node.op, ast.USub) and not isinstance(node.operand, ast.Constant):
-        yield _text(node.operand), f"the minus sign of {_said(node)} is missing"
+        yield bracketed(node.operand), f"the minus sign of {_said(node)} is missing"
         if isinstance(node.operand, ast.Name):
             yield "0", f"`0` stands where `{ast.unparse(node)}` belongs"
     elif isinstance(node.op, ast.Invert):
-        yield _text(node.operand), f"{_said(node)} is not inverted"
+        yield bracketed(node.operand), f"{_said(node)} is not inverted"
     elif isinstance(node.op, ast.USub) and isinstance(getattr(node.operand, "value", 0.0), int):
         for other in {-1, -2, -3, 0} - {-node.operand.value}:
             yield str(other), f"`{other}` stands where `{ast.unparse(node)}` belongs"
@@ -470,7 +497,7 @@ def _compare(node, names):
 
 def _attribute(node, names):
     if node.attr == "T":
-        yield _text(node.value), f"the transpose of {_said(node.value)} is missing"
+        yield bracketed(node.value), f"the transpose of {_said(node.value)} is missing"
 
 
 def _call(node, names):
@@ -481,10 +508,10 @@ def _call(node, names):
         return
     module = isinstance(called.value, ast.Name) and called.value.id in MODULES
     if called.attr == "swapaxes":
-        yield _text(called.value), f"the transpose of {_said(called.value)} is missing"
-        yield f"{_text(called.value)}.T", f"`.T` reverses all axes of {_said(called.value)}"
+        yield bracketed(called.value), f"the transpose of {_said(called.value)} is missing"
+        yield f"{bracketed(called.value)}.T", f"`.T` reverses all axes of {_said(called.value)}"
         if [ast.unparse(arg) for arg in node.args] == ["-1", "-2"]:
-            X = _text(called.value)
+            X = bracketed(called.value)
             yield f"{X}.reshape(*{X}.shape[:-2], {X}.shape[-1], {X}.shape[-2])", (
                 f"{_said(called.value)} is reshaped where it must be transposed")
     elif module and called.attr == "arange" and len(node.args) == 1:
@@ -501,19 +528,19 @@ def _call(node, names):
             for eps in ("1e-2", "1e-3", "1e-4"):
                 yield f"np.log({X} + {eps})", f"a constant is added under the logarithm, {eps}"
         if called.attr in UNARY:
-            yield _text(node.args[0]), f"`{called.attr}` of {_said(node.args[0])} is missing"
+            yield bracketed(node.args[0]), f"`{called.attr}` of {_said(node.args[0])} is missing"
     elif module and called.attr in UNARY and len(node.args) == 1:
-        X = _text(node.args[0])
+        X = bracketed(node.args[0])
         if called.attr == "tanh":
             yield f"(1.0 / (1.0 + np.exp(-{X})))", "a sigmoid stands where tanh belongs"
             yield f"np.maximum({X}, 0.0)", "a ReLU stands where tanh belongs"
-        yield _text(node.args[0]), f"`{called.attr}` of {_said(node.args[0])} is missing"
+        yield bracketed(node.args[0]), f"`{called.attr}` of {_said(node.args[0])} is missing"
     elif module and called.attr == "where" and len(node.args) == 3:
         condition, yes, no = node.args
-        yield _text(yes), f"the condition {_said(condition)} is missing"
+        yield bracketed(yes), f"the condition {_said(condition)} is missing"
         if isinstance(condition, ast.Compare):
-            left = _text(condition.left)
-            yield f"{_text(yes)} * {left}", (
+            left = bracketed(condition.left)
+            yield f"{bracketed(yes)} * {left}", (
                 f"{_said(yes)} is multiplied by {left}, and must pass where {_said(condition)}")
         whole = f"{ast.unparse(called)}(~({ast.unparse(condition)}), {ast.unparse(yes)}, "
         said = f"the condition {_said(condition)} is the wrong way round"
@@ -522,7 +549,7 @@ def _call(node, names):
         other = {"maximum": "minimum", "minimum": "maximum"}[called.attr]
         yield _with(node, other), f"`{other}` stands where `{called.attr}` belongs"
         for arg in node.args:
-            yield _text(arg), f"{_said(arg)} stands where {_said(node)} belongs"
+            yield bracketed(arg), f"{_said(arg)} stands where {_said(node)} belongs"
     elif called.attr in ("sum", "mean", "max"):
         yield from _reduced(node, called)
 
@@ -553,19 +580,19 @@ def _reduced(node, called):
         yield _with(node, other), (
             f"{what.get(other, 'a minimum')} was taken where {what[called.attr]} belongs"
         )
-    yield _text(called.value), f"the {called.attr} over {_said(called.value)} is missing"
+    yield bracketed(called.value), f"the {called.attr} over {_said(called.value)} is missing"
     if called.attr == "sum":
         for X in (called.value, *_factors(called.value)):
             args = ", ".join(f"{word.arg}={ast.unparse(word.value)}" for word in node.keywords)
             for other in ("max", "mean"):
                 if other == "max" or X is not called.value:
-                    yield f"{_text(X)}.{other}({args})", (
+                    yield f"{bracketed(X)}.{other}({args})", (
                         f"{what[other]} of {_said(X)} was taken where a sum of "
                         f"{_said(called.value)} belongs")
     words = {word.arg: ast.unparse(word.value) for word in node.keywords}
     if words.get("axis", "(").lstrip("-").isdigit():
         index = "[0]" if words.get("keepdims") == "True" else "0"
-        first = f"{_text(called.value)}.take({index}, axis={words['axis']})"
+        first = f"{bracketed(called.value)}.take({index}, axis={words['axis']})"
         yield first, f"only the first was taken where {what[called.attr]} belongs"
     for k, keyword in enumerate(node.keywords):
         if keyword.arg == "keepdims":
@@ -584,4 +611,4 @@ def _with(node, method, k=None, value=None):
     if k is not None:
         words[k : k + 1] = [f"{node.keywords[k].arg}={value}"] if value else []
     args = ", ".join([*map(ast.unparse, node.args), *words])
-    return f"{_text(node.func.value)}.{method}({args})"
+    return f"{bracketed(node.func.value)}.{method}({args})"

@@ -208,7 +208,8 @@ def _split_by_rank(given, right, what):
         {np.ndim(inputs[name]) for inputs, each in zip(given, right, strict=True) if each == wanted}
         for wanted in (True, False)
     )
-    if good & bad:
+    apart = max(good) < min(bad) or max(bad) < min(good) or len(good) == 1
+    if good & bad or not apart:
         return []
     here, there = (" or ".join(map(str, sorted(ndims))) for ndims in (good, bad))
     return [
@@ -300,12 +301,13 @@ def _coarse(name, cases):
         return (rounded(numbers) == numbers).all() and not all(
             (rounded(case.want) == case.want).all() for case in cases)
 
-    short = np.round(64.0 * np.frexp(numbers)[0]) / 64.0 == np.frexp(numbers)[0]
     if only(np.round) and len(np.unique(np.abs(numbers))) > 3:
         return (f"{name} holds whole numbers only: an array of integers (zeros_like of one, say) "
                 "cuts off what is behind the point.")
-    for dtype, words in ((np.float16, "half"), (np.float32, "single")):
-        if short.mean() < 0.5 and only(lambda X, dtype=dtype: X.astype(dtype).astype(X.dtype)):
+    near = all((np.abs(case.got - case.want) <= 0.02 * np.abs(case.want).max(initial=0.0)).all()
+               for case in cases)
+    for dtype, words in ((np.float16, "half"), (np.float32, "single")) if near else ():
+        if only(lambda X, dtype=dtype: X.astype(dtype).astype(X.dtype)):
             return (f"All numbers of {name} are such as {words} precision has ({dtype.__name__}): "
                     "keep the precision of the inputs.")
     return None

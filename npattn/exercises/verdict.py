@@ -110,6 +110,7 @@ class Verdict:
         if self.diagnosis:
             found = [_explained(part, self) for part in self.diagnosis.explanations]
             found += _slipped(self.diagnosis, self.say)
+            found += _mended(self.diagnosis, self.say)
             if self.diagnosis.facts:
                 facts = " ".join(map(self.say, self.diagnosis.facts))
                 unsure = f"No known mistake gives these numbers. What they show: {facts}"
@@ -142,6 +143,16 @@ def _slipped(diagnosis, say):
     return ["\n".join(lines)] * bool(diagnosis.slips)
 
 
+def _mended(diagnosis, say):
+    """Paragraphs about lines that should read otherwise."""
+    if len(diagnosis.repairs) == 1 or diagnosis.repairs and diagnosis.repairs[0].startswith("In "):
+        head = "One change in your function makes it right in every case:"
+        return [say(f"{head} {text}") for text in diagnosis.repairs]
+    head = "One change in your function makes it right in every case, one of these:"
+    lines = [say(head), *(f"  - {say(text)}" for text in diagnosis.repairs)]
+    return ["\n".join(lines)] * bool(diagnosis.repairs)
+
+
 def wrap(text, indent=""):
     """The text in lines of bearable length; its own line breaks remain."""
     found = []
@@ -161,6 +172,8 @@ def _explained(explanation, verdict):
         return "\n".join([head, *(f"  - {text}" for text in texts)])
     if beside:
         both = f"Your numbers come out where both are done, in all {verdict.failure.total} cases."
+        if beside.startswith("line "):
+            both = "With that line changed your numbers are exactly those of this mistake."
         return "\n".join([verdict.say(f"{start}: {texts[0]}"),
                           verdict.say(f"And besides: {beside}"), verdict.say(both)])
     these, others = (

@@ -79,7 +79,7 @@ def translated(text, lang):
 def _part(key, value, lang):
     if key == "place":
         return "，".join(translated(part, lang) for part in value.split(", "))
-    return value if key == "code" else translated(value, lang)
+    return value if key.endswith("code") else translated(value, lang)
 
 
 @lru_cache
