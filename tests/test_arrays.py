@@ -14,12 +14,11 @@ from npattn.kernels.sums import as_rows
     (np.float32, np.complex64), (np.float64, np.complex128),
 ])
 def test_floats_of_one_precision_pass(dtypes):
-    require_floats(X=np.zeros(2, dtypes[0]), b=None, W=np.zeros((2, 3), dtypes[1]))
+    require_floats(X=np.zeros(2, dtypes[0]), W=np.zeros((2, 3), dtypes[1]))
 
 
 def test_nothing_passes():
     require_floats()
-    require_floats(b=None)
 
 
 @pytest.mark.parametrize("dtype", [
@@ -45,11 +44,6 @@ def test_what_is_no_array_is_named_with_a_way_out(value, kind):
     assert str(error.value) == (
         f"X must be a NumPy array, got {kind}; convert it with np.asarray(X, dtype=np.float64)"
     )
-
-
-def test_only_a_bias_may_be_absent():
-    with pytest.raises(TypeError, match="^W must be a NumPy array, got NoneType"):
-        require_floats(X=np.zeros(2), W=None, b=None)
 
 
 def test_masked_arrays_would_bring_a_mask_of_their_own():

@@ -94,9 +94,9 @@ def test_a_numpy_integer_is_a_number_of_heads():
 
 
 def test_too_few_axes():
-    with pytest.raises(ValueError, match=r"^X .* two axes \(T, H·D\), got shape \(6,\)"):
+    with pytest.raises(ValueError, match=r"^X .* at least 2: got X \(6,\); .*\(..., T, H·D\)$"):
         split_heads(np.zeros(6), 3)
-    with pytest.raises(ValueError, match=r"^X .* three axes \(H, T, D\), got shape \(4, 6\)"):
+    with pytest.raises(ValueError, match=r"^X .* at least 3: got X \(4, 6\); .*\(..., H, T, D\)$"):
         merge_heads(np.zeros((4, 6)))
 
 

@@ -108,7 +108,7 @@ def test_gradients(assert_gradients, draw, leading, eps):
 def test_widths_that_disagree(X, gain):
     with pytest.raises(ValueError) as error:
         rms_norm(np.zeros(X), np.zeros(gain))
-    assert f"X {X} does not fit gain {gain}" in str(error.value)
+    assert f"got X {X}, gain {gain}; wanted X (..., D), gain (D,)" in str(error.value)
 
 
 def test_other_arguments():

@@ -95,3 +95,17 @@ def test_what_fits_once_does_not_excuse_what_does_not(rng):
     for _ in range(2):
         with pytest.raises(ValueError):
             require_shapes(LINEAR, *zeros((2, 4), (3, 4), (3,)))
+
+
+def test_the_error_says_the_shape_that_an_upstream_gradient_must_have():
+    """The other arrays come from a forward and fit, so the advice is about the gradient alone."""
+    spec, P, V = "dO =... Tq Dv, P ... Tq Tk, V ... Tk Dv", np.ones((2, 3, 4)), np.ones((1, 4, 5))
+    require_shapes(spec, np.ones((2, 3, 5)), P, V)
+    for shape, advice in (
+        ((3, 5), "dO must have the shape (2, 3, 5)"),
+        ((2, 3, 4), "dO must have the shape (2, 3, 5)"),
+        ((2, 5, 3), "dO.swapaxes(-1, -2) would fit"), ((), "dO must have the shape (2, 3, 5)"),
+    ):
+        with pytest.raises(ValueError) as error:
+            require_shapes(spec, np.ones(shape), P, V)
+        assert str(error.value).endswith(f"; {advice}")

@@ -13,9 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.arrays import require_upstream
 from npattn.kernels.floats import quiet
-from npattn.kernels.scores import scores_like
 from npattn.kernels.shapes import require_shapes
 from npattn.kernels.sums import unbroadcast, weighted_sum, zeros_win
 
@@ -47,7 +45,7 @@ def distance_scores(Q, K) -> tuple[np.ndarray, DistanceScoresCache]:
 def distance_scores_backward(dS, cache) -> tuple[np.ndarray, np.ndarray]:
     """dQ and dK from dS: ∂S_ij/∂q_i = k_j − q_i, and ∂S_ij/∂k_j is its opposite."""
     Q, K, difference = cache
-    require_upstream(scores_like(Q, K), dS=dS)
+    require_shapes("dS =... Tq Tk, Q ... Tq D, K ... Tk D", dS, Q, K)
     pull = zeros_win(dS[..., None], difference)
     return unbroadcast(-pull.sum(axis=-2), Q), unbroadcast(pull.sum(axis=-3), K)
 
@@ -77,6 +75,6 @@ def key_norm_scores(Q, K) -> tuple[np.ndarray, KeyNormScoresCache]:
 def key_norm_scores_backward(dS, cache) -> tuple[np.ndarray, np.ndarray]:
     """dQ and dK from dS: ∂S_ij/∂q_i = k_j and ∂S_ij/∂k_j = q_i − k_j."""
     Q, K = cache
-    require_upstream(scores_like(Q, K), dS=dS)
+    require_shapes("dS =... Tq Tk, Q ... Tq D, K ... Tk D", dS, Q, K)
     dK = weighted_sum(dS.swapaxes(-1, -2), Q) - zeros_win(dS.sum(axis=-2)[..., None], K)
     return unbroadcast(weighted_sum(dS, K), Q), unbroadcast(dK, K)

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.arrays import require_upstream
 from npattn.kernels.floats import quiet
 from npattn.kernels.options import require_generator
 from npattn.kernels.shapes import require_shapes
@@ -50,9 +49,8 @@ def embedding(ids, E, *, padding=None) -> tuple[np.ndarray, EmbeddingCache]:
     """
     require_shapes("ids:int ..., E vocabulary D", ids, E)
     if ids.size and (ids.min() < 0 or ids.max() >= len(E)):
-        raise ValueError(
-            f"ids must lie in 0 … {len(E) - 1}, the rows of E; got {ids.min()} … {ids.max()}"
-        )
+        raise ValueError(f"ids must lie in 0 … {len(E) - 1}, the rows of E; "
+                         f"got {ids.min()} … {ids.max()}")
     return E[ids], EmbeddingCache(ids, E, padding)
 
 
@@ -60,7 +58,7 @@ def embedding(ids, E, *, padding=None) -> tuple[np.ndarray, EmbeddingCache]:
 def embedding_backward(dY, cache) -> np.ndarray:
     """dE from dY (..., D). An id that occurs twice gathers both gradients, an absent one gets 0."""
     ids, E, _ = cache
-    require_upstream(((*ids.shape, E.shape[1]), E.dtype), dY=dY)
+    require_shapes("dY =... D, ids:int ..., E vocabulary D", dY, ids, E)
     dE = np.zeros(E.shape, dY.dtype)
     if ids.size:
         # Y_n = E[ids_n], so dE_v = Σ dY_n over the n with ids_n = v: sort, then add up each run

@@ -11,16 +11,14 @@ Source: Vaswani et al. 2017, section 3.2.2; d2l 11.5.2, transpose_qkv and transp
 
 import numpy as np
 
-from npattn.kernels.arrays import require_floats
+from npattn.kernels.shapes import require_shapes
 
 
 def require_heads(num_heads, width):
     """The number of heads must divide the width. Raises ValueError otherwise."""
     if not isinstance(num_heads, int | np.integer) or num_heads < 1 or width % num_heads:
-        raise ValueError(
-            f"num_heads must be a positive integer that divides the width, "
-            f"got num_heads={num_heads!r} for a width of {width}"
-        )
+        raise ValueError("num_heads must be a positive integer that divides the width, "
+                         f"got num_heads={num_heads!r} for a width of {width}")
 
 
 def split_heads(X, num_heads):
@@ -32,9 +30,7 @@ def split_heads(X, num_heads):
     Returns Y (..., H, T, D).
     Raises ValueError if H does not divide the width.
     """
-    require_floats(X=X)
-    if X.ndim < 2:
-        raise ValueError(f"X must have at least the two axes (T, H·D), got shape {X.shape}")
+    require_shapes("X ... T H·D", X)
     require_heads(num_heads, X.shape[-1])
     T, width = X.shape[-2:]
     return X.reshape(*X.shape[:-1], num_heads, width // num_heads).swapaxes(-3, -2)
@@ -53,9 +49,7 @@ def merge_heads(X):
     Returns Y (..., T, H·D).
     Raises ValueError if X has fewer than three axes.
     """
-    require_floats(X=X)
-    if X.ndim < 3:
-        raise ValueError(f"X must have at least the three axes (H, T, D), got shape {X.shape}")
+    require_shapes("X ... H T D", X)
     H, T, D = X.shape[-3:]
     return X.swapaxes(-3, -2).reshape(*X.shape[:-3], T, H * D)
 

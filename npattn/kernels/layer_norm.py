@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.arrays import require_upstream
 from npattn.kernels.floats import quiet
 from npattn.kernels.options import require_counts, require_float_dtype, require_real
 from npattn.kernels.shapes import require_shapes
@@ -71,7 +70,7 @@ def layer_norm(X, params, *, eps=1e-5) -> tuple[np.ndarray, LayerNormCache]:
 def layer_norm_backward(dY, cache) -> tuple[np.ndarray, LayerNormParams]:
     """dX = rstd ⊙ (dX̂ − mean(dX̂) − X̂ ⊙ mean(dX̂ ⊙ X̂)), and dparams, from dY (..., D)."""
     Xhat, rstd, _, (gain, bias) = cache
-    require_upstream(Xhat, dY=dY)
+    require_shapes("dY =... D, X ... D", dY, Xhat)
     # Y = X̂ ⊙ gain + bias
     pull = dY * Xhat
     dgain, dbias = column_sums(pull), None if bias is None else column_sums(dY)

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.arrays import require_upstream
 from npattn.kernels.floats import quiet
 from npattn.kernels.options import require_counts, require_generator
 from npattn.kernels.products import product
@@ -75,7 +74,7 @@ def linear(X, params) -> tuple[np.ndarray, LinearCache]:
 def linear_backward(dY, cache) -> tuple[np.ndarray, LinearParams]:
     """dX and dparams from dY (..., Dout). Positions share W and b, so theirs are sums."""
     W, b = cache.params
-    require_upstream(((*cache.X.shape[:-1], W.shape[1]), W.dtype), dY=dY)
+    require_shapes("dY =... Dout, X ... Din, W Din Dout", dY, cache.X, W)
     X, dY = as_rows(cache.X), as_rows(dY)
     # Y = X W + b
     dX = product(dY, W.T)

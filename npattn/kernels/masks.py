@@ -90,10 +90,9 @@ def mask_from_additive(bias, *, threshold=None):
     drop = bias <= threshold
     odd = bias[~drop & (bias != 0.0)]
     if odd.size:
-        raise ValueError(
-            f"bias must hold 0 (may attend) and −inf (may not), got {odd[0]}; if large negative "
-            "numbers stand for −inf, pass threshold=, else add the bias to the scores"
-        )
+        raise ValueError(f"bias must hold 0 (may attend) and −inf (may not), got {odd[0]}; pass "
+                         "threshold= if large negative numbers stand for −inf, else add the bias "
+                         "to the scores")
     return ~drop
 
 
@@ -128,22 +127,17 @@ def pad_sequences(sequences, max_len=None):
     first = sequences[0]
     for b, X in enumerate(sequences):
         if X.ndim < 1 or X.dtype.kind not in "biufc":
-            raise TypeError(
-                f"sequences[{b}] must be an array of numbers (T_b, ...), got {X.dtype} {X.shape}"
-            )
+            raise TypeError(f"sequences[{b}] must be an array of numbers (T_b, ...), "
+                            f"got {X.dtype} {X.shape}")
         if X.shape[1:] != first.shape[1:] or X.dtype != first.dtype:
-            raise ValueError(
-                f"sequences[{b}] is {X.dtype} {X.shape}, sequences[0] is {first.dtype} "
-                f"{first.shape}: only the first axis may differ"
-            )
+            raise ValueError(f"sequences[{b}] is {X.dtype} {X.shape}, sequences[0] is "
+                             f"{first.dtype} {first.shape}: only the first axis may differ")
     lens = np.array([len(X) for X in sequences])
     T = int(lens.max()) if max_len is None else max_len
     if lens.max() > T:
         b = int(lens.argmax())
-        raise ValueError(
-            f"sequences[{b}] has length {lens[b]}, more than max_len={T}; "
-            "raise max_len or cut the sequence"
-        )
+        raise ValueError(f"sequences[{b}] has length {lens[b]}, more than max_len={T}; "
+                         "raise max_len or cut the sequence")
     padded = np.zeros((len(sequences), T, *first.shape[1:]), first.dtype)
     for b, X in enumerate(sequences):
         padded[b, : len(X)] = X

@@ -43,13 +43,6 @@ def require_cap(cap):
     return float(cap)
 
 
-def require_flag(**flags):
-    """True or False, and nothing that only counts as one. Raises TypeError otherwise."""
-    for name, flag in flags.items():
-        if not isinstance(flag, (bool, np.bool_)):
-            raise TypeError(f"{name} must be True or False, got {flag!r}")
-
-
 def require_counts(least, **counts):
     """Integers, `least` or more (None: any). Raises TypeError for other kinds, else ValueError."""
     for name, n in counts.items():

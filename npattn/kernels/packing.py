@@ -70,9 +70,8 @@ def unpack(Y, packing):
     """
     require_floats(Y=Y)
     if Y.shape[:2] != packing.positions.shape:
-        raise ValueError(
-            f"Y {Y.shape} must begin with the axes of the rows, {packing.positions.shape}"
-        )
+        raise ValueError(f"Y {Y.shape} must begin with the axes of the rows, "
+                         f"{packing.positions.shape}")
     X = np.zeros((*packing.tokens.shape, *Y.shape[2:]), Y.dtype)
     X[packing.tokens] = Y[packing.places]
     return X

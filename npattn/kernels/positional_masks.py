@@ -77,9 +77,8 @@ def document_mask(documents, keys=None) -> np.ndarray:
     keys = documents if keys is None else keys
     require_integers(documents=documents, keys=keys)
     if documents.ndim < 1 or documents.shape[:-1] != keys.shape[:-1]:
-        raise ValueError(
-            f"documents {documents.shape} and keys {keys.shape} must be (..., Tq) and (..., Tk)"
-        )
+        raise ValueError(f"documents {documents.shape} and keys {keys.shape} must be (..., Tq) "
+                         "and (..., Tk)")
     queries = documents[..., :, None]
     return (queries == keys[..., None, :]) & (queries >= 0)
 

@@ -19,8 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.arrays import require_upstream
-from npattn.kernels.options import require_counts, require_flag, require_float_dtype
+from npattn.kernels.options import require_counts, require_float_dtype
 from npattn.kernels.shapes import require_shapes
 from npattn.kernels.sums import unbroadcast
 
@@ -41,7 +40,8 @@ def sinusoidal_positions(T, D, *, offset=0, paired=True, dtype=np.float64) -> np
     """
     require_counts(0, T=T, offset=offset)
     require_counts(1, D=D)
-    require_flag(paired=paired)
+    if not isinstance(paired, (bool, np.bool_)):
+        raise TypeError(f"paired must be True or False, got {paired!r}")
     require_float_dtype(dtype)
     t = np.arange(offset, offset + T)[:, None]
     column = np.arange(D)
@@ -83,7 +83,7 @@ def learned_positions(X, E, *, offset=0) -> tuple[np.ndarray, LearnedPositionsCa
 def learned_positions_backward(dY, cache) -> tuple[np.ndarray, np.ndarray]:
     """dX and dE from dY: the sum hands dY to X as it is, and to a row of E from every sequence."""
     E, offset = cache
-    require_upstream(((*dY.shape[:-1], E.shape[1]), E.dtype), dY=dY)
+    require_shapes("dY ... T D, E longest D", dY, E)
     rows = slice(offset, offset + dY.shape[-2])
     dE = np.zeros(E.shape, dY.dtype)
     dE[rows] = unbroadcast(dY, E[rows])

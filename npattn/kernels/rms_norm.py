@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.arrays import require_floats
+from npattn.kernels.shapes import require_shapes
 from npattn.kernels.options import require_float_dtype
 from npattn.kernels.sums import column_sums, row_means
 
@@ -52,11 +52,7 @@ def rms_norm(X, gain, *, eps=1e-6) -> tuple[np.ndarray, RMSNormCache]:
     >>> Y.round(3).tolist()  # √12.5 = 3.5355
     [[0.849, 11.314]]
     """
-    require_floats(X=X, gain=gain)
-    if gain.ndim != 1 or X.ndim < 1 or X.shape[-1] != len(gain):
-        raise ValueError(
-            f"X {X.shape} does not fit gain {gain.shape}: X must be (..., D), gain (D,)"
-        )
+    require_shapes("X ... D, gain D", X, gain)
     if not eps >= 0.0:
         raise ValueError(f"eps must be 0 or more, such as 1e-6, got {eps!r}")
     r = 1.0 / np.sqrt(row_means(X * X) + float(eps))

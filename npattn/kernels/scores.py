@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.arrays import require_upstream
 from npattn.kernels.floats import quiet
 from npattn.kernels.options import score_scale
 from npattn.kernels.shapes import require_shapes
@@ -45,7 +44,7 @@ def dot_scores(Q, K, *, scale=None) -> tuple[np.ndarray, DotScoresCache]:
 def dot_scores_backward(dS, cache) -> tuple[np.ndarray, np.ndarray]:
     """dQ and dK from dS (..., Tq, Tk): S is linear in each."""
     Q, K, scale = cache
-    require_upstream(scores_like(Q, K), dS=dS)
+    require_shapes("dS =... Tq Tk, Q ... Tq D, K ... Tk D", dS, Q, K)
     dQ = scale * weighted_sum(dS, K)
     dK = weighted_sum(dS.swapaxes(-1, -2), scale * Q)
     return unbroadcast(dQ, Q), unbroadcast(dK, K)
@@ -76,15 +75,9 @@ def bilinear_scores(Q, K, M) -> tuple[np.ndarray, BilinearScoresCache]:
 def bilinear_scores_backward(dS, cache) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """dQ, dK and dM from dS: with G = dS K, the gradient of Q M, dQ = G Mᵀ and dM = Σ Qᵀ G."""
     Q, K, M = cache
-    require_upstream(scores_like(Q, K), dS=dS)
+    require_shapes("dS =... Tq Tk, Q ... Tq Dq, K ... Tk Dk", dS, Q, K)
     G = weighted_sum(dS, K)
     G = unbroadcast(G, (*Q.shape[:-1], G.shape[-1]))
     dM = weighted_sum(as_rows(G).T, as_rows(Q)).T
     dK = weighted_sum(dS.swapaxes(-1, -2), Q @ M)
     return G @ M.T, unbroadcast(dK, K), dM
-
-
-def scores_like(Q, K) -> tuple:
-    """The shape and the dtype of the scores of Q (..., Tq, D) and K (..., Tk, D)."""
-    lead = np.broadcast_shapes(Q.shape[:-2], K.shape[:-2])
-    return (*lead, Q.shape[-2], K.shape[-2]), Q.dtype

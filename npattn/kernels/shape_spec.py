@@ -70,8 +70,28 @@ def raise_misfit(spec, shapes):
     raise ValueError(f"{misfit(spec, shapes)}: got {came}; wanted {wanted}{_advice(spec, shapes)}")
 
 
+def _exact(spec, shapes):
+    """(name, shape, the shape it must have) of arrays with `=...`, if the other arrays fit."""
+    parts = list(zip(spec.split(", "), parts_of(spec), shapes, strict=True))
+    others = [(part, axes, shape) for part, (_, axes), shape in parts if axes[:1] != ["=..."]]
+    if misfit(", ".join(part for part, *_ in others), [shape for *_, shape in others]):
+        return
+    others = [(axes, shape) for _, axes, shape in others if shape is not None]
+    lengths = {axis: n for axes, shape in others for axis, n in zip(axes[::-1], shape[::-1])}
+    lead = np.broadcast_shapes(*(
+        shape[:len(shape) - len(axes) + 1] for axes, shape in others if axes[:1] == ["..."]))
+    for _, (name, (dots, *axes)), came in parts:
+        if dots == "=..." and lengths.keys() >= {*axes}:
+            yield name, came, (*lead, *(lengths[axis] for axis in axes))
+
+
 def _advice(spec, shapes):
     """What to do, where the shapes tell."""
+    for name, came, wanted in _exact(spec, shapes):
+        if came != wanted:
+            turned = (*came[:-2], *came[:-3:-1])
+            return (f"; {name}.swapaxes(-1, -2) would fit" if turned == wanted else
+                    f"; {name} must have the shape {wanted}")
     for i, (name, _) in enumerate(parts_of(spec)):
         turned = list(shapes)
         if shapes[i] and len(shapes[i]) >= 2:

@@ -45,15 +45,12 @@ def require_mask(mask, shape, what="the scores"):
 
     Raises TypeError if mask is no boolean array, ValueError if it does not broadcast.
     """
-    if type(mask) not in PLAIN or mask.dtype != bool:
-        require_bool(mask)
+    require_bool(mask)
     try:
         return np.broadcast_to(mask, shape)
     except ValueError:
-        raise ValueError(
-            f"mask {mask.shape} does not broadcast to {what} {tuple(shape)}; "
-            "insert axes of length 1 where it should repeat"
-        ) from None
+        raise ValueError(f"mask {mask.shape} does not broadcast to {what} {tuple(shape)}; "
+                         "insert axes of length 1 where it should repeat") from None
 
 
 @lru_cache(4096)

@@ -89,17 +89,13 @@ def _require_classes(logits, targets, ignore, weights):
     require_floats(logits=logits, **({} if weights is None else {"weights": weights}))
     require_integers(targets=targets)
     if not logits.ndim or targets.shape != logits.shape[:-1]:
-        raise ValueError(
-            f"targets {targets.shape} do not fit logits {logits.shape}: "
-            "targets must have the logits' shape without its last axis"
-        )
+        raise ValueError(f"targets {targets.shape} do not fit logits {logits.shape}: "
+                         "targets must have the logits' shape without its last axis")
     C = logits.shape[-1]
     classes = targets if ignore is None else targets[targets != ignore]
     if classes.size and (classes.min() < 0 or classes.max() >= C):
-        raise ValueError(
-            f"targets must lie in 0 … {C - 1}, the classes of the logits; "
-            f"got {classes.min()} … {classes.max()}"
-        )
+        raise ValueError(f"targets must lie in 0 … {C - 1}, the classes of the logits; "
+                         f"got {classes.min()} … {classes.max()}")
     if weights is not None and (weights.shape != (C,) or weights.min(initial=0.0) < 0.0):
         raise ValueError(f"weights must be ({C},), one for each class, and 0 or more; "
                          f"got shape {weights.shape}")

@@ -61,10 +61,8 @@ def _require_offset(offset, shape):
     if offset.dtype.kind not in "iu":
         raise TypeError(f"offset must be an integer or an array of integers, got {offset.dtype}")
     if len(shape) < 2 or offset.shape != shape[:1]:
-        raise ValueError(
-            f"offset must be one integer, or (B,) for queries (B, ..., Tq, Dk); "
-            f"got {offset.shape} for {(*shape, 'Dk')}"
-        )
+        raise ValueError("offset must be one integer, or (B,) for queries (B, ..., Tq, Dk); "
+                         f"got {offset.shape} for {(*shape, 'Dk')}")
     return np.clip(offset, -FAR, FAR).reshape(-1, *(1,) * (len(shape) - 1))
 
 
@@ -88,10 +86,8 @@ def _require_lens(valid_lens, shape, Tk):
     if lens.dtype.kind not in "iu":
         raise TypeError(f"valid_lens must be integers, got {lens.dtype}")
     if len(shape) < 2 or lens.shape not in (shape[:1], (shape[0], shape[-1])):
-        raise ValueError(
-            f"valid_lens must be (B,) or (B, Tq) for queries (B, ..., Tq, Dk); "
-            f"got {lens.shape} for {(*shape, 'Dk')}"
-        )
+        raise ValueError("valid_lens must be (B,) or (B, Tq) for queries (B, ..., Tq, Dk); "
+                         f"got {lens.shape} for {(*shape, 'Dk')}")
     if lens.size and (lens.min() < 0 or lens.max() > Tk):
         raise ValueError(f"valid_lens must lie in 0 … {Tk}, got {lens.min()} … {lens.max()}")
     return lens.reshape(shape[0], *(1,) * (len(shape) - 2), -1).astype(np.int32)

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from npattn.kernels.arrays import require_real_floats
+from npattn.kernels.arrays import require_floats
 from npattn.kernels.options import require_cap
 from npattn.kernels.tiling.score_steps import ScoreSteps
 from npattn.kernels.tiling.sharing import owners
@@ -37,6 +37,16 @@ def steps_of(S, dtype, cap=None, bias=None, sink=None):
         sink = np.broadcast_to(sink, lead).reshape(-1, 1)
     cap = None if cap is None else require_cap(cap)
     return ScoreSteps(cap, bias, owner, sink, largest, forbids)
+
+
+def require_real_floats(**arrays):
+    """As `require_floats`, and none may be complex. Raises TypeError that says what to use then."""
+    require_floats(**arrays)
+    for name, X in arrays.items():
+        if np.iscomplexobj(X):
+            raise TypeError(f'{name} is {X.dtype}, but kernel="tiled" and tiled_attention take '
+                            'real arrays only: use `attention` instead; in a model use '
+                            'kernel="attention"')
 
 
 def _sizes(bias):

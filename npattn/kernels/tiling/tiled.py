@@ -31,7 +31,6 @@ from functools import partial
 
 import numpy as np
 
-from npattn.kernels.arrays import require_real_floats
 from npattn.kernels.floats import half_in, half_out
 from npattn.kernels.online_softmax import log_sum_exp
 from npattn.kernels.options import score_scale
@@ -42,7 +41,7 @@ from npattn.kernels.tiling.exp_range import needs_shift
 from npattn.kernels.tiling.passes import appended_columns, backward_pass, forward_pass
 from npattn.kernels.tiling.reach import set_aside
 from npattn.kernels.tiling.restrictions import reach_of
-from npattn.kernels.tiling.score_arguments import steps_of
+from npattn.kernels.tiling.score_arguments import require_real_floats, steps_of
 from npattn.kernels.tiling.sharing import owners
 from npattn.kernels.tiling.threads import thread_count
 from npattn.kernels.tiling.tiles import draw_seed
@@ -119,12 +118,8 @@ def tiled_attention_backward(dO, cache, dL=None):
     Raises ValueError if dO is not shaped like O, or dL like L.
     """
     dL = np.zeros_like(cache.L) if dL is None else dL
-    require_real_floats(dO=dO, dL=dL, Q=cache.Q)
-    if dO.shape != cache.O.shape or dL.shape != cache.L.shape:
-        raise ValueError(
-            f"dO {dO.shape} and dL {dL.shape} must be shaped like "
-            f"O {cache.O.shape} and L {cache.L.shape}"
-        )
+    require_real_floats(dO=dO, dL=dL, O=cache.O)
+    require_shapes("dO =... Tq Dv, dL =... Tq, O ... Tq Dv, L =... Tq", dO, dL, cache.O, cache.L)
     lead, key_lead = cache.L.shape[:-1], cache.K.shape[:-2]
     flat = with_axes(cache, (math.prod(lead),), (math.prod(key_lead),))
     steps, dO, dL = flat.steps, dO.reshape(flat.O.shape), dL.reshape(flat.L.shape)
