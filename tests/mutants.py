@@ -118,15 +118,21 @@ def first_line(node):
 def edits(tree):
     """Pairs of a node and what may stand in its place, all over the tree.
 
-    Errors' messages, annotations, decorators and imports stay as they are."""
+    Errors' messages, annotations, decorators and imports stay as they are; so does strict= of zip,
+    which guards against the page's own mistakes, and the real or imag of whose dtype is asked."""
     for name, value in ast.iter_fields(tree):
         for node in value if isinstance(value, list) else [value]:
-            if isinstance(node, ast.AST) and name not in UNREAD and type(node) not in LEFT_ALONE:
-                yield from ((node, new) for new in replacements(node))
+            if isinstance(node, ast.AST) and name not in UNREAD and not is_left_alone(node):
+                if not (isinstance(tree, ast.Attribute) and tree.attr == "dtype"):
+                    yield from ((node, new) for new in replacements(node))
                 yield from edits(node)
     for test in conditions(tree):
         if not isinstance(test, (ast.Compare, ast.UnaryOp)):  # those are turned round anyway
             yield test, ast.UnaryOp(ast.Not(), test)
+
+
+def is_left_alone(node):
+    return isinstance(node, LEFT_ALONE) or isinstance(node, ast.keyword) and node.arg == "strict"
 
 
 def conditions(node):
@@ -159,7 +165,7 @@ def replacements(node):
             if isinstance(function, ast.Name) and function.id in OTHER_NAME:
                 yield ast.Call(ast.Name(OTHER_NAME[function.id]), args, keywords)
             for i, keyword in enumerate(keywords):
-                if keyword.arg not in (None, "out"):  # out= saves memory only
+                if keyword.arg not in (None, "out", "strict"):  # out= saves memory only
                     yield ast.Call(function, args, keywords[:i] + keywords[i + 1:])
         case ast.Return(ast.Tuple([first, second, *rest])):
             yield ast.Return(ast.Tuple([second, first, *rest]))

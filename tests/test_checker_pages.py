@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from npattn.checking import arithmetic
+from npattn.checking import arithmetic, ladder as ladder_page
 from npattn.checking.arithmetic import inner_epsilons
 from npattn.checking.central import CentralDifference
-from npattn.checking.complex_step import STEP
+from npattn.checking.complex_step import STEP, ComplexStep
 from npattn.checking.derivatives import Derivatives, UnitDirections, envelope, span
-from npattn.checking.ladder import bend, ladder, units
+from npattn.checking.entries import natural_scale
+from npattn.checking.ladder import Slopes, bend, ladder, units
 from npattn.checking.one_array import Leaf
 from npattn.checking.quick import along_all
 
@@ -207,3 +208,86 @@ def test_all_random_parts_of_a_move_have_both_signs(rng):
     assert np.abs(parts).min() >= 0.5 and np.abs(parts).max() <= 1.5
     assert 150 < (parts > 0).sum() < 250
     np.testing.assert_allclose(slopes.value, 3 * way[:2], rtol=1e-9)
+
+
+@pytest.mark.parametrize("ratio, stays", [(7.9, True), (8.1, False), (0.126, True), (0.124, False)])
+def test_a_kink_stays_where_it_grows_and_shrinks_by_less_than_8(ratio, stays):
+    def change(t):  # the slopes to both sides differ by 1 at long steps, by `ratio` at short ones
+        return np.array([abs(t) / 2 * (1.0 if abs(t) >= ladder_page.FAR else ratio)])
+
+    kink, bent = ladder_page._kink(change, 1.0, np.zeros(1))
+    assert kink.tolist() == pytest.approx([ratio if stays else 0.0]) and bent == stays
+
+
+def test_a_noisy_difference_of_slopes_is_no_kink():
+    def change(t):
+        return np.array([abs(t)])
+
+    limit = 2 / 1e3 * ladder_page.NEAR[1]  # of the noise that hides 2: two short steps must tell
+    assert ladder_page._kink(change, 1.0, np.array([limit * 0.9]))[0].tolist() == [2.0]
+    assert ladder_page._kink(change, 1.0, np.array([limit * 1.1]))[0].tolist() == [0.0]
+
+
+def test_moves_that_look_for_the_precision_are_parts_of_each_entry(rng):
+    moved, leaf = [], np.arange(1.0, 401.0)
+
+    def F(leaves):
+        moved.append((leaves[0] - leaf) / leaf)
+        return leaves[0] * 1.0
+
+    assert inner_epsilons(F, leaf * 1.0, [leaf], rng) == [DOUBLE]
+    fine = 2.0**-38
+    for part in (-1, 1, -0.25, 0.25):
+        assert any(np.abs(m / (part * fine)).min() > 0.49
+                   and np.abs(m / (part * fine)).max() < 1.51 for m in moved)
+    assert 150 < (moved[0] > 0).sum() < 250
+
+
+# ---- complex step ----
+
+
+def test_the_digits_that_f_loses_are_those_of_the_outputs_that_move():
+    # x + 2e6 and x + 8e6: the steps are exact, and each sum has lost what its output cannot hold
+    X, more = np.array([0.5, 4.0]), np.array([2.0**21, 2.0**23])
+    method = ComplexStep(lambda leaves: leaves[0] + more, [X], [1.0, 3.0], X + more)
+    found = method.measure(0, np.eye(2))
+    assert found.value.tolist() == found.size.tolist() == [1.0, 3.0] and found.moves.all()
+    np.testing.assert_allclose(
+        found.rounding, DOUBLE * np.array([X[0] + more[0], 3 * (X[1] + more[1]) / 4]), rtol=1e-12)
+
+
+def test_without_outputs_nothing_moves_and_nothing_is_lost():
+    method = ComplexStep(lambda leaves: leaves[0][:0], [np.ones(2)], np.zeros(0), np.zeros(0))
+    found = method.measure(0, np.eye(2))
+    assert not found.value.any() and not found.size.any() and not found.moves.any()
+    assert not np.any(found.rounding) and not np.any(found.unseen)
+
+
+def test_a_refusal_names_the_output_that_differs_most():
+    def F(leaves):
+        return np.array([2.0, 1.0, 1.0]) * leaves[0] * np.array([1.0, 1.0, 1.0]) + np.array(
+            [0.0, 0.0, 3.0]) * np.conj(leaves[0])
+
+    X = np.array([1.0, 1.5, 0.5])
+    method = ComplexStep(F, [X], np.ones(3), F([X]))
+    slopes = Slopes(np.array([2.0, 1.0, 4.0]), np.full(3, 1e-12), np.zeros(3), np.zeros(3))
+    assert method.refusal(slopes, [np.ones(3)]) == (
+        "f is not analytic code or has a kink here (slope -2, by differences 4)")
+    slopes = slopes._replace(error=np.full(3, 1.0))
+    assert method.refusal(slopes, [np.ones(3)]) == (
+        "differences around X cannot confirm the complex step")
+
+
+# ---- entries ----
+
+
+def test_the_scale_of_an_array_is_its_largest_entry_or_what_cancelled():
+    def scale(value, rounding, error=0.0):
+        ones = np.ones(len(value))
+        return natural_scale(Derivatives(
+            np.array(value), ones, error * ones, ones > 0, rounding * ones))
+
+    assert scale([1.0, -3.0], 1e-16) == 3.0
+    assert scale([1e-17, -3e-17], DOUBLE) == 1.0                  # all of it is rounding of 1
+    assert scale([1e-17], DOUBLE, error=1e-3) == 1.0
+    assert scale([], 0.0) == scale([0.0], 0.0) == 1.0

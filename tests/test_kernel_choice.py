@@ -492,3 +492,11 @@ def test_every_option_is_the_one_of_the_kernel_that_does_without(sources, draw, 
         i, j = np.arange(TQ)[:, None] + 2, np.arange(TK)
         mask = (j >= i - left) & (True if right is None else j <= i + right)
         assert_allclose(O, attention(*sources, mask)[0], rtol=1e-12, atol=1e-13)
+
+
+def test_a_window_of_1_is_the_key_itself_and_none_is_refused(sources):
+    Q, K, V = sources
+    O, _ = chosen_attention(Q, K, V, window=1)
+    assert_allclose(O, V[..., :TQ, :], rtol=1e-14)
+    with pytest.raises(ValueError, match="window"):
+        chosen_attention(Q, K, V, window=0)

@@ -210,3 +210,13 @@ def test_a_head_with_large_scores_does_not_silence_another(rng):
     O = cache.attend(Q, K, V)
     K, V = (np.repeat(X, 2, axis=0) for X in (K, V))
     assert_allclose(O, attention(Q, K, V, causal_mask(3))[0], rtol=1e-12, atol=1e-14)
+
+
+def test_a_text_may_be_as_long_as_the_table_of_positions(rng):
+    config, parts = KINDS["gpt2"]
+    params = model(rng, replace(config, context=8), **parts)
+    assert len(params.positions) == 8
+    logits, _ = language_model(np.arange(8), params, config=config)
+    assert logits.shape == (8, 11)
+    with pytest.raises(ValueError, match="the text has 9 tokens, the model 8 positions"):
+        language_model(np.arange(9), params, config=config)

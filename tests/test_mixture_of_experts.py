@@ -125,3 +125,9 @@ def test_arguments_that_do_not_fit(draw, params):
         mixture_of_experts(draw(3, 5), params, 1)
     with pytest.raises(ValueError, match="F is 5 in gate, 4 in down"):
         mixture_of_experts(draw(3, D), params._replace(down=params.down[:, :4]), 1)
+
+
+def test_initial_weights_have_the_variance_of_what_goes_in(rng):
+    start = init_experts(400, 100, 3, rng)
+    for W, n in zip(start, (400, 400, 400, 100), strict=True):
+        assert W.std() == pytest.approx(n**-0.5, rel=0.1) and abs(W.mean()) < 0.2 * n**-0.5

@@ -242,3 +242,9 @@ def test_positions_that_are_no_integers():
 def test_speeds_and_orders_that_do_not_exist(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_no_positions_are_fine_and_no_columns_are_not():
+    assert rotary(np.zeros((2, 0, 4)))[0].shape == (2, 0, 4)
+    with pytest.raises(ValueError, match="D even, got shape"):
+        rotary(np.zeros((2, 3, 0)), speeds=np.zeros(0))

@@ -811,3 +811,15 @@ def test_a_diagonal_has_four_patches_and_their_keys_are_whole_tiles():
     assert {(keys.start, keys.stop) for *_, keys in patches} == {(0, 4), (4, 8), (8, 9)}
     patches = [patch for patch, _ in latin_patches(8, 9000, 2048, (1, 256, 64))]
     assert {rows.stop - rows.start for _, rows, _ in patches} == {1024, 9000 - 8 * 1024}
+
+
+def test_weights_lose_nothing_to_the_rounding_of_a_large_normalizer():
+    # All scores are 64, exactly, so that all weights are 1 / Tk; L = 64 + log Tk is rounded by
+    # up to 4e-6 in float32, which would be the relative error of the weights.
+    Q, error = np.full((3, 1), 64, np.float32), []
+    for Tk in range(2, 60):
+        K, V = np.ones((Tk, 1), np.float32), np.ones((Tk, 2), np.float32)
+        O, cache = tiled_attention(Q, K, V, scale=1.0)
+        _, _, dV = tiled_attention_backward(np.ones_like(O), cache)
+        error.append(np.abs(dV.astype(float) * Tk / 3 - 1).max())
+    assert max(error) < 6e-7
