@@ -1,0 +1,76 @@
+"""Mistakes of `step`, for a cache."""
+
+from npattn.doctor.catalogue.entry import MASK, mistake
+
+STEPS = {
+    "positions restart": mistake("step", "at = start =", "at = 0\n    start =",
+                                 "With a cache the rotary positions start at 0 again in each call; they "
+                                 "must go on behind the cached tokens.", r"rot|arange|pos"),
+    "query positions restart": mistake("step", "rotary(Q, at, c), rotary(K", "rotary(Q, 0, c), rotary(K",
+                                       "With a cache the positions of the queries start at 0 again; they "
+                                       "must go on behind the cached tokens.", r"rot|arange|pos"),
+    "key positions restart": mistake("step", "rotary(K, at, c)", "rotary(K, 0, c)",
+                                     "With a cache the positions of the new keys start at 0 again; they "
+                                     "must go on behind the cached tokens.", r"rot|arange|pos"),
+    "positions one too far": mistake("step", "if c.rotary:", "if c.rotary:\n        at += start > 0",
+                                     "With a cache the rotary positions are one too far.", r"rot|arange|pos"),
+    "query one too far": mistake("step", "rotary(Q, at, c)", "rotary(Q, start + (start > 0), c)",
+                                 "With a cache the rotary positions of the queries are one too far.",
+                                 r"rot|arange|pos"),
+    "keys turned again": mistake(
+        "step", ("Q, K = rotary(Q, at, c), rotary(K, at, c)", "    T, Tk = Q.shape[-2]"),
+        ("Q = rotary(Q, at, c)", "    past_ = K, V\n    if c.rotary:\n        K = rotary(K, 0, c)\n"
+         "    T, Tk = Q.shape[-2]"),
+        "Cached keys are turned by their positions again in each call.", r"rot"),
+    "chunk sees its future": mistake(
+        "step", "M = np.arange(Tk) <= start + np.arange(T)[:, None]",
+        "M = np.arange(Tk) <= (start + np.arange(T)[:, None] if past is None else Tk)",
+        "With a cache there is no causal mask inside of a chunk: a token sees the later ones of its "
+        "chunk.", MASK + "|past|cache"),
+    "chunk at the wrong corner": mistake(
+        "step", "M = np.arange(Tk) <= start + np.arange(T)[:, None]",
+        "M = np.arange(Tk) <= np.arange(T)[:, None]",
+        "With a cache the causal mask starts at the upper left corner: new tokens do not see the "
+        "cached ones; the mask must be shifted by the length of the cache.", MASK + "|past|cache"),
+    "chunk at the wrong corner, single tokens right": mistake(
+        "step", "M = np.arange(Tk) <= start + np.arange(T)[:, None]",
+        "M = np.arange(Tk) <= (start if T == 1 else 0) + np.arange(T)[:, None]",
+        "With a cache the causal mask of a chunk starts at the upper left corner: its tokens see the "
+        "oldest keys only, and not themselves; it must be shifted by the length of the cache.",
+        MASK + "|causal|past|cache"),
+    "cache moves on by one": mistake(
+        "step", "(dense(O, W[\"Wo\"], W[\"bo\"]) if \"Wo\" in W else O), (K, V)",
+        "(dense(O, W[\"Wo\"], W[\"bo\"]) if \"Wo\" in W else O), (K[..., : start + 1, :], "
+        "V[..., : start + 1, :])",
+        "The cache's position moves on by 1 for each call and not by the length of the chunk: the next "
+        "call writes over tokens of the last one.", r"\+= ?1|pos|len"),
+    "cache keeps the first call": mistake(
+        "step", "(dense(O, W[\"Wo\"], W[\"bo\"]) if \"Wo\" in W else O), (K, V)",
+        "(dense(O, W[\"Wo\"], W[\"bo\"]) if \"Wo\" in W else O), (K, V) if past is None else past",
+        "The cache keeps the tokens of the first call only.", r"cache|past|return"),
+    "chunk mask one too far": mistake(
+        "step", "<= start + np.arange(T)[:, None]", "<= start + (start > 0) + np.arange(T)[:, None]",
+        "With a cache the causal mask is off by one: a token sees the next one of its chunk.",
+        MASK + "|past|cache"),
+    "chunk mask one too short": mistake(
+        "step", "<= start + np.arange(T)[:, None]", "<= start - (start > 0) + np.arange(T)[:, None]",
+        "With a cache the causal mask is off by one: a token does not see itself.",
+        MASK + "|past|cache"),
+    "cache without effect": mistake("step", "if past is not None:", "if False:",
+                                    "The cache has no effect: cached keys and values are not attended to.",
+                                    r"cache|past|cat"),
+    "new tokens before the cache": mistake(
+        "step", "np.concatenate([past[0], K], -2), np.concatenate([past[1], V], -2)",
+        "np.concatenate([K, past[0]], -2), np.concatenate([V, past[1]], -2)",
+        "New keys and values are put before the cached ones; they belong behind them.", r"cat|stack"),
+    "values of the cache alone": mistake(
+        "step", "np.concatenate([past[1], V], -2)", "np.concatenate([past[1], past[1][..., -1:, :]"
+        ".repeat(V.shape[-2], -2)], -2)", "The cache does not take the new values.", r"cat|cache"),
+    "keys for values in the cache": mistake(
+        "step", "(K, V)\n", "(K, K)\n", "The cache keeps the keys in place of the values.",
+        r"cache|past|return"),
+    "cache of the last call": mistake(
+        "step", "(dense(O, W[\"Wo\"], W[\"bo\"]) if \"Wo\" in W else O), (K, V)",
+        "(dense(O, W[\"Wo\"], W[\"bo\"]) if \"Wo\" in W else O), (K[..., -T:, :], V[..., -T:, :])",
+        "The cache keeps the tokens of the last call only.", r"cache|past|return"),
+}

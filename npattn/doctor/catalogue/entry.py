@@ -1,0 +1,28 @@
+"""One entry of the catalogue, and patterns of lines that several pages look for."""
+
+from typing import NamedTuple
+
+from npattn.edits import Edit
+
+SOFTMAX, SCORES = r"softmax|\.exp\(|exp\(", r"@|matmul|einsum|bmm|\.dot\("
+MASK = r"mask|where|masked_fill|tril|triu|keep|inf|-1e|-1\.?0?e"
+HEADS = r"reshape|view|transpose|permute|swapaxes|rearrange|einsum|split"
+NORM = r"mean|var|std|norm"
+
+
+class Mistake(NamedTuple):
+    """An edit of one function of the reference."""
+
+    where: str   # the function
+    edit: Edit
+    at: str      # pattern of likely lines
+    needs: str   # what a case must have for the edit to show: "", mask, causal, heads, …
+
+    @property
+    def words(self):
+        return self.edit.words
+
+
+def mistake(where, old, new, words, at, needs=""):
+    """An entry: `old` becomes `new` in the function `where` of the reference."""
+    return Mistake(where, Edit(old, new, words), at, needs)
