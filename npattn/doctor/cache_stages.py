@@ -6,64 +6,74 @@ from npattn.doctor import fit
 from npattn.doctor.catalogue import STEPS, mistaken
 from npattn.doctor.chunks import chunk_calls, in_chunks, side_by_side, stepper
 from npattn.doctor.comparing import counterexample
+from npattn.doctor.differences import difference
 from npattn.doctor.examine import Property
 from npattn.doctor.repair import note
+from npattn.edits import EditError
+
+
+PROBE = "step by step with a cache equals all at once"
 
 
 def cache_stage(exam):
     """Step by step with a cache against all at once."""
-    way, model = exam.way, exam.model
     how = stepper(exam)
-    if not how or [letter for _, letter in way.inputs] != ["q"]:
+    if not how or [letter for _, letter in exam.way.inputs] != ["q"]:
         return
     if exam.hints.get("causal") == "no" or exam.form() == "core":
         return
     case = exam.case("cache", "chunks follow each other with a cache", Tq=6, seed=120, B=2)
-    chunkings = ((1,) * 6, (3, 1, 2), (2, 3, 1))
-    if exam.alone:
-        chunkings = chunkings[:1]
+    chunkings = ((1,) * 6, (3, 1, 2), (2, 3, 1))[: 1 if exam.alone else 3]
     got = [in_chunks(exam, case, chunks, how) for chunks in chunkings]
     if got[0][0] is None:
         exam.conventions.append(f"the cache is not examined: {got[0][1]}")
         return
-    probe = "step by step with a cache equals all at once"
-    if model is None:
-        _, want = exam.ask([case])[0]
-        right = want
+    if exam.model is None:
+        (_, right), = exam.ask([case])
     else:
-        right = chunked(mistaken(*model.mistakes), model, case, (6,))
+        right = chunked(mistaken(*exam.model.mistakes), exam.model, case, (6,))
     bad = [(chunks, Y, why) for chunks, (Y, why) in zip(chunkings, got, strict=True)
            if Y is None or right is None or fit.gap(Y, right) > exam.near()]
     if not bad:
-        exam.properties.append(Property(probe, None if model is None else True))
+        exam.properties.append(Property(PROBE, None if exam.model is None else True))
         return past_kept(exam, case, how)
-    chunks, Y, why = bad[0]
+    chunks, Y, _ = bad[0]
     example = counterexample(exam, case, Y, right)
     example["case"] = f"chunks of {', '.join(map(str, chunks))} tokens with a cache"
-    exam.properties.append(Property(probe, False, example))
+    exam.properties.append(Property(PROBE, False, example))
     note_chunks(exam, case, [chunks for chunks, *_ in bad], how, right)
+    explain_chunks(exam, case, chunkings, [Y for Y, _ in got], right, bad[0])
+
+
+def explain_chunks(exam, case, chunkings, outputs, right, bad):
+    """The mistake of the cache that gives the outputs of all chunks, or what is wrong with them."""
     found = []
-    if model is not None and all(Y is not None for Y, _ in got):
-        for name in STEPS:
-            try:
-                space = mistaken(*model.mistakes, f"cache: {name}")
-                made = [chunked(space, model, case, c) for c in chunkings]
-            except Exception:  # mistakes that exclude each other
-                continue
-            if all(fit.gap(Y, made[i]) <= exam.near() for i, (Y, _) in enumerate(got)):
-                found.append(name)
-    if found:
-        for name in found[:2]:
-            exam.name_mistake(f"cache: {name}", len(found) == 1)
-        return
+    for name in STEPS if exam.model is not None and all(Y is not None for Y in outputs) else ():
+        try:
+            space = mistaken(*exam.model.mistakes, f"cache: {name}")
+            made = [chunked(space, exam.model, case, c) for c in chunkings]
+        except (EditError, ValueError, IndexError):  # mistakes that exclude each other, or shapes
+            continue
+        if all(fit.gap(Y, Z) <= exam.near() for Y, Z in zip(outputs, made, strict=True)):
+            found.append(name)
+    for name in found[:2]:
+        exam.name_mistake(f"cache: {name}", len(found) == 1)
+    if not found:
+        describe_chunks(exam, *bad, outputs[0], right)
+
+
+def describe_chunks(exam, chunks, Y, why, single, right):
+    """A sentence on chunks that no mistake of the catalogue explains. single: of single tokens."""
     if why:
         exam.said(f"With a cache {why}.", 0, "")
-    elif fit.gap(got[0][0], right) <= exam.near():
+    elif fit.gap(single, right) <= exam.near():
         exam.said("With a cache single tokens are right and chunks of several tokens are not: the "
                   "causal mask of a chunk does not fit the cache.",
                   *exam.patient.line(r"tril|triu|tri\(|mask"))
     else:
-        exam.said("Step by step with a cache is not what comes out all at once.",
+        told = difference(Y, right)
+        exam.said("Step by step with a cache is not what comes out all at once: chunks of "
+                  f"{', '.join(map(str, chunks))} tokens are wrong{f' ({told})' * bool(told)}.",
                   *exam.patient.line(r"cache|past|cat"))
 
 

@@ -5,6 +5,7 @@ import re
 import numpy as np
 
 from npattn.doctor import cases, fit
+from npattn.doctor.differences import difference
 from npattn.doctor.examine import Property
 from npattn.doctor.repair import note_cases
 
@@ -60,51 +61,56 @@ def compare(exam, probe, asked, names=(), right=None, soft=False, **extra):
     Returns whether all of them agree.
     """
     observed = exam.ask(asked, **extra)
-    replies = exam.replies
     if exam.model is None:
         return None
     right = right or exam.model._replace(mistakes=())
-    pairs = list(zip(observed, replies, strict=True))
+    pairs = list(zip(observed, exam.replies, strict=True))
     returned_weights(exam, pairs)
-    exam.written |= {name for r in replies for name in r.wrote}
+    exam.written |= {name for _, r in pairs for name in r.wrote}
     if soft:
-        left = [(o, r) for o, r in pairs if not refuses(r)]
-        for (case, _), r in pairs:
-            if refuses(r):
-                exam.conventions.append(f"refuses {case.words}: {r.error}")
-        pairs = left
+        exam.conventions += [f"refuses {case.words}: {r.error}" for (case, _), r in pairs
+                             if refuses(r)]
+        pairs = [pair for pair in pairs if not refuses(pair[1])]
+    bad = differing(exam, pairs)
+    if not bad:
+        exam.properties.append(Property(probe, None if exam.model.mistakes or not pairs else True))
+        return True
+    if fresh(exam, bad, probe):
+        return False
     observed = [o for o, _ in pairs]
+    found = fit.explain([exam.model], observed, names, exam.way.dtype) if names else []
+    if harmless := [m for m in found if m.mistakes[-1] in fit.HARMLESS]:
+        exam.model = harmless[0]
+        exam.conventions.append(f"{harmless[0].mistakes[-1]} of the softmax: harmless")
+        exam.properties.append(Property(probe, True))
+        return True
+    blamed(exam, probe, bad, observed, right, found, extra)
+    return False
+
+
+def differing(exam, pairs):
+    """[(case, output, reply), …] of what is not the model's."""
     bad = []
     for (case, got), reply in pairs:
         far = fit.distance(exam.model, case, got)
         exam.compared += 1
-        if far <= fit.tolerance(case, exam.way.dtype) * exam.loose:
-            if not exam.model.mistakes:
-                exam.worst = max(exam.worst, far)
-        else:
+        if not far <= fit.tolerance(case, exam.way.dtype) * exam.loose:
             bad.append((case, got, reply))
-    if not pairs:
-        exam.properties.append(Property(probe, None))
-        return True
-    if not bad:
-        exam.properties.append(Property(probe, None if exam.model.mistakes else True))
-        return True
-    if fresh(exam, bad, probe):
-        return False
-    found = fit.explain([exam.model], observed, names, exam.way.dtype) if names else []
-    harmless = [m for m in found if m.mistakes[-1] in fit.HARMLESS]
-    if harmless:
-        exam.model = harmless[0]
-        exam.conventions.append(f"{harmless[0].mistakes[-1]} of the softmax: {'harmless'}")
-        exam.properties.append(Property(probe, True))
-        return True
+        elif not exam.model.mistakes:
+            exam.worst = max(exam.worst, far)
+    return bad
+
+
+def blamed(exam, probe, bad, observed, right, found, extra):
+    """Keep the smallest counterexample and the evidence, and say what is wrong."""
     case, got, reply = min(bad, key=lambda b: b[0].q.size + b[0].k.size)
     try:
         want = fit.predict(right, case)[0]
     except fit.Failed:
         want = None
-    note_cases(exam, [c for c, *_ in bad] + [c for (c, _), _ in pairs if all(
-        c is not b for b, *_ in bad)], [right], **extra)
+    failing = [c for c, *_ in bad]
+    note_cases(exam, failing + [c for c, _ in observed if all(c is not b for b in failing)],
+               [right], **extra)
     example = counterexample(exam, case, got, want)
     if got is None:
         example["got"] = reply.error or "an output of another shape"
@@ -113,15 +119,25 @@ def compare(exam, probe, asked, names=(), right=None, soft=False, **extra):
     if found:
         exam.blame(found)
         exam.model = found[0]
-    elif got is None and reply.error:
+    else:
+        described(exam, case, got, reply, want, right)
+
+
+def described(exam, case, got, reply, want, right):
+    """A sentence on a difference that no mistake of the catalogue explains."""
+    if got is not None:
+        rows = None if want is None else fit.rows(case, right, want)
+        told = "" if want is None or rows.shape != got.shape else difference(
+            np.where(rows, got, 0.0), np.where(rows, want, 0.0))
+        exam.said(f"It is wrong where {case.words}{f': {told}' * bool(told)}.")
+    elif reply.error:
         exam.said(f"It fails where {case.words}: {reply.error}"
                   f"{exam.patient.place({'line': reply.line})}.", reply.line)
-    elif got is None and reply.out:
+    elif reply.out:
         shape = dict(reply.out).get(exam.way.out, reply.out[0][1]).shape
         whole = "" if want is None else f" in place of {cases.outward(want, exam.way.layout).shape}"
         exam.said(f"Where {case.words}, the output has the shape {shape}{whole}: an axis is lost.",
                   *exam.patient.line(r"squeeze|reshape|view|flatten|\[0\]|mean|sum"))
-    return False
 
 
 KEPT = ("What a call returns depends on the calls before it: something is kept between calls "

@@ -155,8 +155,8 @@ def _examined(path, name, given, limit):
         return _concluded(exam)
     except Trouble as error:
         return Diagnosis("undecided", trouble=str(error))
-    except Exception as error:
-        return Diagnosis("undecided", trouble=(  # of the doctor itself: said, and not a traceback
+    except Exception as error:  # code of any kind may do what no stage expects: that is said
+        return Diagnosis("undecided", trouble=(
             f"the doctor cannot follow this code ({type(error).__name__}: {error}); hints such as "
             "layout=btd or heads=4 may help"))
     finally:

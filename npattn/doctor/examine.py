@@ -127,8 +127,8 @@ class Examination:
         known = {m["sentence"] for m in self.mistakes}
         numbers = set(re.findall(r"\d+", self.patient.text))  # those of the file are likelier
         models = sorted(models, key=lambda m: (
-            not set(re.findall(r"\d+", m.mistakes[-1])) & numbers,
-            "ignored" in m.mistakes[-1],
+            bool(found := set(re.findall(r"\d+", m.mistakes[-1]))) and not found & numbers,
+            "ignored" in m.mistakes[-1], m.mistakes[-1].startswith("masked scores −"),
             m.form != "core" and ALL[m.mistakes[-1]].where == "core"))
         for model in models[:3]:
             for name in model.mistakes:

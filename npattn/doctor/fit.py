@@ -10,6 +10,7 @@ import numpy as np
 from npattn.doctor.calling import Model
 from npattn.doctor.catalogue import MISTAKES, mistaken
 from npattn.doctor.reference import varied
+from npattn.edits import EditError
 
 EXACT = {"float64": 2e-12, "tables": 2e-6, "float32": 3e-5}  # tables: those of 32 bits
 HARMLESS = {f"1e-{n} in the sum{how}" for n in (8, 9, 10, 12) for how in ("", ", no maximum")}
@@ -34,12 +35,19 @@ class Failed(Exception):
     """The reference with these mistakes cannot compute the case."""
 
 
+def geometric(heads):
+    """ALiBi's slopes, for a power of two."""
+    return 2.0 ** (-8.0 / heads * np.arange(1, heads + 1))
+
+
 def predict(model, case):
     """(output, weights) of the reference with the model's mistakes. Raises Failed."""
     try:
         space = mistaken(*model.mistakes)
         c, W = model.c, model.W
         causal = bool(case.causal or model.causal)
+        if c.slopes is not None and case.q.ndim == 4 and case.q.shape[1] != len(c.slopes):
+            c = varied(c, slopes=geometric(case.q.shape[1]))
         if case.bias is not None:
             c = varied(c, bias=case.bias)
         with np.errstate(all="ignore"):
@@ -51,7 +59,7 @@ def predict(model, case):
             if model.form == "sublayer":
                 return space["sublayer"](case.q, case.k, case.keep, causal, W, c)
             return space["block"](case.q, case.keep, causal, W, c)
-    except Exception as error:  # two edits together may make no Python, or no numbers
+    except Exception as error:  # an edited source may raise anything: it is no explanation then
         raise Failed(str(error)) from error
 
 
@@ -64,7 +72,7 @@ def alive(case, model):
         try:
             M = mistaken(*model.mistakes)["allowed"](case.keep, causal, Tq, Tk, model.c)
             A = A & M.any(-1)
-        except Exception:
+        except (EditError, ValueError, TypeError, IndexError):  # no mask: all count as alive
             pass
     return A
 

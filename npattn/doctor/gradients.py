@@ -12,9 +12,11 @@ import numpy as np
 from npattn.doctor import cases, fit, roles
 from npattn.doctor.catalogue import BACKWARD, mistaken
 from npattn.doctor.comparing import counterexample
+from npattn.doctor.differences import difference
 from npattn.doctor.examine import Property
 from npattn.doctor.repair import note
 from npattn.doctor.weights import GRADIENTS
+from npattn.edits import EditError
 
 STEP = 1e-20
 DIRECTIONS = 4
@@ -259,32 +261,23 @@ def automatic(exam):
     judge(exam, asked, upstream, replies, "by autograd", specs)
 
 
+PROBE = "gradients are those of the forward"
+
+
 def judge(exam, asked, upstream, replies, how, specs, names=()):
+    """Compare gradients with the derivative of the forward, and name what explains a difference.
+
+    how    "by hand" or "by autograd"
+    specs  the calls that made the replies, of equal number for each case
+    names  functions of the file that take part beside the forward
+    """
     letters = [letter for _, letter in exam.way.inputs]
-    probe = "gradients are those of the forward"
-    results = []
     if (exam.model is None or exam.model.mistakes) and exam.form() != "core":
         return  # too many entries for differences
+    results = []
     for case, dO, reply in zip(asked, upstream, replies, strict=True):
         if reply.error:
-            number = reply.line
-            if "does not require grad" in reply.error and re.search(
-                    r"@torch\.(no_grad|inference_mode)|with torch\.(no_grad|inference_mode)",
-                    exam.patient.text):
-                exam.conventions.append("no gradients: it is computed without them (no_grad)")
-                return
-            if results:
-                exam.said("The backward of a second call fails, where the first one does not: it "
-                          f"uses what an earlier call left (stale state). {reply.error}"
-                          f"{exam.patient.place({'line': number})}.", number)
-                exam.properties.append(Property(probe, False, {
-                    "case": case.words, "inputs": {}, "got": reply.error, "expected": "gradients"}))
-                return
-            exam.properties.append(Property(probe, False, {
-                "case": case.words, "inputs": {}, "got": reply.error, "expected": "gradients"}))
-            exam.said(f"The backward fails: {reply.error}{exam.patient.place({'line': number})}.",
-                      number, exam.text(number))
-            return
+            return failing(exam, case, reply, bool(results))
         got = read(exam, case, reply, letters)
         if got is None:
             shapes = ", ".join(str(X.shape) for _, X in reply.out)
@@ -293,45 +286,73 @@ def judge(exam, asked, upstream, replies, how, specs, names=()):
         results.append((case, dO, got, truth(exam, case, dO, letters)))
     size = [max(max(np.abs(w).max(initial=0.0) for w in want), 1e-300)
             for *_, want in results]
-    tolerance = 1e-9 if exam.model is not None and not exam.model.mistakes else 1e-5
-    if exam.way.dtype == "tables":
-        tolerance = 1e-5
+    exact = exam.model is not None and not exam.model.mistakes and exam.way.dtype != "tables"
+    tolerance = 1e-9 if exact else 1e-5
     bad = [(i, k) for i, (_, _, got, want) in enumerate(results) for k in range(len(letters))
            if not (np.abs(got[k] - want[k]).max(initial=0.0) <= tolerance * size[i])]
     if not bad:
-        exam.properties.append(Property(probe, True))
+        exam.properties.append(Property(PROBE, True))
         return
     note_gradients(exam, results, size, tolerance, letters, specs, names)
+    explain_gradients(exam, results, bad, how)
+
+
+def failing(exam, case, reply, later):
+    """A backward that raises. later: of a second call, where the first one did not."""
+    place = exam.patient.place({"line": reply.line})
+    if "does not require grad" in reply.error and re.search(
+            r"@torch\.(no_grad|inference_mode)|with torch\.(no_grad|inference_mode)",
+            exam.patient.text):
+        exam.conventions.append("no gradients: it is computed without them (no_grad)")
+        return
+    exam.properties.append(Property(PROBE, False, {
+        "case": case.words, "inputs": {}, "got": reply.error, "expected": "gradients"}))
+    if later:
+        exam.said("The backward of a second call fails, where the first one does not: it uses what "
+                  f"an earlier call left (stale state). {reply.error}{place}.", reply.line)
+    else:
+        exam.said(f"The backward fails: {reply.error}{place}.", reply.line, exam.text(reply.line))
+
+
+def explain_gradients(exam, results, bad, how):
+    """The mistake of the backward that gives all gradients, or what is wrong with them."""
+    letters = [letter for _, letter in exam.way.inputs]
     i, k = bad[0]
     case, dO, got, want = results[i]
-    names = {letters[k] for _, k in bad}
-    shown_names = ", ".join(f"d{p}" for p, letter in exam.way.inputs if letter in names)
     example = counterexample(exam, case, got[k], want[k])
     example["case"] = f"{case.words}: d{exam.way.inputs[k][0]}"
-    exam.properties.append(Property(probe, False, example))
-    found = named(exam, results) if len(letters) > 1 and exam.form() == "core" else []
-    if letters == ["q"] and exam.form() == "mha":
-        if lacking := paths(exam, results):
-            exam.said(lacking, *exam.patient.line(r"d[XxQqKkVv]\w* ?[+=]|\+"))
-            return
-    if found:
-        for name in found[0]:
-            exam.name_mistake(f"backward: {name}", len(found) == 1)
-        for other in found[1:3]:
-            for name in other:
-                exam.name_mistake(f"backward: {name}", False)
+    exam.properties.append(Property(PROBE, False, example))
+    if letters == ["q"] and exam.form() == "mha" and (lacking := paths(exam, results)):
+        exam.said(lacking, *exam.patient.line(r"d[XxQqKkVv]\w* ?[+=]|\+"))
         return
+    found = named(exam, results) if len(letters) > 1 and exam.form() == "core" else []
+    for names in found[:3]:
+        for name in names:
+            exam.name_mistake(f"backward: {name}", len(found) == 1)
+    if not found:
+        describe_gradients(exam, results, bad, how)
+
+
+def describe_gradients(exam, results, bad, how):
+    """Which gradients are wrong, where, and by how much."""
+    inputs = exam.way.inputs
+    wrong = {inputs[k][0] for _, k in bad}
+    shown = ", ".join(f"d{p}" for p, _ in inputs if p in wrong)
+    fine = ", ".join(f"d{p}" for p, _ in inputs if p not in wrong)
     later = {i for i, _ in bad}
     if later == {len(results) - 1} and how == "by hand":
-        exam.said(f"The gradients {shown_names} of a second call are wrong: the backward uses what "
+        exam.said(f"The gradients {shown} of a second call are wrong: the backward uses what "
                   "an earlier call left (stale state).", *exam.patient.line(r"self\.|global|cache"))
     elif min(later) > 0:
         where = results[min(later)][0].words.partition(" where ")[2] or "there is a second call"
-        exam.said(f"The gradients {shown_names} are wrong where {where}.",
+        exam.said(f"The gradients {shown} are wrong where {where}.",
                   *exam.patient.line(r"mask|causal|where"))
     else:
-        facts = ratio(got[k], want[k])
-        exam.said(f"The gradients {shown_names} are not the derivative of the forward{facts}.",
+        facts = "; ".join(dict.fromkeys(
+            f"d{inputs[k][0]}{said}" for i, k in bad if i == bad[0][0]
+            and (said := ratio(results[i][2][k], results[i][3][k]))))
+        exam.said(f"The gradients {shown} are not the derivative of the forward"
+                  f"{f' ({fine} is right)' * bool(fine)}{f': {facts}' * bool(facts)}.",
                   *exam.patient.line(r"detach|\.data|no_grad|d[QKVXS]|grad"))
 
 
@@ -376,15 +397,15 @@ def paths(exam, results):
 
 
 def ratio(got, want):
-    """What a constant factor tells."""
-    if got.shape != want.shape or not np.isfinite(got).all():
-        return ": they are not finite" if got.shape == want.shape else ""
+    """What a gradient is in place of the right one, in a clause; ""."""
+    if got.shape != want.shape:
+        return ""
+    if not np.isfinite(got).all():
+        return " is not finite"
     if not got.any():
-        return ": they are 0 (something is detached)"
-    factors = got[np.abs(want) > 1e-6] / want[np.abs(want) > 1e-6]
-    if factors.size and np.ptp(factors) < 1e-6 * abs(factors[0]):
-        return f": they are {factors[0]:.4g} times as large"
-    return ""
+        return " is 0 (something is detached)"
+    told = difference(got, want)
+    return f": {told}" if told else ""
 
 
 def read(exam, case, reply, letters):
@@ -466,7 +487,7 @@ def named(exam, results):
             try:
                 space = mistaken(*[f"backward: {n}" for n in names])
                 fine = all(close(exam, space, *result) for result in results)
-            except Exception:  # mistakes that exclude each other
+            except (EditError, ValueError, IndexError):  # they exclude each other, or shapes do
                 continue
             if fine:
                 found.append(names)

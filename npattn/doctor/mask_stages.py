@@ -1,13 +1,14 @@
 """Stages with masks: whose convention is found by trying, and then asked in all kinds of cases."""
 
 import itertools
+import re
 
 import numpy as np
 
 from npattn.doctor import cases, fit
-from npattn.doctor.comparing import compare, counterexample, refuses
+from npattn.doctor.comparing import KEEPS, compare, counterexample, refuses
 from npattn.doctor.examine import Property
-from npattn.doctor.repair import note
+from npattn.doctor.repair import note, note_cases
 from npattn.doctor.ways import forms, hows
 
 
@@ -19,83 +20,105 @@ def mask_stage(exam):
 
 
 def one_mask(exam, name, role):
+    """The form and convention of one mask, by trying; then masks of all kinds in it."""
     way, model = exam.way, exam.model
     options = [(form, how) for form in forms(exam, role, way.layout)
                for how in hows(exam, role, name)]
-    ran, good = trial(exam, name, options)
-    sizes = None
+    ran, good, sizes = any_sizes(exam, name, options)
     if not ran:
-        for sizes in ({"B": exam.heads(), "Tq": 5, "Tk": 5}, {"B": 5, "Tq": 5, "Tk": 5},
-                      {"B": 1}, {"Tq": 5, "Tk": 5}):
-            ran, good = trial(exam, name, options, **sizes)
-            if ran:
-                break
-        else:
-            if role == "bias_add":
-                exam.conventions.append(f"`{name}` is not examined: {exam.mask_error.error}")
-                return
-            error = exam.mask_error
-            if model is not None:
-                note_masks(exam, name, options)
-            exam.said(f"Every call with `{name}` fails: {error.error}"
-                      f"{exam.patient.place({'line': error.line})}.", error.line,
-                      exam.text(error.line))
-            exam.properties.append(Property("a masked key does not matter", False,
-                                            {"inputs": {name: "any mask"}, "got": error.error,
-                                             "expected": "an output"}))
-            return
-        exam.conventions.append(f"`{name}` works for equal sizes only: {exam.mask_error.error}"
-                                f"{exam.patient.place({'line': exam.mask_error.line})}")
+        return never_works(exam, name, role, options)
     if model is None:
-        masked_properties(exam, name, ran)
-        return
-    for other, case, got, _ in [] if good else exam.tried:  # the mask may be for another layout
-        if other.layout == way.layout or not fit.fits(model, [(case, got)], way.dtype):
-            continue
-        exam.way = other._replace(causal=way.causal)
-        options = [(form, how) for form in forms(exam, role, other.layout)
-                   for how in hows(exam, role, name)]
-        more, good = trial(exam, name, options)
-        if good:
-            way, ran = exam.way, more
-            break
-    else:
-        exam.way = way
+        return masked_properties(exam, name, ran)
+    if not good:
+        ran, good = other_layouts(exam, name, role, ran)
     if not good:
         note_masks(exam, name, [(form, how) for form, how, _ in ran])
-        explain_mask(exam, name, ran, sizes)
+        if not kept_mask(exam, name, ran):
+            explain_mask(exam, name, ran, sizes)
+    elif not first_for_all(exam, name, ran, good):
+        conclude_mask(exam, name, role, good, sizes)
+
+
+def any_sizes(exam, name, options):
+    """(options that come back, those that agree, sizes that they need or None)."""
+    ran, good = trial(exam, name, options)
+    if ran:
+        return ran, good, None
+    for sizes in ({"B": exam.heads(), "Tq": 5, "Tk": 5}, {"B": 5, "Tq": 5, "Tk": 5},
+                  {"B": 1}, {"Tq": 5, "Tk": 5}):
+        ran, good = trial(exam, name, options, **sizes)
+        if ran:
+            exam.conventions.append(f"`{name}` works for equal sizes only: {exam.mask_error.error}"
+                                    f"{exam.patient.place({'line': exam.mask_error.line})}")
+            return ran, good, sizes
+    return [], [], None
+
+
+def never_works(exam, name, role, options):
+    """Every call with the mask fails."""
+    error = exam.mask_error
+    if role == "bias_add":
+        exam.conventions.append(f"`{name}` is not examined: {error.error}")
         return
-    fine = {form for form, _ in good}
-    wider = [r for r in ran if r[0] not in fine and "b" in r[0] and r[1] == good[0][1]
-             and not any("b" in form for form in fine)]
+    if exam.model is not None:
+        note_masks(exam, name, options)
+    exam.said(f"Every call with `{name}` fails: {error.error}"
+              f"{exam.patient.place({'line': error.line})}.", error.line, exam.text(error.line))
+    exam.properties.append(Property("a masked key does not matter", False, {
+        "inputs": {name: "any mask"}, "got": error.error, "expected": "an output"}))
+
+
+def other_layouts(exam, name, role, ran):
+    """(ran, good) in another layout that gives the same plain outputs: the mask may be for that."""
+    way = exam.way
+    for other, case, got, _ in exam.tried:
+        if other.layout == way.layout or not fit.fits(exam.model, [(case, got)], way.dtype):
+            continue
+        exam.way = other._replace(causal=way.causal)
+        more, good = trial(exam, name, [(form, how) for form in forms(exam, role, other.layout)
+                                        for how in hows(exam, role, name)])
+        if good:
+            return more, good
+    exam.way = way
+    return ran, []
+
+
+def first_for_all(exam, name, ran, good):
+    """Whether a mask with an axis for the batch is taken, and that of the first item is used."""
+    way, fine = exam.way, {form for form, _ in good}
+    wider = [] if any("b" in form for form in fine) else [
+        r for r in ran if r[0] not in fine and "b" in r[0] and r[1] == good[0][1]]
     for form, how, observed in wider:
-        found = fit.explain([model], observed, FIRSTS, way.dtype)
-        if found:
+        if found := fit.explain([exam.model], observed, FIRSTS, way.dtype):
             exam.way = way._replace(mask=(name, form, how))
             exam.blame(found)
             case, got = observed[0]
             exam.properties.append(Property("each item has its own mask", False, counterexample(
-                exam, case, got, fit.predict(model, case)[0])))
-            return
+                exam, case, got, fit.predict(exam.model, case)[0])))
+            return True
+    return False
+
+
+def conclude_mask(exam, name, role, good, sizes):
+    """Say what the mask means, and ask for masks of all kinds."""
     first = {}
-    for option in good:
-        first.setdefault(option[0], option[1])
+    for form, how in good:
+        first.setdefault(form, how)
     chosen = list(first.items())
-    how = chosen[0][1]
-    said = "valid lengths" if role == "lens" or chosen[0][0].startswith("lens") else cases.SAID.get(
+    form, how = chosen[0]
+    said = "valid lengths" if role == "lens" or form.startswith("lens") else cases.SAID.get(
         how, how[0])
     axes = ", ".join(f"({', '.join(words(f, exam.way.layout))})" for f, _ in chosen[:3])
     exam.conventions.append(f"`{name}`: {said}; axes {axes}")
     if "mask" not in exam.hints and role == "mask":
         exam.guessed.append(f"mask={how[0]}")
     if sizes is not None:
-        exam.mistakes.append({"name": "mask for equal sizes", "sentence": (
-            f"`{name}` is right for equal sizes only, and fails for others: "
-            f"{exam.mask_error.error}{exam.patient.place({'line': exam.mask_error.line})}."),
-            "line": exam.mask_error.line, "text": "", "certain": True})
+        exam.said(f"`{name}` is right for equal sizes only, and fails for others: "
+                  f"{exam.mask_error.error}{exam.patient.place({'line': exam.mask_error.line})}.",
+                  exam.mask_error.line)
         return
-    for form, how in chosen:
-        masks(exam, name, form, how)
+    for option in chosen:
+        masks(exam, name, *option)
     exam.masks_found.append((name, *chosen[0]))
     exam.way = exam.way._replace(mask=(name, *chosen[0]))
     if {how[0] for _, how in good} == {"add"}:
@@ -107,45 +130,64 @@ def together_stage(exam):
     if exam.model is None or exam.model.mistakes or exam.mistakes:
         return
     for one, two in itertools.combinations(exam.masks_found, 2):
-        seen, parts = [], []
-        for seed in (0, 1, 2):
-            case = exam.case("two", f"{one[0]} and {two[0]} are both given", seed=47 + seed)
-            first, second = exam.masked(case, one[1], seed), exam.masked(case, two[1], 7 + seed)
-            way = exam.way._replace(mask=one, others=(*exam.way.others, (two[0], cases.written(
-                second.keep, *two[1:]))))
-            reply, = exam.patient.call([exam.patient.spec(way, first)])
-            got = cases.received(reply, exam.way, case)
-            if got is None:
-                if not refuses(reply):
-                    exam.said(f"It fails where {case.words}: {reply.error}"
-                              f"{exam.patient.place({'line': reply.line})}.", reply.line)
-                return
-            parts.append((first.keep, second.keep))
-            seen.append((case, got))
-
-        def holds(join):
-            return fit.fits(exam.model, [(case._replace(keep=join(*p)), got) for (case, got), p in
-                                         zip(seen, parts, strict=True)], exam.way.dtype)
-
-        probe = "two masks hold together"
-        if holds(np.logical_and):
-            exam.properties.append(Property(probe, True))
+        seen = both_given(exam, one, two)
+        if seen is None:
+            return
+        if joined(exam, seen, np.logical_and):
+            exam.properties.append(Property(TOGETHER, True))
             continue
-        case, got = seen[0]
-        want = fit.predict(exam.model, case._replace(keep=np.logical_and(*parts[0])))[0]
-        exam.properties.append(Property(probe, False, counterexample(exam, case, got, want)))
-        said = f"`{one[0]}` and `{two[0]}` do not hold together; a key must be allowed by both."
-        for join, words in (
-                (np.logical_or, f"`{one[0]}` and `{two[0]}` are joined by or; a key must be "
-                                "allowed by both masks."),
-                (lambda a, b: a, f"Where `{one[0]}` and `{two[0]}` are both given, the second "
-                                 f"mask `{two[0]}` is ignored; a key must be allowed by both."),
-                (lambda a, b: b, f"Where `{one[0]}` and `{two[0]}` are both given, the first mask "
-                                 f"`{one[0]}` is lost; a key must be allowed by both.")):
-            if holds(join):
-                said = words
-                break
-        exam.said(said, *exam.patient.line(r"mask|where|masked_fill|\||or\b"))
+        case, got, keeps = seen[0]
+        want = fit.predict(exam.model, case._replace(keep=np.logical_and(*keeps)))[0]
+        exam.properties.append(Property(TOGETHER, False, counterexample(exam, case, got, want)))
+        said = next((words for join, words in JOINS if joined(exam, seen, join)),
+                    "`{0}` and `{1}` do not hold together; a key must be allowed by both.")
+        exam.said(said.format(one[0], two[0]),
+                  *exam.patient.line(r"mask|where|masked_fill|\||or\b"))
+
+
+TOGETHER = "two masks hold together"
+JOINS = (
+    (np.logical_or, "`{0}` and `{1}` are joined by or; a key must be allowed by both masks."),
+    (lambda a, b: a, "Where `{0}` and `{1}` are both given, the second mask `{1}` is ignored; a "
+                     "key must be allowed by both."),
+    (lambda a, b: b, "Where `{0}` and `{1}` are both given, the first mask `{0}` is lost; a key "
+                     "must be allowed by both."))
+
+
+def joined(exam, seen, join):
+    """Whether two masks act as one that `join` makes of them."""
+    return fit.fits(exam.model, [(case._replace(keep=join(*keeps)), got)
+                                 for case, got, keeps in seen], exam.way.dtype)
+
+
+def both_given(exam, one, two):
+    """[(case, output, both masks), …]; None if the call fails."""
+    asked, specs = [], []
+    for seed in (0, 1, 2):
+        case = exam.case("two", f"{one[0]} and {two[0]} are both given", seed=47 + seed)
+        first, second = exam.masked(case, one[1], seed), exam.masked(case, two[1], 7 + seed)
+        way = exam.way._replace(mask=one, others=(*exam.way.others, (two[0], cases.written(
+            second.keep, *two[1:]))))
+        asked.append((case, (first.keep, second.keep)))
+        specs.append(exam.patient.spec(way, first))
+    seen = []
+    for (case, keeps), reply in zip(asked, exam.patient.call(specs), strict=True):
+        got = cases.received(reply, exam.way, case)
+        if got is None:
+            if not refuses(reply):
+                exam.said(f"It fails where {case.words}: {reply.error}"
+                          f"{exam.patient.place({'line': reply.line})}.", reply.line)
+            return None
+        seen.append((case, got, keeps))
+
+    def fine(replies):
+        return all(fit.fits(exam.model, [(case._replace(keep=np.logical_and(*keeps)),
+                                          cases.received(reply, way, case))], way.dtype)
+                   for (case, keeps), reply in zip(asked, replies, strict=False))
+
+    if not joined(exam, seen, np.logical_and):
+        note(exam, specs, fine)
+    return seen
 
 
 def float_mask(exam, name, form, how):
@@ -216,6 +258,28 @@ def note_masks(exam, name, options, most=10):
         return any(fit.fits(exam.model, seen[i : i + 2], way.dtype) for i in range(0, len(seen), 2))
 
     note(exam, specs, fine, len(specs))
+
+
+def kept_mask(exam, name, ran):
+    """Whether a mask is right where nothing was called before: then that of a call is kept."""
+    if not re.search(KEEPS + r"|self\.\w+ is None", exam.patient.after_making()):
+        return False
+    way = exam.way
+    for form, how, observed in sorted(ran, key=lambda r: cases.WHOLE.index(r[1]))[:8]:
+        exam.way = way._replace(mask=(name, form, how))
+        seen = exam.pristine([case for case, _ in observed])
+        if not fit.fits(exam.model, seen, way.dtype):
+            continue
+        i = next((i for i, (a, b) in enumerate(zip(observed, seen, strict=True))
+                  if fit.gap(a[1], b[1])), 0)
+        exam.said(f"The mask of an earlier call is kept: with another `{name}` a second call still "
+                  "uses the first one (stale state that is not reset).",
+                  *exam.patient.line(r"is None|" + KEEPS))
+        exam.properties.append(Property("each call uses its own mask", False, counterexample(
+            exam, observed[i][0], observed[i][1], seen[i][1])))
+        return True
+    exam.way = way
+    return False
 
 
 def explain_mask(exam, name, ran, sizes):
@@ -363,36 +427,37 @@ def dead_stage(exam, name, form):
         return
     if exam.model is None:
         return
-    far = fit.distance(exam.model, case, got)
-    if far > fit.tolerance(case, exam.way.dtype):
+    probe = "a query without keys harms no other query"
+    if fit.distance(exam.model, case, got) > fit.tolerance(case, exam.way.dtype):
         want = fit.predict(exam.model, case)[0]
-        exam.properties.append(Property("a query without keys harms no other query", False,
-                                        counterexample(exam, case, got, want)))
+        exam.properties.append(Property(probe, False, counterexample(exam, case, got, want)))
+        note_cases(exam, [case], [exam.model._replace(mistakes=())])
         exam.said("A query that may attend to nothing changes the outputs of others.",
                   *exam.patient.line(r"mask|max|softmax"))
         return
-    exam.properties.append(Property("a query without keys harms no other query", True))
+    exam.properties.append(Property(probe, True))
+    if kind := given_to_dead(exam, case, got):
+        exam.conventions.append(f"a query without keys gives {kind}")
+        wanted, known = exam.hints.get("dead"), {"zero": "0", "nan": "NaN", "uniform": "the mean"}
+        if wanted and not kind.startswith(known[wanted]):
+            exam.said(f"A query without keys gives {kind}; {wanted} was asked for.", 0, "")
+
+
+def given_to_dead(exam, case, got):
+    """What a query without keys gives, in words; "" where the case has none."""
     dead = ~fit.alive(case, exam.model)
     if exam.form() != "core":
         dead = dead.all(1)
     row = got[np.broadcast_to(dead, got.shape[:-1])]
     if not row.size:
-        return
-    kind = "something else"
+        return ""
     if np.isnan(row).any():
-        kind = "NaN (which spreads to all that is computed from it)"
-    elif not row.any():
-        kind = "0"
-    elif exam.form() == "core":
-        B, H = got.shape[:2]
-        mean = np.broadcast_to(case.v.mean(-2, keepdims=True), case.v.shape[:2] + (
-            1, case.v.shape[-1]))
-        mean = np.repeat(mean, got.shape[1] // mean.shape[1], 1)
+        return "NaN (which spreads to all that is computed from it)"
+    if not row.any():
+        return "0"
+    if exam.form() == "core":
+        mean = np.repeat(case.v.mean(-2, keepdims=True), got.shape[1] // case.v.shape[1], 1)
         mean = np.broadcast_to(mean, got.shape)[np.broadcast_to(dead, got.shape[:-1])]
         if np.allclose(row, mean, atol=1e-6):
-            kind = "the mean of all values (uniform weights), masked ones included"
-    exam.conventions.append(f"a query without keys gives {kind}")
-    wanted = exam.hints.get("dead")
-    known = {"zero": "0", "nan": "NaN", "uniform": "the mean"}
-    if wanted and not kind.startswith(known[wanted]):
-        exam.said(f"A query without keys gives {kind}; {wanted} was asked for.", 0, "")
+            return "the mean of all values (uniform weights), masked ones included"
+    return "something else"

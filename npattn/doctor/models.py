@@ -13,6 +13,7 @@ import numpy as np
 from npattn.doctor import roles
 from npattn.doctor.calling import ACTIVATIONS, Model, conventions, silu
 from npattn.doctor.cases import Sizes
+from npattn.doctor.fit import geometric
 from npattn.doctor.patient import signature_roles
 from npattn.doctor.weights import complete, readings
 
@@ -201,7 +202,7 @@ def unbounded(w):
 
 
 def _caps(exam):
-    if not re.search(r"tanh", exam.patient.text):
+    if not re.search(r"tanh|cap\b|cap_", exam.patient.text):
         return
     value = given(exam, "cap")
     found = [value] if value else named(exam, r"\w*cap\w*|\w*clip\w*|c|bound|limit|max_\w+")
@@ -240,10 +241,6 @@ def _tables(exam, heads, causal):
             for reach in named(exam, r"max_?dist\w*|md|\w*distance") or [128]:
                 yield from ({"table": table, "reach": reach, "signed": one} for one in (
                     (True, False) if causal else (False,)))
-
-
-def geometric(heads):
-    return 2.0 ** (-8.0 / heads * np.arange(1, heads + 1))
 
 
 def _sinks(exam, heads, W):

@@ -257,5 +257,6 @@ def letter_of(name):
 
 def signature_roles(signature, among):
     """[(name, default, required, role), ...] of the parameters that can be given by name."""
-    return [(name, default, required, roles.role(name, among))
+    return [(name, default, required, roles.role(name, among) or (
+                roles.likely_role(name, among) if required or default is None else None))
             for name, default, required, kind, *_ in signature if not kind.startswith("VAR")]

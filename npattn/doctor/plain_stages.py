@@ -147,7 +147,7 @@ def option(exam, name, value, fields, open_=False):
 def scores_stage(exam):
     """Large scores, small ones, rows of different size."""
     def big(size, seed, rows=False):
-        case = exam.case("large", f"the scores are about {size} times as large", size=size,
+        case = exam.case("large", f"the inputs are {size:g} times as large", size=size,
                          seed=seed, options={"loose": 1e5})
         if rows and len(exam.way.inputs) > 1:
             q = case.q.copy()

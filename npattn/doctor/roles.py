@@ -80,6 +80,18 @@ CALL = ("tile", "cap", "slopes", "sink", "mask", "lens", "causal", "bias_add", "
 MAKE = ("cap", "kv_heads", "heads", "head_dim", "hidden", "max_len", "width", "causal", "dropout",
         "rng", "seed", "flag_bias", "layers", "scale", "eps", "base", "window", "tile", "config",
         "batch_first", "train", "returns", "params")
+PARTS = {  # what a part of a name says, where the whole of it is in no table
+    MAKE: (("dropout", r"drop"), ("kv_heads", r"kv_?(head|group)|(head|group)s?_?kv"),
+           ("head_dim", r"head_?(dim|size|width)|per_?head"), ("heads", r"heads?(_|$)|attn_?num"),
+           ("hidden", r"(^|_)(ff|ffn|mlp|inner|intermediate|expan)"),
+           ("max_len", r"(max|block|ctx|context|seq)_?(len|size|pos|tokens)"), ("layers", r"layers?$"),
+           ("flag_bias", r"(^|_)bias"),
+           ("width", r"dim|width|size|embd?|hidden|hid(_|$)|channels|features|model")),
+    CALL: (("mask", r"ma?sk(?!.*(val|fill|type|mode|kind))|(^|_)pad"), ("lens", r"(^|_)len(gth)?s?(_|$)"), ("causal", r"causal"),
+           ("dropout", r"drop"), ("cache", r"cache|(^|_)past"), ("q", r"quer"), ("k", r"(^|_)keys?(_|$)"),
+           ("v", r"value|(^|_)vals?(_|$)"), ("memory", r"memory|context|encod"),
+           ("x", r"(^|_)(inputs?|hidden|tokens|embed\w*)(_|$)")),
+}
 DROP_NAMES = re.compile(r"drop|pad|block(ed)?$|forbid|is_pad|masked_out|ignore")
 KEEP_NAMES = re.compile(r"keep|allow|visible|valid|attend|not_pad")
 
@@ -100,6 +112,12 @@ def role(name, among):
     if among is MAKE and (weight := weight_role(name, 0)):
         return "weight:" + weight
     return None
+
+
+def likely_role(name, among):
+    """The role of a parameter that has none by its whole name, by a part of it; or None."""
+    lower = name.strip("_").lower()
+    return next((key for key, part in PARTS[among] if re.search(part, lower)), None)
 
 
 _SPLIT = re.compile(r"[._\s\[\]]+")

@@ -269,6 +269,9 @@ class _Slips:
         if not isinstance(node.ctx, ast.Load) or node.id not in names:
             return
         owner = self.parents.get(node)
+        if isinstance(owner, (ast.BinOp, ast.UnaryOp, ast.Slice)):
+            for put in (f"({node.id} + 1)", f"({node.id} - 1)"):
+                yield put, "it is off by one", 2
         for other, line in names.items():
             if other != node.id and line <= node.lineno:
                 called = isinstance(owner, ast.Call) and owner.func is node

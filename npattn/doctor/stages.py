@@ -3,6 +3,7 @@
 from npattn.doctor import gradients
 from npattn.doctor.cache_stages import cache_stage
 from npattn.doctor.causal_stages import causal_stage
+from npattn.doctor.effects import effect_stage
 from npattn.doctor.mask_stages import mask_stage, together_stage
 from npattn.doctor.plain_stages import (
     alone_stage, dtype_stage, groups_stage, options_stage, repeat_stage, scores_stage, sizes_stage,
@@ -12,6 +13,6 @@ from npattn.doctor.properties import property_stage
 from npattn.doctor.repair import repair_stage
 from npattn.doctor.training_stages import train_stage
 
-STAGES = (sizes_stage, groups_stage, options_stage, repeat_stage, scores_stage, mask_stage,
-          together_stage, causal_stage, alone_stage, cache_stage, property_stage, dtype_stage,
-          train_stage, writing_stage, gradients.stage, repair_stage)
+STAGES = (effect_stage, sizes_stage, groups_stage, options_stage, repeat_stage, scores_stage,
+          mask_stage, together_stage, causal_stage, alone_stage, cache_stage, property_stage,
+          dtype_stage, train_stage, writing_stage, gradients.stage, repair_stage)

@@ -80,8 +80,8 @@ def with_tables(exam, tried, wide=False):
 
     wide  for code that computes anything in 32 bits, too
     """
-    known = any(turn["rotary"] for turn in rotaries(exam)) or wide and re.search(
-        r"\.float\(|float32", exam.patient.text)
+    known = any(turn["rotary"] for turn in rotaries(exam)) or re.search(
+        r"slope|alibi|torch\.tensor\(" + r"|\.float\(|float32" * wide, exam.patient.text)
     if not exam.target.torch or not known:
         return []
     return [(way._replace(dtype="tables"), *rest) for way, *rest in tried

@@ -30,7 +30,7 @@ BEYOND = {
         ("S = scores(Q, K, V, varied(c, cap=0))\n    "
          "S = capped(np.where(M, S, -np.inf), c)", "P = softmax(S, np.ones_like(M), c)"),
         "The soft cap comes after the mask: tanh makes −cap of −inf, and masked keys take weight; the "
-        "mask must come behind the cap.", "tanh|" + MASK),
+        "mask must come behind the cap.", "tanh|" + MASK, "mask"),
     "window one too wide": mistake("near", "gap < c.window", "gap <= c.window",
                                    "The window is one too wide: a query sees one key more than the window "
                                    "holds.", "window|<|>|" + MASK),

@@ -90,6 +90,17 @@ SCORE_MISTAKES = {
         ("S - S.max((-1, -2), keepdims=True)", "A / A.sum((-1, -2), keepdims=True)"),
         "The softmax normalises the scores of all queries together; each row must sum to 1.",
         SOFTMAX),
+    **{f"sum over {words}": mistake(
+        "softmax", RATIO, f"A / A.sum({axes}, keepdims=True)",
+        f"The sum of the softmax runs over {words}; it must run over the keys of one query alone, so "
+        "that each row of weights sums to 1.", SOFTMAX + "|sum") for axes, words in (
+            ((0,), "the batch in place of the keys"), ((1,), "the heads in place of the keys"),
+            ((2,), "the queries in place of the keys"), ((0, 3), "the keys and the batch"),
+            ((1, 3), "the keys and the heads"), ((2, 3), "the keys and the queries"),
+            ((0, 1, 3), "the keys, the heads and the batch"),
+            ((0, 2, 3), "the keys, the queries and the batch"),
+            ((1, 2, 3), "the keys, the queries and the heads"),
+            ((0, 1, 2, 3), "everything"))},
     "no softmax": mistake("softmax", f"A = np.exp({NO_MAX})\n    return {RATIO}",
                           "return np.where(M, S, 0.0)",
                           "There is no softmax: the scores themselves are taken as weights.", SCORES),
