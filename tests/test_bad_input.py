@@ -107,6 +107,17 @@ def test_shapes_and_precisions_that_disagree_are_named(attention, args, names):
     assert re.search(names, refusal(lambda: attention(*args)))
 
 
+@pytest.mark.parametrize(("options", "words"), [
+    *[({"causal": value}, "causal must be True or False, got ") for value in ("no", 1, None)],
+    *[({"window": value}, "window") for value in (True, 0, -1, 2.0, "3", (1, 2, 3), (-1, 0))],
+    *[({"offset": value}, "offset") for value in (np.nan, 1.5, "1", True)],
+    *[({"valid_lens": value}, "valid_lens") for value in (np.array([1.5, 2.0]), np.array([7, -1]))],
+], ids=str)
+def test_a_restriction_of_tiles_that_cannot_be_is_named(options, words):
+    message = refusal(lambda: npattn.tiled_attention(Q, K, V, **options))
+    assert words in message, message
+
+
 CALLS = [
     (npattn.attention, npattn.attention_backward, (Q, K, V)),
     (npattn.tiled_attention, npattn.tiled_attention_backward, (Q, K, V)),

@@ -165,7 +165,7 @@ def test_another_kernel_is_an_error_that_lists_the_kernels(sources, rng, kernel)
 def test_tiles_of_complex_numbers_are_an_error_that_says_what_to_do(sources):
     for i, name in enumerate("QKV"):
         args = [X + 0j if i == j else X for j, X in enumerate(sources)]
-        message = f'{name} is complex128, but kernel="tiled" .*; use kernel="attention"'
+        message = f'{name} is complex128, but kernel="tiled" .* in a model use kernel="attention"'
         with pytest.raises(TypeError, match=message):
             chosen_attention(*args, kernel="tiled")
 
