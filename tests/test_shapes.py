@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import npattn
 from npattn.kernels.shapes import require_shapes
 
 ATTENTION = "Q ... Tq Dk, K ... Tk Dk, V ... Tk Dv"
@@ -109,3 +110,17 @@ def test_the_error_says_the_shape_that_an_upstream_gradient_must_have():
         with pytest.raises(ValueError) as error:
             require_shapes(spec, np.ones(shape), P, V)
         assert str(error.value).endswith(f"; {advice}")
+
+
+@pytest.mark.parametrize("forward, backward, more", [
+    (npattn.layer_norm, npattn.layer_norm_backward, (npattn.init_layer_norm(4),)),
+    (npattn.rms_norm, npattn.rms_norm_backward, (np.ones(4),)),
+    (npattn.soft_cap, npattn.soft_cap_backward, (5.0,)),
+    (npattn.silu, npattn.silu_backward, ()),
+    (npattn.swiglu, npattn.swiglu_backward, (np.ones((3, 4)),)),
+])
+@pytest.mark.parametrize("shape", [(4,), (1, 1), (2, 3, 4)])
+def test_an_upstream_gradient_of_another_shape_is_no_broadcast(forward, backward, more, shape):
+    _, cache = forward(np.ones((3, 4)), *more)
+    with pytest.raises(ValueError, match=r"; dY must have the shape \(3, 4\)$"):
+        backward(np.ones(shape), cache)

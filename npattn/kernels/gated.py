@@ -24,6 +24,7 @@ from npattn.kernels.activations import (
 )
 from npattn.kernels.arrays import require_floats
 from npattn.kernels.floats import quiet
+from npattn.kernels.shapes import require_shapes
 
 
 class SiluCache(NamedTuple):
@@ -61,6 +62,7 @@ def silu(A) -> tuple[np.ndarray, SiluCache]:
 def silu_backward(dY, cache) -> np.ndarray:
     """dA from dY: ∂Y/∂A = σ + A σ (1 − σ)."""
     A, sigma = cache
+    require_shapes("dY =..., A ...", dY, A)
     return dY * (sigma * (1.0 + A * (1.0 - sigma)))
 
 
@@ -80,7 +82,7 @@ def swiglu(A, U) -> tuple[np.ndarray, GateCache]:
 
 def swiglu_backward(dY, cache) -> tuple:
     """dA and dU from dY (...): a product hands its gradient to either factor."""
-    return silu_backward(dY * cache.U, cache.activation), dY * cache.G
+    return _gate_backward(dY, cache, silu_backward)
 
 
 def geglu(A, U) -> tuple[np.ndarray, GateCache]:
@@ -90,7 +92,7 @@ def geglu(A, U) -> tuple[np.ndarray, GateCache]:
 
 def geglu_backward(dY, cache) -> tuple:
     """dA and dU from dY (...)."""
-    return gelu_backward(dY * cache.U, cache.activation), dY * cache.G
+    return _gate_backward(dY, cache, gelu_backward)
 
 
 def geglu_tanh(A, U) -> tuple[np.ndarray, GateCache]:
@@ -100,7 +102,7 @@ def geglu_tanh(A, U) -> tuple[np.ndarray, GateCache]:
 
 def geglu_tanh_backward(dY, cache) -> tuple:
     """dA and dU from dY (...)."""
-    return gelu_tanh_backward(dY * cache.U, cache.activation), dY * cache.G
+    return _gate_backward(dY, cache, gelu_tanh_backward)
 
 
 def _gate(A, U, activation):
@@ -109,3 +111,8 @@ def _gate(A, U, activation):
         raise ValueError(f"A {A.shape} and U {U.shape} must have one shape: they are halves")
     G, cache = activation(A)
     return G * U, GateCache(G, U, cache)
+
+
+def _gate_backward(dY, cache, activation_backward):
+    require_shapes("dY =..., U ...", dY, cache.U)
+    return activation_backward(dY * cache.U, cache.activation), dY * cache.G

@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.shapes import require_shapes
 from npattn.kernels.options import require_float_dtype
+from npattn.kernels.shapes import require_shapes
 from npattn.kernels.sums import column_sums, row_means
 
 
@@ -63,6 +63,7 @@ def rms_norm(X, gain, *, eps=1e-6) -> tuple[np.ndarray, RMSNormCache]:
 def rms_norm_backward(dY, cache) -> tuple:
     """dX and dgain from dY (..., D). r depends on X as well: ∂r/∂X = −r³ X / D."""
     Xhat, r, gain = cache
+    require_shapes("dY =... D, X ... D", dY, Xhat)
     # Y = X̂ ⊙ gain
     dXhat = dY * gain
     dgain = column_sums(dY * Xhat)

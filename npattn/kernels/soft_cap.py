@@ -20,6 +20,7 @@ import numpy as np
 
 from npattn.kernels.arrays import require_floats
 from npattn.kernels.options import require_cap
+from npattn.kernels.shapes import require_shapes
 
 
 class SoftCapCache(NamedTuple):
@@ -48,4 +49,5 @@ def soft_cap(S, cap) -> tuple[np.ndarray, SoftCapCache]:
 
 def soft_cap_backward(dY, cache) -> np.ndarray:
     """dS from dY: the slope falls from 1 at 0 to 0 at the cap."""
+    require_shapes("dY =..., S ...", dY, cache.T)
     return dY * (1.0 - cache.T * cache.T)
