@@ -8,7 +8,8 @@ from npattn.checking.arithmetic import inner_epsilons
 from npattn.checking.central import CentralDifference
 from npattn.checking.complex_step import STEP, ComplexStep
 from npattn.checking.derivatives import Derivatives, UnitDirections, envelope, span
-from npattn.checking.entries import natural_scale
+from npattn.checking.entries import compare, natural_scale
+from npattn.checking.gradcheck import backward_scatter
 from npattn.checking.ladder import Slopes, bend, ladder, units
 from npattn.checking.one_array import Leaf
 from npattn.checking.quick import along_all
@@ -291,3 +292,73 @@ def test_the_scale_of_an_array_is_its_largest_entry_or_what_cancelled():
     assert scale([1e-17, -3e-17], DOUBLE) == 1.0                  # all of it is rounding of 1
     assert scale([1e-17], DOUBLE, error=1e-3) == 1.0
     assert scale([], 0.0) == scale([0.0], 0.0) == 1.0
+
+
+def judged(got, value, tolerance, error=0.0, moves=True):
+    """`compare` for an array whose entries should be `value`, each with its tolerance."""
+    got, value = np.array(got), np.array(value)
+    ones = np.ones(value.size)
+    found = Derivatives(value, np.abs(value), error * ones, np.full(value.size, moves), 0 * ones)
+    return compare(found, got, np.arange(value.size), lambda i: f"dX{list(i)}",
+                   np.array(tolerance))
+
+
+def test_the_entry_that_hides_most_of_itself_is_named_and_others_are_counted():
+    got = [1.0, 2.0, 4.0]
+    row, wrong = judged(got, got, [1e-9, 1e-9, 1e-9])
+    assert row.passed and not wrong and not row.doubt and row.smallest_fault == 1e-9
+    row, _ = judged(got, got, [1e-9, 0.5, 0.05])
+    assert row.doubt.startswith("dX[1]: a fault below 5.0e-01 would not show, and the gradient")
+    assert row.doubt.endswith("(2 such entries)") and row.smallest_fault == 0.5
+    row, _ = judged(got, got, [1e-9, 1e-9, 0.05])
+    assert row.doubt == ("dX[2]: a fault below 5.0e-02 would not show, and the gradient itself is "
+                         "4.0e+00")
+
+
+def test_the_worst_of_the_wrong_entries_is_named_and_one_factor_is_said():
+    row, [sentence] = judged([1.0, 4.0, 6.0], [1.0, 2.0, 3.0], [1e-9] * 3)
+    assert not row.passed and row.worst.index == (2,) and row.worst.error == 1.0
+    assert sentence.endswith("; 2 of 3 entries are wrong, all by this ratio")
+    _, [sentence] = judged([1.0, 4.0, 7.0], [1.0, 2.0, 3.0], [1e-9] * 3)
+    assert sentence.endswith("; 2 of 3 entries are wrong")
+    _, [sentence] = judged([1.0, np.nan, 9.0], [1.0, 2.0, 3.0], [1e-9] * 3)
+    assert sentence.startswith("dX[1]") and sentence.endswith("; 2 of 3 entries are wrong")
+    _, [sentence] = judged([0.0, 1e-200], [0.0, 0.0], [1.0, 1.0], moves=False)
+    assert "must be exactly 0: no output depends on it" in sentence
+
+
+# ---- what a nudge to the last bits changes ----
+
+
+class Recorded:
+    """A pair f(X) = X that writes down what it is called with."""
+
+    def __init__(self, leaves):
+        self.leaves, self.seen = leaves, []
+
+    def forward(self, leaves, widen):
+        self.seen.append(leaves)
+        return leaves, leaves
+
+    def gradients(self, dY, cache):
+        self.upstream = dY
+        return [dY * cache[0], None], None
+
+
+def test_leaves_and_upstream_are_nudged_by_their_own_epsilon_both_ways(rng):
+    pair = Recorded([np.ones(200), np.full(200, 2.0, np.float32)])
+    dY = np.full(200, -3.0)
+    scatter = backward_scatter(pair, dY, [dY * 1.0, None], [DOUBLE, 2.0**-8], rng)
+    for leaf, eps, size in ((0, DOUBLE, 1.0), (1, 2.0**-8, 2.0)):
+        moves = (pair.seen[0][leaf].astype(float) - size) / size / eps
+        assert set(np.round(moves, 1)) <= {-1.0, -0.5, 1.0}  # 1 − eps/2 is a neighbour of 1 as well
+        assert 60 < (moves > 0).sum() < 140
+    assert pair.seen[0][1].dtype == np.float32 and len(pair.seen) == 4
+    moves = (pair.upstream + 3.0) / 3.0 * 2.0**8
+    assert set(np.round(moves, 6)) == {-1.0, 1.0}
+    assert scatter[1] is None and scatter[0].shape == (200,)
+    assert scatter[0].max() == pytest.approx(3 * 2.0**-8, rel=1e-6)
+    single = Recorded([np.ones(50, np.float32)] * 2)
+    backward_scatter(single, np.ones(50), [np.ones(50), None], [DOUBLE, DOUBLE], rng)
+    moves = np.abs(single.seen[0][0].astype(float) - 1.0)
+    assert moves.min() >= 2.0**-24 and moves.max() <= 2.0**-23  # float32 moves by its own bit

@@ -116,3 +116,11 @@ def test_widths_and_dtypes_that_do_not_fit():
         relative_scores(np.zeros((4, 3)), np.zeros((5, 3)), 5.0)
     with pytest.raises(TypeError, match="^E must be float32 or float64, got int64"):
         relative_bias(np.zeros((5, 3), int), 2, 3)
+
+
+@pytest.mark.parametrize("E", [
+    np.ones(3), np.ones((3, 2, 1)), np.ones((4, 2)), np.ones((3, 2), int),
+], ids=["one axis", "three axes", "even", "integers"])
+def test_a_table_has_a_row_for_each_distance(E):
+    with pytest.raises((ValueError, TypeError), match="^E "):
+        relative_bias(E, 2, 2)
