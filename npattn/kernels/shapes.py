@@ -45,7 +45,8 @@ def require_mask(mask, shape, what="the scores"):
 
     Raises TypeError if mask is no boolean array, ValueError if it does not broadcast.
     """
-    require_bool(mask)
+    if type(mask) not in PLAIN or mask.dtype != bool:
+        require_bool(mask)
     try:
         return np.broadcast_to(mask, shape)
     except ValueError:
