@@ -86,7 +86,7 @@ def spatial_attention_backward(dY, cache) -> tuple:
     dZ = np.tensordot(around, kernel[::-1, ::-1], 2)
     # Z = [mean, max]
     dX = gate[..., None] * dY + dZ[..., :1] / C + top * dZ[..., 1:]
-    return dX, SpatialParams(dkernel, dG.sum(keepdims=True).reshape(1))
+    return dX, SpatialParams(dkernel, dG.sum().reshape(1))
 
 
 def _pad(Z, n):
