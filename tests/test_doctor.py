@@ -1,5 +1,6 @@
 """The doctor: right code is right, mistakes are named, and what cannot be run is said so."""
 
+import ast
 import importlib.util
 import json
 import re
@@ -11,7 +12,9 @@ import pytest
 from npattn.cli import main
 from npattn.doctor import doctor
 from npattn.doctor.catalogue import ALL, MISTAKES, mistaken
+from npattn.doctor.differences import difference
 from npattn.doctor.hints import HintError
+from npattn.doctor.slips import harmless, slips
 
 PATIENTS = Path(__file__).parent / "patients"
 EXPECTED = json.loads((PATIENTS / "expected.json").read_text())
@@ -21,7 +24,7 @@ QUICK = """right_keys_first right_scale_in_weights right_features_first right_ro
     wrong_back_rowsum wrong_back_stale wrong_bias_unused wrong_rotary_restart wrong_one_maximum
     wrong_no_self wrong_float32 wrong_either_mask right_a01 right_a03 right_a17 wrong_a22 wrong_a25
     wrong_a38 wrong_a45 wrong_b05 wrong_b09 wrong_b10 errata_02 errata_05 errata_20
-    wrong_d44 wrong_d16 wrong_d35 right_d21 right_d10 right_d12""".split()
+    wrong_e49 wrong_e31 wrong_d44 wrong_d16 wrong_d35 right_d21 right_d10 right_d12""".split()
 
 
 def needs_torch(name):
@@ -77,6 +80,43 @@ def test_each_mistake_of_the_catalogue_changes_the_reference_and_compiles():
     for name in ALL:
         space = mistaken(name)
         assert callable(space[ALL[name].where]) and ALL[name].words.endswith(".")
+
+
+WRITTEN = """import numpy as np
+
+def attend(q, k, v):
+    s = q @ k.swapaxes(-1, -2) // np.sqrt(q.shape[-1])
+    e = np.exp(s - s.max(-1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True) @ k
+"""
+
+
+@pytest.mark.parametrize(("meant", "line"), [
+    ("(q @ k.swapaxes(-1, -2)) / (np.sqrt(q.shape[-1]))", 4), ("e.sum(axis=-1, keepdims=True)", 6),
+    ("keepdims=True) @ q", 6), ("np.exp((s))", 5), ("swapaxes(0, -2)", 4)])
+def test_each_general_slip_is_undone_at_its_place(meant, line):
+    assert meant not in WRITTEN
+    found = slips(WRITTEN, ["attend"])
+    assert any(meant in slip.applied(WRITTEN) and slip.sentence().startswith(f"Line {line}: ")
+               for slip in found)
+    for slip in found:
+        compile(slip.applied(WRITTEN), "changed", "exec")
+
+
+@pytest.mark.parametrize(("text", "fine"), [
+    (WRITTEN, True), ("import os\n", False), ("open('x', 'w')\n", False),
+    ("from torch import nn\n", True), ("from .mine import x\n", False)])
+def test_a_file_that_may_touch_files_is_not_run_with_changes(text, fine):
+    assert harmless(text, ast.parse(text)) is fine
+
+
+def test_a_difference_is_told_by_its_place_or_factor():
+    want = np.arange(1.0, 25.0).reshape(2, 3, 4)
+    last, twice = want.copy(), 2.0 * want
+    last[:, -1] = 0.0
+    assert difference(last, want) == "only the last query differs"
+    assert difference(twice, want) == "it is 2 times what it should be"
+    assert "NaN" in difference(np.full_like(want, np.nan), want)
 
 
 @pytest.mark.parametrize(("text", "name", "words"), [

@@ -25,6 +25,8 @@ def one_mask(exam, name, role):
     options = [(form, how) for form in forms(exam, role, way.layout)
                for how in hows(exam, role, name)]
     ran, good, sizes = any_sizes(exam, name, options)
+    if not good and kept_mask(exam, name, options):
+        return
     if not ran:
         return never_works(exam, name, role, options)
     if model is None:
@@ -33,8 +35,7 @@ def one_mask(exam, name, role):
         ran, good = other_layouts(exam, name, role, ran)
     if not good:
         note_masks(exam, name, [(form, how) for form, how, _ in ran])
-        if not kept_mask(exam, name, ran):
-            explain_mask(exam, name, ran, sizes)
+        explain_mask(exam, name, ran, sizes)
     elif not first_for_all(exam, name, ran, good):
         conclude_mask(exam, name, role, good, sizes)
 
@@ -260,23 +261,28 @@ def note_masks(exam, name, options, most=10):
     note(exam, specs, fine, len(specs))
 
 
-def kept_mask(exam, name, ran):
+def kept_mask(exam, name, options):
     """Whether a mask is right where nothing was called before: then that of a call is kept."""
-    if not re.search(KEEPS + r"|self\.\w+ is None", exam.patient.after_making()):
+    if exam.model is None or not re.search(KEEPS + r"|self\.\w+ is None",
+                                           exam.patient.after_making()):
         return False
     way = exam.way
-    for form, how, observed in sorted(ran, key=lambda r: cases.WHOLE.index(r[1]))[:8]:
+    for form, how in sorted(options, key=lambda o: cases.WHOLE.index(o[1]))[:16]:
         exam.way = way._replace(mask=(name, form, how))
-        seen = exam.pristine([case for case, _ in observed])
-        if not fit.fits(exam.model, seen, way.dtype):
+        asked = [exam.masked(exam.case("mask", "there is another mask than in the call before",
+                                       seed=40 + s), form, s) for s in (0, 1)]
+        if not fit.fits(exam.model, exam.pristine(asked[:1]), way.dtype) or not fit.fits(
+                exam.model, (seen := exam.pristine(asked[1:])), way.dtype):
             continue
-        i = next((i for i, (a, b) in enumerate(zip(observed, seen, strict=True))
-                  if fit.gap(a[1], b[1])), 0)
+        exam.patient.ask(("pristine", way.object))
+        later = exam.ask(asked)
+        if fit.fits(exam.model, later, way.dtype):
+            continue
         exam.said(f"The mask of an earlier call is kept: with another `{name}` a second call still "
                   "uses the first one (stale state that is not reset).",
                   *exam.patient.line(r"is None|" + KEEPS))
         exam.properties.append(Property("each call uses its own mask", False, counterexample(
-            exam, observed[i][0], observed[i][1], seen[i][1])))
+            exam, asked[1], later[1][1], seen[0][1])))
         return True
     exam.way = way
     return False

@@ -67,7 +67,9 @@ def mended(exam, evidence):
 def repairs(exam, evidence):
     """[Slip, …] that make all calls of the evidence right, the likely ones first."""
     patient, found = exam.patient, []
-    until = patient.tried + (SECONDS["torch"] if patient.uses_torch else SECONDS["numpy"])
+    known = any(m["name"] and m["certain"] for m in exam.mistakes)  # then the line alone is sought
+    seconds = SECONDS["torch" if patient.uses_torch else "numpy"]
+    until = patient.tried + (seconds / 2 if known else seconds)
     waiting = slips(patient.text, [patient.name, *evidence.names])
     few, whole = evidence.specs[: evidence.first], evidence.specs
     with contextlib.suppress(Trouble):  # a change may end the process: what was found so far counts
