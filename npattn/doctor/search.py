@@ -83,6 +83,8 @@ def unlike_plain(exam, way, likely):
     asked = [exam.case("again", "", seed=s, **sizes) for s in (3, 5)]
     if not sizes.get("Tq"):
         asked.append(exam.case("longer", "", seed=4, Tq=6, Tk=9, B=4))
+    if way.form == "core":  # a change that loses the maximum is no repair
+        asked.append(exam.case("large", "", seed=6, size=60.0, options={"loose": 1e5}, **sizes))
     note_cases(exam, asked, likely)
 
 

@@ -69,6 +69,10 @@ STEPS = {
     "keys for values in the cache": mistake(
         "step", "(K, V)\n", "(K, K)\n", "The cache keeps the keys in place of the values.",
         r"cache|past|return"),
+    "keys and values exchanged in the cache": mistake(
+        "step", "(K, V)\n", "(V, K)\n",
+        "Keys and values are exchanged in the cache: the next call takes values for keys and keys for "
+        "values.", r"return|cache|past"),
     "cache of the last call": mistake(
         "step", "(dense(O, W[\"Wo\"], W[\"bo\"]) if \"Wo\" in W else O), (K, V)",
         "(dense(O, W[\"Wo\"], W[\"bo\"]) if \"Wo\" in W else O), (K[..., -T:, :], V[..., -T:, :])",
