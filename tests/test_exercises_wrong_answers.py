@@ -5,6 +5,7 @@ import re
 import pytest
 from wrong_answers import judged
 from wrong_answers_blind import first
+from wrong_answers_fourth import fourth
 from wrong_answers_layers import wild as layers
 from wrong_answers_second import second
 from wrong_answers_sections import wild as sections
@@ -41,7 +42,7 @@ def test_most_causes_are_found():
 
 BLIND = [
     pytest.param(*answer, id=f"{answer[0]}:{answer[2].__name__.replace('<lambda>', str(k))}")
-    for k, answer in enumerate([*WRONG, *first, *second, *third])]
+    for k, answer in enumerate([*WRONG, *first, *second, *third, *fourth])]
 
 
 @pytest.mark.sampled(8)
@@ -49,15 +50,16 @@ BLIND = [
 def test_nothing_wrong_is_accepted_nor_another_cause_named(exercise, words, function):
     verdict = check(exercise, function)
     assert not verdict.ok
-    named = verdict.explanations or verdict.diagnosis and verdict.diagnosis.slips
+    found = verdict.diagnosis
+    named = verdict.explanations or found and (found.slips or found.repairs)
     if words is None:
         assert not named, verdict
     else:
         assert re.search(words, " ".join(verdict.paragraphs()).replace("\n", " ")), verdict
 
 
-@pytest.mark.parametrize("answers", [WRONG, first, second, third],
-                         ids=["lines", "first", "second", "third"])
+@pytest.mark.parametrize("answers", [WRONG, first, second, third, fourth],
+                         ids=["lines", "first", "second", "third", "fourth"])
 def test_nine_of_ten_of_each_set_are_named(answers):
     named = [words for _, words, _ in answers if words is not None]
     assert len(named) >= 0.9 * len(answers) > 50

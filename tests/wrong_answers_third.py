@@ -1664,7 +1664,7 @@ def yforsilu(dY, cache):
     return dG, dU
 
 
-@third("tiled-backward", "The weights were multiplied by the")
+@third("tiled-backward", "A query that may attend to nothing has L")
 def nanempty_tiled_backward(dO, cache):
     # gives NaN for a query that may attend to no key (exp(s - L) with L = -inf)
     Q, K, V, mask, O, L = cache

@@ -30,48 +30,66 @@ from npattn.files import new_file, replace_file
 HELP = "learn by exercises that name the mistake"
 
 POLL = 0.5  # seconds between two looks at a folder
+SEED = "a number; the same number gives the same cases"
 
 
 def configure(parser):
     parser.set_defaults(act=_list, folder=Path(), seed=0, section="", lang=None, all=False)
     actions = parser.add_subparsers(metavar="ACTION")
 
-    def action(act, text, argument, **options):
-        command = actions.add_parser(act.__name__[1:].removesuffix("_class"), help=text)
-        command.add_argument(argument.lower(), metavar=argument, **options)
-        command.set_defaults(act=act)
-        command.add_argument("--lang", choices=("en", "zh"), help="by the locale unless given")
+    def action(act, text, argument, words, **options):
+        command = added(act, text)
+        command.add_argument(argument.lower(), metavar=argument, help=words, **options)
         return command
 
-    words = "the path, or the exercises of a section"
-    listed = action(_list, words, "SECTION", nargs="?", default="")
-    listed.add_argument("--all", action="store_true", help="all exercises")
-    action(_show, "what an exercise asks for", "NAME")
-    action(_notebook, "write a blank notebook: 05, or a section", "SECTION")
-    following = actions.add_parser("next", help="the next exercise of the path")
-    following.set_defaults(act=_next)
-    following.add_argument("--lang", choices=("en", "zh"), help="by the locale unless given")
-    action(_start, "write the file to fill in", "NAME")
-    for act, text, argument in (
-        (_check, "grade a file", "FILE"),
-        (_watch, "grade the files of a folder when they are saved", "FOLDER"),
+    def added(act, text):
+        name = act.__name__[1:].removesuffix("_class")
+        command = actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        command.set_defaults(act=act)
+        command.add_argument("--lang", choices=("en", "zh"), help=(
+            "the language of the texts: English or Chinese; without it, that of your system"))
+        return command
+
+    name = "the name of an exercise, such as softmax-backward"
+    listed = action(_list, "show the path, or the exercises of a section", "SECTION",
+                    "a section of the book, such as 11.3; without it, the path and the sections",
+                    nargs="?", default="")
+    listed.add_argument("--all", action="store_true", help="show all exercises")
+    action(_show, "show what an exercise asks for", "NAME", name)
+    action(_notebook, "write a notebook in which the answers are left out", "SECTION",
+           "the number of a notebook, such as 05, or a section, such as 11.3")
+    added(_next, "show the next exercise of the path")
+    action(_start, "write the file that you fill in", "NAME", name)
+    for command in (
+        action(_check, "grade a file", "FILE", "the file with your function", type=Path),
+        action(_watch, "grade each file of a folder when it is saved", "FOLDER",
+               "the folder in which you write", type=Path),
     ):
-        command = action(act, text, argument, type=Path)
-        command.add_argument("--seed", type=int, default=0, help="of the cases")
-    action(_hint, "one more hint", "NAME")
-    solution = action(_solution, "the derivation and a solution", "NAME")
-    solution.add_argument("--reveal", action="store_true", help="also if it is not solved")
-    grade = action(_grade_class, "grade a class at once", "PLACE", nargs="+", type=Path)
-    grade.add_argument("--seed", type=int, default=0, help="of the cases")
-    for kind in ("csv", "json", "html"):
-        grade.add_argument(f"--{kind}", type=Path, metavar="F", help=f"write {kind} to F")
+        command.add_argument("--seed", type=int, default=0, help=SEED)
+    action(_hint, "show one more hint", "NAME", name)
+    solution = action(_solution, "show the derivation and a solution", "NAME", name)
+    solution.add_argument(
+        "--reveal", action="store_true", help="show it although you have not solved the exercise")
+    grade = action(_grade_class, "grade the files of a class at once", "PLACE",
+                   "a folder, a ZIP file, or a file; several are allowed", nargs="+", type=Path)
+    grade.add_argument("--seed", type=int, default=0, help=SEED)
+    for kind, text in (("csv", "a row for each student and exercise"),
+                       ("json", "the same as a list of objects"),
+                       ("html", "a page with the table and the mistakes")):
+        grade.add_argument(f"--{kind}", type=Path, metavar="F", help=f"write to F {text}")
     grade.add_argument(
         "--gradescope", type=Path, metavar="results.json",
-        help="of one student; of several, a file STUDENT.json each in the folder results")
-    grade.add_argument("--jobs", type=int, default=os.cpu_count(), help="files graded at a time")
-    grade.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster that grades")
-    grade.add_argument("--student", metavar="REGEX", help="what of a path names the student")
-    grade.add_argument("--fresh", action="store_true", help="grade again what has been graded")
+        help="write the results in Gradescope's format; if there are several students, one file "
+             "STUDENT.json for each in the folder results")
+    grade.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N",
+                       help="how many files are graded at the same time")
+    grade.add_argument("--scheduler", metavar="ADDRESS",
+                       help="the address of a Dask cluster that does the grading")
+    grade.add_argument("--student", metavar="REGEX", help=(
+        "a regular expression that finds the name of the student in the path of a file; without "
+        "it, the name is the first folder, or the file's name up to its first _"))
+    grade.add_argument("--fresh", action="store_true",
+                       help="grade all files again, also those that were graded before")
 
 
 def run(options):

@@ -2,8 +2,7 @@
 
 The slips of a solution (slips.py) are told only where an answer goes the same way. Here the source
 of the answer is changed in one place by the same means: another name, sign, axis, factor, number.
-A change after which every case is right is named with its line, and this is true by construction.
-So is what is left after a change, where that is a mistake that is known.
+A change after which every case is right is named with its line: this is true by construction.
 """
 
 import ast
@@ -151,10 +150,32 @@ def _changes(source):
         if group is _likely:
             for low, high, new, line in _lines(text, tree):
                 found.setdefault(text[:low] + new + text[high:], line)
+        if group is _renamed:
+            found.update(_everywhere(text, tree))
     found.pop(text, None)
     for changed, line in itertools.islice(found.items(), MOST // (1, 1, 2, 5)[min(loops, 3)]):
         old, new = _differing(text, changed)
         yield Repair(changed, source.lines[min(line, len(source.lines)) - 1], old, new)
+
+
+def _everywhere(text, tree):
+    """{text: line}: one axis, or one name, in place of another wherever that stands."""
+    found = {}
+    places = [(low, high, node) for low, high, node in expressions(text)]
+    axes = {(word.value.lineno, word.value.col_offset) for node in ast.walk(tree)
+            if isinstance(node, ast.Call) for word in node.keywords if word.arg == "axis"}
+    groups = {}
+    for low, high, node in places:
+        if (node.lineno, node.col_offset) in axes and text[low:high] in ("-1", "-2", "0", "1"):
+            groups.setdefault(text[low:high], []).append((low, high, node.lineno))
+    for old, spans in groups.items():
+        for new in ("-1", "-2", "0", "1") if len(spans) > 1 else ():
+            changed = text
+            for low, high, _ in sorted(spans, reverse=True):
+                changed = changed[:low] + new + changed[high:]
+            if new != old:
+                found[changed] = min(line for *_, line in spans)
+    return found
 
 
 def _depth(node):
@@ -216,6 +237,7 @@ def _likely(node, names):
         yield ast.unparse(node.value)
     elif isinstance(node, ast.Call):
         yield from _other_call(node)
+        yield from _factor_outside(node)
 
 
 def _renamed(node, names):
@@ -240,6 +262,16 @@ def _other_call(node):
         yield from (f"{text[:-1]}{comma}axis={axis})" for axis in (-1, -2, 0))
 
 
+def _factor_outside(node):
+    """f(A) * B where there is f(A * B); and with / in place of *."""
+    inner = node.args[0] if len(node.args) == 1 else None
+    if isinstance(inner, ast.BinOp) and isinstance(inner.op, (ast.Mult, ast.Div)):
+        sign = "*" if isinstance(inner.op, ast.Mult) else "/"
+        left, right, f = bracketed(inner.left), bracketed(inner.right), ast.unparse(node.func)
+        yield f"({f}({left}) {sign} {right})"
+        yield f"({left} {sign} {f}({right}))"
+
+
 def _inserted(node, names):
     """Texts in place of an expression: it is there, and something is missing."""
     text = ast.unparse(node)
@@ -250,7 +282,8 @@ def _inserted(node, names):
         yield f"({text})[..., None]"
         yield from (f"({text}).sum(axis={axis})" for axis in (-1, -2, 0))
         yield from (f"({text}).sum(axis={axis}, keepdims=True)" for axis in (-1, -2))
-        yield f"(1 - {text})"
+        yield from (f"(1 - {text})", f"np.exp({text})", f"np.sqrt({text})", f"np.tanh({text})",
+                    f"np.log({text})", f"({text}) ** 2")
     if isinstance(node, (ast.BinOp, ast.Call)):
         for sign in "*/+-":
             yield from (f"({text} {sign} {name})" for name in names)

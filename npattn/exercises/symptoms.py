@@ -14,6 +14,7 @@ import numpy as np
 
 from npattn.exercises.answers import Trouble, call, close
 from npattn.exercises.derived import stated_shapes
+from npattn.exercises.slips import locals_of
 from npattn.trees import tree_map
 
 POWERS = {1: "{}", -1: "1/{}", 0.5: "√{}", -0.5: "1/√{}", 2: "{}²", -2: "1/{}²"}
@@ -33,6 +34,7 @@ class Case(NamedTuple):
     inputs: dict       # {name: value}
     lengths: dict      # {name in the statement: length or number}
     doubled: object    # what comes where the upstream gradient is doubled; None if not to be asked
+    made: object = dict  # () -> {name: what the solution makes on its way}
 
     @property
     def shaped(self):
@@ -60,13 +62,14 @@ def symptoms(exercise, trials, function, outcomes, judged, k, brief=False):
             doubled = _doubled(exercise, function, trial, k)
             cases.append(Case(
                 name, trial.words, words.split(), outcome[k], want, answers[k].wrong, wants, inputs,
-                lengths, doubled,
+                lengths, doubled, partial(locals_of, exercise.reference, trial.args),
             ))
     bad = [case for case in cases if not case.shaped or case.wrong.any()]
     known, told = (WHOLE, PARTS) if all(case.shaped for case in bad) else (SHAPELESS, ())
     if not all(case.real for case in bad):
         known = [symptom for symptom in known if symptom in ANY]
-    whole = next(filter(None, (symptom(name, bad) for symptom in known)), None)
+    whole = next(filter(None, (symptom(name, bad) for symptom in known
+                               if not (brief and symptom is _product))), None)
     if brief:
         return [whole] * bool(whole)
     sentences = [whole] if whole else [symptom(name, bad) for symptom in told]
@@ -79,7 +82,8 @@ def exact(sentences):
     """Whether a sentence says what each number is, so that nothing else need be looked for."""
     words = ("is what", "transpose", "another order", "all zeros", "wrong sign", "True where",
              "Every entry", " that there should be", "itself.", "of what it", "1 minus", "1 over",
-             "Along the axis", "whole numbers only", "are such as")
+             "Along the axis", "whole numbers only", "are such as", "nothing may be attended to",
+             "may attend to nothing, and nowhere", "before exp")
     return any(part in sentence for sentence in sentences for part in words)
 
 
@@ -97,7 +101,7 @@ def changed(exercise, trials, outcomes, others, k):
         cases.append(Case(name, trial.words, words.split(), outcome[k], other[k], None, {}, inputs,
                           _lengths(exercise, inputs), None))
     bad = [case for case in cases if not case.shaped or case.wrong.any()]
-    known = BESIDES if all(case.shaped for case in bad) else SHAPELESS
+    known = BESIDES if all(case.shaped for case in bad) else SHAPELESS[:-1]
     if len(bad) < 2 or not all(case.real and np.isfinite(case.want).all() for case in bad):
         return ""
     found = next(filter(None, (symptom(name, bad) for symptom in known)), "")
@@ -304,9 +308,10 @@ def _coarse(name, cases):
     if only(np.round) and len(np.unique(np.abs(numbers))) > 3:
         return (f"{name} holds whole numbers only: an array of integers (zeros_like of one, say) "
                 "cuts off what is behind the point.")
-    near = all((np.abs(case.got - case.want) <= 0.02 * np.abs(case.want).max(initial=0.0)).all()
-               for case in cases)
-    for dtype, words in ((np.float16, "half"), (np.float32, "single")) if near else ():
+    near = [(np.abs(case.got - case.want) <= 0.02 * np.abs(case.want).max(initial=0.0)).all()
+            for case in cases]
+    kinds = ((np.float16, "half"), (np.float32, "single")) if 2 * sum(near) >= len(near) else ()
+    for dtype, words in kinds:
         if only(lambda X, dtype=dtype: X.astype(dtype).astype(X.dtype)):
             return (f"All numbers of {name} are such as {words} precision has ({dtype.__name__}): "
                     "keep the precision of the inputs.")
@@ -338,7 +343,7 @@ def _sums_elsewhere(name, cases):
     least = min(case.want.ndim for case in cases)
     for axis, words in ((-2, "columns"), (None, "whole table"), ((-2, -1), "matrices"),
                         (-3, "entries"), (-4, "entries"), (0, "entries")):
-        if words == "entries" and least < max(-axis, 3):
+        if words == "entries" and least < (max(-axis, 3) if axis else 2):
             continue
         if (all(_sums_to_one(case.got, axis) for case in cases)
                 and not all(_sums_to_one(case.got, -1) for case in cases)):
@@ -398,6 +403,56 @@ def _with_input(key, make, case):
     return None
 
 
+def _product(name, cases):
+    """A product of two arrays that the solution makes, or is given."""
+    if any(case.got.ndim < 2 for case in cases):
+        return None
+    made = [{key: X for key, X in case.made().items()
+             if isinstance(X, np.ndarray) and X.dtype.kind == "f" and X.ndim > 1} for case in cases]
+    keys = [key for key in made[0] if all(key in each for each in made)]
+    for words, multiply in PRODUCTS:
+        for one, two in itertools.product(keys, keys):
+            if all(_is_product(case.got, multiply, each[one], each[two])
+                   for case, each in zip(cases, made, strict=True)):
+                return (f"{name} is `{words.format(one, two)}`, in the names of the solution, and "
+                        "nothing else.")
+    return None
+
+
+def _is_product(got, multiply, X, Y):
+    try:
+        Z = multiply(X, Y)
+    except ValueError:
+        return False
+    return Z.shape == got.shape and close(got, Z).all()
+
+
+PRODUCTS = (
+    ("{} @ {}", np.matmul), ("{}.swapaxes(-1, -2) @ {}", lambda X, Y: X.swapaxes(-1, -2) @ Y),
+    ("{} @ {}.swapaxes(-1, -2)", lambda X, Y: X @ Y.swapaxes(-1, -2)), ("{} * {}", np.multiply),
+)
+
+
+def _not_summed(name, cases):
+    """Axes that are left and must be summed over; a length that is another one's."""
+    if all(case.got.ndim > case.want.ndim and case.got.sum(axis=tuple(range(
+            case.got.ndim - case.want.ndim))).shape == case.want.shape for case in cases):
+        sums = [case.got.sum(axis=tuple(range(case.got.ndim - case.want.ndim))) for case in cases]
+        if all(close(X, case.want).all() for X, case in zip(sums, cases, strict=True)):
+            return f"{name} has leading axes that are left; the sum over them is right."
+    if not all(case.got.ndim == case.want.ndim for case in cases):
+        return None
+    off = [[axis for axis in range(-case.want.ndim, 0)
+            if case.got.shape[axis] != case.want.shape[axis]] for case in cases]
+    if len({tuple(axes) for axes in off}) > 1 or len(off[0]) != 1:
+        return None
+    axis = off[0][0]
+    word = cases[0].words[axis] if -axis <= len(cases[0].words) else "leading axis"
+    got, want = (getattr(cases[0], key).shape[axis] for key in ("got", "want"))
+    return (f"{name} has another length than it should along its axis {word}, {got} where it "
+            f"should be {want} in the first such case.")
+
+
 def _function_of(name, cases):
     """A simple function of what it should be, number for number."""
     for words, make in FUNCTIONS:
@@ -434,7 +489,9 @@ ORDERS = (
 
 
 def _transposed(name, cases):
-    if _all_are(cases, lambda case: case.want.swapaxes(-1, -2) if case.want.ndim > 1 else None):
+    square = [min(case.want.shape[-2:], default=1) > 1 for case in cases]
+    if any(square) and _all_are(
+            cases, lambda case: case.want.swapaxes(-1, -2) if case.want.ndim > 1 else None):
         return f"{name} is the transpose of what it should be, number for number."
     return None
 
@@ -783,13 +840,13 @@ def _factors(case):
         ", by many factors")
 
 
-SHAPELESS = (_another, _transposed, _permuted, _not_broadcast)
+SHAPELESS = (_another, _transposed, _permuted, _not_broadcast, _not_summed)
 BESIDES = (
     _transposed, _permuted, _all_zero, _negated, _scaled, _pooled, _turned_round,
 )
 WHOLE = (
     _another, _transposed, _permuted, _all_zero, _negated, _of_an_input, _function_of,
-    _coarse, _not_finite, _lost, _clipped, _nearly, _complemented, _scaled, _turned_round,
+    _product, _coarse, _not_finite, _lost, _clipped, _nearly, _complemented, _scaled, _turned_round,
     _sums_elsewhere, _pooled, _rearranged, _shifted, _rows_scaled,
 )
 ANY = (_another, _transposed, _permuted, _not_broadcast, _complemented)

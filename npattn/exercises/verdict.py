@@ -172,8 +172,6 @@ def _explained(explanation, verdict):
         return "\n".join([head, *(f"  - {text}" for text in texts)])
     if beside:
         both = f"Your numbers come out where both are done, in all {verdict.failure.total} cases."
-        if beside.startswith("line "):
-            both = "With that line changed your numbers are exactly those of this mistake."
         return "\n".join([verdict.say(f"{start}: {texts[0]}"),
                           verdict.say(f"And besides: {beside}"), verdict.say(both)])
     these, others = (

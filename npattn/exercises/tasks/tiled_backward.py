@@ -160,8 +160,8 @@ MISTAKES = {
         "Only queries without any key were looked after: the mask was not applied to the others, "
         "and their masked entries have weights."),
     "mask multiplied": (1, "np.where(mask, P, 0)", "P * mask",
-        "The weights were multiplied by the mask. For a query that may attend to nothing they are "
-        "inf, and inf · 0 is NaN: write 0 over them with np.where."),
+        "A query that may attend to nothing has L = −∞, and exp(S − L) is inf or NaN there; no "
+        "product with the mask makes that 0: write 0 over it with np.where."),
     "delta of the tile": (3, "(dO * O)", "(dO @ V.swapaxes(-1, -2) * P)",
         "δ was summed over the tile's keys only. It runs over all keys, and is rowsum(dO ⊙ O)."),
     "no delta": (3, " - delta)", ")",

@@ -1,0 +1,66 @@
+"""Which change of the answer makes it right?"""
+
+from npattn.exercises.answers import Trouble, alike
+from npattn.exercises.comparing import MANY, equal, same_outcomes
+from npattn.exercises.probing import unused
+from npattn.exercises.repairs import outcomes as outcomes_of
+from npattn.exercises.repairs import repairs, said, shortest, source_of_answer
+from npattn.exercises.trials import trials
+
+ENOUGH = 40  # numbers in the arguments of a trial that tells one change from another
+
+
+def repaired(wrong, arrays):
+    """Sentences about changes of the answer that make `arrays` right in every trial, MANY at most.
+
+    What else is right must remain so, and in the trials of another seed they must be right, too. An
+    argument that is not used is no matter of one change.
+    """
+    source, changes, found = _changed(wrong)
+    i, arrays = _telling(wrong), list(arrays)
+    fits = alike(wrong.truths[i], [Trouble("") if X is None else X for X in found])
+    good = [change for change, fit in zip(changes, fits, strict=False) if fit[arrays].all()]
+    good = good[: 4 * MANY]
+    for trial, truth, was in zip(wrong.given, wrong.truths, wrong.outcomes, strict=True):
+        if good:
+            tried = outcomes_of(wrong.function, source, [change.text for change in good], trial,
+                                wrong.exercise.answer)
+            good = [change for change, X in zip(good, tried, strict=False)
+                    if X is not None and _mended(X, truth, was, arrays)]
+    if good and unused(wrong.exercise, wrong.seed, wrong.function, arrays):
+        return ()
+    for trial in trials(wrong.exercise, wrong.seed + 1) if good else ():
+        truth = [each.value for each in trial.truths]
+        tried = outcomes_of(wrong.function, source, [change.text for change in good], trial,
+                            wrong.exercise.answer)
+        good = [change for change, X in zip(good, tried, strict=False)
+                if X is not None and all(equal(X[k], truth[k]) for k in arrays)]
+    return tuple(said(change) for change in shortest(good)[:MANY])
+
+
+def _mended(found, truth, was, arrays):
+    """Whether `arrays` are right in one trial, and others where they were."""
+    return all(equal(found[k], truth[k]) or k not in arrays and not isinstance(was, Trouble)
+               and not equal(was[k], truth[k]) for k in range(len(truth)))
+
+
+def _changed(wrong):
+    """(source, repairs, what comes of each in the trial that tells most); the last may be fewer."""
+    if "changed" not in wrong.tried:
+        source = source_of_answer(wrong.function)
+        changes = repairs(source) if source else ()
+        texts = [change.text for change in changes]
+        first = wrong.given[_telling(wrong)]
+        found = [*outcomes_of(wrong.function, source, texts, first, wrong.exercise.answer)] if (
+            texts) else []
+        wrong.tried["changed"] = source, changes, found
+    return wrong.tried["changed"]
+
+
+def _telling(wrong):
+    """A trial of the task that went wrong, large enough to tell one change from another."""
+    everything = range(len(wrong.exercise.answer))
+    return min(wrong.order, key=lambda i: (
+        same_outcomes(*([each[i]] for each in (wrong.given, wrong.outcomes, wrong.truths)),
+                      everything),
+        wrong.given[i].derived, wrong.given[i].size < ENOUGH, wrong.given[i].size))
