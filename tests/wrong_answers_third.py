@@ -107,7 +107,7 @@ def latemask(state, memory, valid_lens):
     return (P[:, None, :] @ memory)[:, 0], P
 
 
-@third("additive-to-dot", ".P. is divided by its sums along axis -1")
+@third("additive-to-dot", "context holds NaN or inf where everything should be 0")
 def nanempty(state, memory, valid_lens):
     # gives NaN for a sequence of length 0
     T, D = memory.shape[1:]
