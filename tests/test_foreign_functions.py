@@ -554,3 +554,121 @@ def test_second_order_falls_back_where_the_complex_step_fails():
     f = lambda w: ((w**3).sum() + np.abs(w).sum(), w)  # noqa: E731
     right = lambda d, w: d * (3 * w**2 + np.sign(w))  # noqa: E731
     assert gradcheck_second_order(f, right, W4).ok
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_second_order_sees_an_asymmetric_hessian_for_every_seed(seed):
+    A = 3 * np.triu(np.ones((5, 5)), 1)
+    f, X = lambda X: ((X**3).sum(), X), np.arange(1.0, 6.0)
+    assert gradcheck_second_order(f, lambda d, X: 3 * X * X * d, X, seed=seed).ok
+    wrong = gradcheck_second_order(f, lambda d, X: (3 * X * X + A @ X) * d, X, seed=seed)
+    assert wrong.verdict == "wrong"
+
+
+@pytest.mark.parametrize("rtol", [np.inf, 1.0, -1.0, np.nan])
+def test_second_order_refuses_a_tolerance_without_meaning(rtol):
+    with pytest.raises(ValueError, match="rtol"):
+        gradcheck_second_order(lambda X: (X**3, X), lambda d, X: 3 * X * X * d, W4, rtol=rtol)
+
+
+# ---- dicts are read by their keys
+
+
+NAMED = {"fc1.weight": np.array([0.3, -1.2, 0.7]), "fc2.weight": np.array([1.3, -0.2, 1.7])}
+A, B = NAMED
+
+
+def product_of(p):
+    return np.sin(p[A]) * p[B], p
+
+
+def test_gradients_in_a_dict_are_found_by_key_in_any_order():
+    right = {A: lambda d, p: d * np.cos(p[A]) * p[B], B: lambda d, p: d * np.sin(p[A])}
+    for order in ((A, B), (B, A)):
+        check = gradcheck(product_of, lambda d, p, order=order: {k: right[k](d, p) for k in order},
+                          NAMED)
+        assert check.ok
+    swapped = gradcheck(product_of, lambda d, p: {A: right[B](d, p), B: right[A](d, p)}, NAMED)
+    assert swapped.verdict == "wrong"
+
+
+def test_other_keys_are_named():
+    report = gradcheck(product_of, lambda d, p: {"w": d, A: d}, NAMED)
+    assert report.verdict == "wrong"
+    assert "dp has the keys ['w', 'fc1.weight'], should have" in report.failures[0]
+
+
+def test_a_list_may_answer_a_tuple_and_a_tuple_a_list():
+    f, parts = lambda p: (p[0] * p[1], p), (W4, W4 + 1)
+    assert gradcheck(f, lambda d, p: [d * p[1], d * p[0]], parts).ok
+    assert gradcheck(f, lambda d, p: (d * p[1], d * p[0]), list(parts)).ok
+
+
+def test_arrays_inside_containers_are_looked_at_as_those_outside():
+    f, b = lambda X, p: (X * p["W"], (X, p)), lambda d, c: (d * c[1]["W"], {"W": d * c[0]})
+    assert gradcheck(f, b, W4, {"W": W4.astype(">f8")}).ok
+    with pytest.raises(TypeError, match="p.W is a masked array"):
+        gradcheck(f, b, W4, {"W": np.ma.masked_array(W4)})
+
+
+# ---- what differences and steps must not be taken for
+
+
+def test_an_entry_that_cannot_be_measured_leaves_the_others_alone():
+    report = gradcheck(lambda X: (X**1.5, X), lambda d, X: 1.5 * d * np.sqrt(X), np.arange(3.0))
+    assert report.verdict == "undecided" and not report.failures
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_plateau_is_no_half_precision(seed):
+    rng = np.random.default_rng(seed)
+    X, W = rng.standard_normal((4, 5)), rng.standard_normal((5, 5))
+    assert both(
+        lambda X: (np.maximum(X @ W, 0), X), lambda d, X: (d * (X @ W > 0)) @ W.T,
+        lambda d, X: d @ W.T, X) == ("right", "wrong")
+    assert both(
+        lambda X: (np.clip(X, -0.5, 0.7)**2, X),
+        lambda d, X: 2 * d * np.clip(X, -0.5, 0.7) * ((X > -0.5) & (X < 0.7)),
+        lambda d, X: 2 * d * np.clip(X, -0.5, 0.7), X) == ("right", "wrong")
+
+
+@pytest.mark.parametrize("scale", [1e-16, 1e-20, 1e-25, 1e-40])
+def test_arguments_far_below_the_usual_step(scale):
+    X = scale * np.array([0.5, 1.0, 1.5, 2.0])
+    assert both(lambda X: (np.log(X), X), lambda d, X: d / X, lambda d, X: -d / X, X) == (
+        "right", "wrong")
+    assert both(lambda X: (np.tanh(X / scale), X),
+                lambda d, X: d / np.cosh(X / scale)**2 / scale, lambda d, X: 0 * d, X) == (
+        "right", "wrong")
+
+
+@pytest.mark.parametrize("options", [{}, {"max_entries": 1}, {"quick": True}])
+@pytest.mark.parametrize("X", [[1e-12, 1.0, 2.0], [1e-8, 1e3, 2.0]])
+def test_a_small_entry_beside_large_ones_is_not_stepped_over(X, options):
+    verdicts = both(lambda X: (np.log(np.abs(X)), X), lambda d, X: d / X, lambda d, X: -d / X,
+                    np.array(X), **options)
+    assert verdicts == ("right", "wrong")
+
+
+# ---- outputs and arguments of other kinds
+
+
+def test_torch_takes_labels_lists_and_what_is_cut_off():
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    X = torch.tensor([[0.3, -1.2, 0.7, 2.0], [1.3, 0.2, -0.7, 0.4]])
+    labels = torch.tensor([0, 2])
+    assert gradcheck_torch(torch.nn.functional.cross_entropy, X, labels).ok
+    assert gradcheck_torch(lambda X: [X * 2, {"square": X * X}], X).ok
+    assert gradcheck_torch(lambda X: X.detach() * 3, X).verdict == "wrong"
+
+
+def test_jax_takes_parameters_and_outputs_in_dicts():
+    jax = pytest.importorskip("jax", reason="JAX is not installed")
+
+    def check(factor):
+        f = jax.custom_vjp(lambda p, X: {"Y": X @ p["W"]})
+        f.defvjp(lambda p, X: ({"Y": X @ p["W"]}, (p, X)),
+                 lambda c, d: ({"W": factor * c[1].T @ d["Y"]}, d["Y"] @ c[0]["W"].T))
+        return gradcheck_jax(f, {"W": np.ones((3, 2))}, np.arange(6.0).reshape(2, 3)).verdict
+
+    assert (check(1.0), check(0.5)) == ("right", "wrong")

@@ -66,9 +66,10 @@ def _jumps(change, fine, coarse, noise):
 
 
 def _stands(change, t, fine, noise):
-    """(m,) the outputs that stand still where they have moved by t, and move so much by then that
-    a move of size fine had to show.
+    """(m,) the outputs that stand still where they have moved by t, to both sides, and move so much
+    by then that a move of size fine had to show. Beside a plateau they go on smoothly on one side.
     """
     up, down = change(t), change(-t)
     should = np.abs(up - down) / 2 * fine / t > noise / 256
-    return should & ((change(t + t * FINEST) == up) | (up == 0.0))
+    further = t + t * FINEST
+    return should & (change(further) == up) & (change(-further) == down)

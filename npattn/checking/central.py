@@ -10,6 +10,7 @@ from npattn.checking.derivatives import Derivatives
 from npattn.checking.ladder import DOUBLE, FAR, FIRST_STEP, bend, ladder, units
 
 LONG_MOVES = (-1.9e5, 5.3e10)
+SMALL = 1e-3  # relative: an entry below it is looked at from close by
 UNSURE = 1e-6  # relative: an error above it asks for a look from closer by
 
 
@@ -37,12 +38,18 @@ class CentralDifference:
             own = np.abs(leaf[v != 0]).max(initial=0.0)
             if 0.0 < own < unit:
                 found[:, i] = self._closer(found[:, i], lambda t, v=v: {k: leaf + t * v}, own, k)
+            least_own = np.abs(leaf[(v != 0) & (leaf != 0)]).min(initial=unit)
+            if least_own < min(own, SMALL * unit):  # steps of others pass over the small entry
+                nearby = self._slope(lambda t, v=v: {k: leaf + t * v}, least_own, self.eps[k])
+                apart = abs(nearby[0] - found[0, i]) > 10 * (nearby[1] + found[1, i])
+                found[:, i] = nearby if apart else found[:, i]
             shows[i] = self.shown
         value, error, kink = found
         size = np.abs(value)
         # What saturates, as 1 + exp(-40) does, has a derivative that its digits do not show.
         hidden = shows & (value == 0.0)
-        rounding = np.maximum(self.eps[k] * size, DOUBLE * size.max(initial=0.0) * hidden)
+        largest = np.nan_to_num(size, nan=0.0, posinf=0.0).max(initial=0.0)
+        rounding = np.maximum(self.eps[k] * size, DOUBLE * largest * hidden)
         return Derivatives(value, size, error, np.full(len(value), True), rounding, kink)
 
     def _closer(self, found, moved, unit, k):
@@ -57,6 +64,8 @@ class CentralDifference:
         if kink:
             return closer if closer[1] <= error or not closer[2] else found
         agree = abs(closer[0] - value) <= 10 * (closer[1] + error)
+        knows_nothing = error > abs(value)
+        agree |= knows_nothing and closer[1] <= UNSURE * abs(closer[0])
         return closer if closer[1] <= error and agree else found
 
     def along(self, directions):

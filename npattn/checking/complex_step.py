@@ -32,6 +32,7 @@ from npattn.checking.derivatives import Derivatives, envelope, span
 from npattn.checking.ladder import AGREED, DOUBLE, units
 
 STEP = 2.0**-66
+TINY_ENTRY, TINIEST = 2.0**-33, 2.0**-400  # entries between them have a step that is less, too
 OTHER_STEPS = (0.7 * STEP, 1.3 * STEP)  # no powers of two: the same derivative, rounded otherwise
 HALF_CIRCLE = np.exp(1j * np.pi * np.arange(9) / 8)
 SHARES = np.array([1, *[2] * 7, 1]) / 16  # of each of its points in the average over the whole
@@ -63,6 +64,7 @@ class ComplexStep:
         self.noise = DOUBLE * np.abs(np.asarray(Y))  # of each output: how much of it is rounding
         self.real = [leaf.astype(np.float64) for leaf in leaves]
         self.leaves = [leaf.astype(np.complex128) for leaf in leaves]
+        self.shorter = [*map(shortening, self.real)]
 
     def measure(self, k, directions):
         """`Derivatives` along each of `directions`, arrays shaped like leaf k."""
@@ -161,6 +163,7 @@ class ComplexStep:
 
     def _slopes(self, k, direction, h=STEP):
         """The derivative of each output (m,) as leaf k moves along `direction`."""
+        h = h * self.shorter[k]
         return self._moved(self.leaves, k, 1j * h * direction).imag / h
 
     def _shows(self, k, direction):
@@ -183,6 +186,14 @@ class ComplexStep:
     def _moved(self, leaves, k, by):
         """The outputs at `leaves`, of which leaf k has moved."""
         return self.F([leaf + by if i == k else leaf for i, leaf in enumerate(leaves)])
+
+
+def shortening(leaf):
+    """A power of two for the step: 1, or less where the leaf has entries that it would not be small
+    beside.
+    """
+    small = np.abs(leaf[np.abs(leaf) > TINIEST]).min(initial=1.0)
+    return 1.0 if small > TINY_ENTRY else 2.0 ** np.floor(np.log2(small))
 
 
 def _every_other(X):

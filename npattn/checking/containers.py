@@ -30,18 +30,44 @@ def holds(value, test):
     return all(holds(child, test) for _, child in children)
 
 
-def as_tree(value):
-    """The tree (tuples and NamedTuples) of the arrays in `value`."""
-    children = _children(value)
-    if children is None:
+def as_tree(value, like=None, name=""):
+    """The tree (tuples and NamedTuples) of the arrays in `value`, in the form of that of `like`.
+
+    like  a container that says form and order: dicts are read by their keys, lists and tuples by
+          place. None is value itself. What is no container of this kind is returned as it is
+    name  what an error calls value
+
+    Raises ValueError for a dict of other keys.
+    """
+    like = value if like is None else like
+    children = _children(like)
+    if children is None or not _alike(value, like):
         return value
-    trees = [as_tree(child) for _, child in children]
     names = [name for name, _ in children]
-    if isinstance(value, tuple):
-        return type(value)(*trees) if hasattr(value, "_fields") else tuple(trees)
+    if isinstance(like, dict):
+        if value.keys() != like.keys():
+            raise ValueError(f"{name} has the keys {list(value)}, should have {names}")
+        parts = [value[key] for key in names]
+    else:
+        parts = [part for _, part in _children(value)]
+    trees = [
+        as_tree(part, child, f"{name}.{key}")
+        for part, (key, child) in zip(parts, children, strict=True)
+    ]
+    if isinstance(like, tuple):
+        return type(like)(*trees) if hasattr(like, "_fields") else tuple(trees)
     if names and all(isinstance(name, str) and name.isidentifier() for name in names):
-        return _named(type(value).__name__, tuple(names))(*trees)
+        return _named(type(like).__name__, tuple(names))(*trees)
     return tuple(trees)
+
+
+def _alike(value, like):
+    """Whether the parts of value can be those of like: dicts and plain sequences by their kind."""
+    if isinstance(like, dict):
+        return isinstance(value, dict)
+    if isinstance(like, list) or type(like) is tuple:
+        return type(value) in (list, tuple) and len(value) == len(like)
+    return type(value) is type(like)
 
 
 def from_tree(tree, like):

@@ -63,7 +63,7 @@ def gradcheck(f, f_backward, *args, axes=None, seed=0, rtol=1e-12, method="auto"
     inside f and f_backward pass through. A keyword above that f also has, under the same name,
     raises ValueError: give f its own with functools.partial.
     """
-    _require_options(method, rtol, max_entries)
+    require_options(method, rtol, max_entries)
     pair = Pair(f, f_backward, args, kwargs, names)
     words, rng = axis_words(axes, pair.paths, pair.leaves), np.random.default_rng(seed)
     title = name or title_of(f)
@@ -121,7 +121,8 @@ def _quick_rows(pair, dY, gradients, rng):
     )
 
 
-def _require_options(method, rtol, max_entries):
+def require_options(method, rtol, max_entries):
+    """Raises ValueError unless the options have a meaning."""
     if method not in ("auto", "complex", "central"):
         raise ValueError(f"method must be 'auto', 'complex' or 'central', got {method!r}")
     if not (isinstance(rtol, (int, float, np.number)) and 0 <= rtol <= 0.01):

@@ -65,6 +65,7 @@ def ladder(change, unit, rounding):
                 continue
             last, step = step, np.abs(R - above)
             doubt = step if last is None else np.fmax(step, last / 10)
+            doubt = doubt + DOUBLE * np.fmax(np.abs(up), np.abs(down)) / t  # F rounds out there
             rungs.append((t, R, doubt + AGREED * np.abs(R)))
             error, most = doubt + noise / t, np.fmax(most, np.abs(R))
             astray = np.abs(R - close) > MANY * (error + noise / (SPACING * unit))

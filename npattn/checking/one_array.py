@@ -28,7 +28,9 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.checking.derivatives import UnitDirections, envelope
-from npattn.checking.entries import MARGIN, compare, smallest_faults, tolerances
+from npattn.checking.entries import (
+    MARGIN, POWER, compare, natural_scale, smallest_faults, tolerances,
+)
 from npattn.checking.report import Row
 
 TIMES = 10.0
@@ -101,7 +103,7 @@ class Leaf(NamedTuple):
         )
         if unknown.size:
             row = row._replace(doubt=self._words(
-                unknown, "no derivative could be measured, f is not defined close to here"
+                unknown, "no derivative could be measured: no step that was tried gave finite numbers"
             ))
         sentences = [self.kink(kinks)] if kinks.size else []
         if sentences and not row.doubt:
@@ -131,6 +133,11 @@ def _judge_all_at_once(leaf, chosen, signs):
         return abs(total - found.value[0]) if smooth else found.kink[0]
 
     found = leaf.entries(chosen)
+    if not np.isfinite(want):
+        outcome = leaf.judge(chosen, found)
+        words = "along random weights of all entries no derivative could be measured"
+        doubt = outcome.row.doubt or f"{leaf.name(())}: {words}"
+        return outcome._replace(row=outcome.row._replace(smallest_fault=np.inf, doubt=doubt))
     rounding = np.sqrt(signs.size) * np.max(found.rounding, initial=0.0)
     noise = max(leaf.eps * np.linalg.norm(leaf.got), rounding, np.max(whole.rounding))
     [tolerance] = tolerances(whole._replace(rounding=noise), leaf.rtol, leaf.eps)
@@ -150,6 +157,13 @@ def _judge_all_at_once(leaf, chosen, signs):
             ]
     unseen = np.inf if kinks else 2 * float(smallest_faults(error, tolerance, whole).max())
     row = row._replace(smallest_fault=max(row.smallest_fault, unseen), passed=not wrong)
+    largest = np.abs(leaf.got).max(keepdims=True)
+    scale = natural_scale(whole._replace(value=largest), leaf.eps)
+    if not row.doubt and row.smallest_fault > POWER * scale:
+        row = row._replace(doubt=(
+            f"{leaf.name(())}: a fault below {row.smallest_fault:.1e} in one entry would not show, "
+            f"and the largest is {scale:.1e}"
+        ))
     return Outcome(row, wrong, kinks)
 
 

@@ -48,9 +48,9 @@ class Pair:
             raise ValueError(f"names must be one per argument, {len(args)}, got {self.names}")
         owner = getattr(f, "__self__", None)
         self.owner = None if owner is None or inspect.ismodule(owner) else owner
-        args = [_known(arg, name) for arg, name in zip(args, self.names, strict=True)]
         self.like = [arg if _is_floats(arg) else None for arg in args]
         args = [as_tree(arg) if like is not None else arg for arg, like in zip(args, self.like)]
+        args = [_known(arg, name) for arg, name in zip(args, self.names, strict=True)]
         self.args = [_fixed(arg) for arg in args]
         self.kwargs = {key: _fixed(value) for key, value in kwargs.items()}
         self.places = [i for i, arg in enumerate(args) if _differentiable(arg, self.names[i])]
@@ -142,9 +142,11 @@ class Pair:
             return [None] * len(self.leaves), [complaint]
         found, complaints = [], []
         for i, gradient in zip(self.places, result, strict=True):
-            if self.like[i] is not None and _same_form(gradient, self.like[i]):
-                gradient = as_tree(gradient)
-            leaves, complaint = match(gradient, self.args[i], f"d{self.names[i]}")
+            name, like = f"d{self.names[i]}", self.args[i] if self.like[i] is None else self.like[i]
+            try:
+                leaves, complaint = match(as_tree(gradient, like, name), self.args[i], name)
+            except ValueError as error:  # other keys
+                leaves, complaint = [None] * len(tree_leaves(self.args[i])), [str(error)]
             found += [None if leaf is None else np.array(leaf) for leaf in leaves]
             complaints += complaint
         return found, complaints
@@ -236,9 +238,16 @@ def _copied(owner):
 
 
 def _known(arg, name):
-    """The argument, a float array in the machine's byte order. Raises TypeError for what is like
+    """The argument, its float arrays in the machine's byte order. Raises TypeError for what is like
     an array but is none: masked arrays, matrices, tensors.
     """
+    if isinstance(arg, tuple) and arg:
+        fields = getattr(arg, "_fields", range(len(arg)))
+        parts = [
+            _known(part, f"{name}.{field}") if isinstance(part, (np.ndarray, tuple)) else part
+            for field, part in zip(fields, arg, strict=True)
+        ]
+        return type(arg)(*parts) if hasattr(arg, "_fields") else tuple(parts)
     if isinstance(arg, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array; convert it with {name}.filled(0.0)")
     if type(arg) is np.matrix:
@@ -258,10 +267,6 @@ def _is_floats(value):
     if not is_container(value) or not holds(value, is_float_array):
         return False
     return bool(tree_leaves(as_tree(value)))
-
-
-def _same_form(gradient, like):
-    return is_container(gradient) and type(gradient) is type(like)
 
 
 def _parameters(f):

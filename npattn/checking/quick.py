@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.checking.complex_step import STEP
+from npattn.checking.complex_step import STEP, shortening
 from npattn.checking.entries import MARGIN
 from npattn.checking.ladder import DOUBLE
 
@@ -43,7 +43,8 @@ def along_all(F, leaves, dY, gradients, rng):
         return F([leaf + t * way for leaf, way in zip(leaves, ways, strict=True)])
 
     try:
-        slopes = at(1j * STEP).imag / STEP
+        h = STEP * min(map(shortening, leaves), default=1.0)
+        slopes = at(1j * h).imag / h
         above, below = at(REAL_STEP), at(-REAL_STEP)
     except Exception:  # f does not take complex numbers, or is not defined close by
         return None

@@ -56,18 +56,21 @@ def gradcheck_torch(function, *inputs, name=None, names=None, **options):
 
     def f(*args):
         with torch.no_grad():
-            return _arrays(call(carried(args))), args
+            return _arrays(call(carried(args)), torch), args
 
     def f_backward(dY, args):
         tensors = carried(args)
         for i in floats:
             tensors[i].requires_grad_()
-        Y = call(tensors)
-        Y, dY = (Y, dY) if isinstance(Y, tuple) else ((Y,), (dY,))
+        Y, dY = call(tensors), dY if isinstance(dY, tuple) else (dY,)
+        reached = [
+            (y, torch.as_tensor(np.array(d)))
+            for y, d in zip(_tensors(Y, torch), dY, strict=True) if y.requires_grad
+        ]
         found = torch.autograd.grad(
-            Y, [tensors[i] for i in floats], [torch.as_tensor(np.array(d)) for d in dY],
+            [y for y, _ in reached], [tensors[i] for i in floats], [d for _, d in reached],
             allow_unused=True,
-        )
+        ) if reached else [None] * len(floats)
         found = [np.zeros(args[i].shape) if d is None else d.numpy() for i, d in zip(floats, found)]
         return tuple(found) if len(found) != 1 else found[0]
 
@@ -84,12 +87,23 @@ def _names(function, module, count):
 
 
 def _array(X, torch):
-    """Floating tensors and arrays as float64 arrays; anything else as it is."""
+    """Tensors as arrays, floating ones in float64; anything else as it is."""
     if isinstance(X, torch.Tensor):
         X = X.detach().cpu()
-        return X.double().numpy() if X.is_floating_point() else X
+        return (X.double() if X.is_floating_point() else X).numpy()
     return X.astype(np.float64) if isinstance(X, np.ndarray) and X.dtype.kind == "f" else X
 
 
-def _arrays(Y):
-    return tuple(y.numpy() for y in Y) if isinstance(Y, tuple) else Y.numpy()
+def _arrays(Y, torch):
+    """The array of a tensor, or a tuple of those in a tuple, list or dict, however nested."""
+    found = tuple(y.numpy() for y in _tensors(Y, torch))
+    return found[0] if isinstance(Y, torch.Tensor) else found
+
+
+def _tensors(Y, torch):
+    """The floating tensors of an output, in their order."""
+    if isinstance(Y, torch.Tensor):
+        return [Y]
+    parts = Y.values() if isinstance(Y, dict) else Y if isinstance(Y, (tuple, list)) else ()
+    found = [y for part in parts for y in _tensors(part, torch)]
+    return [y for y in found if y.is_floating_point() or y.is_complex()]
