@@ -103,7 +103,7 @@ class Leaf(NamedTuple):
         )
         if unknown.size:
             row = row._replace(doubt=self._words(
-                unknown, "no derivative could be measured: no step that was tried gave finite numbers"
+                unknown, "no derivative could be measured, no step gave finite numbers"
             ))
         sentences = [self.kink(kinks)] if kinks.size else []
         if sentences and not row.doubt:
