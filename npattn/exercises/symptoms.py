@@ -212,8 +212,9 @@ def _split_by_rank(given, right, what):
         {np.ndim(inputs[name]) for inputs, each in zip(given, right, strict=True) if each == wanted}
         for wanted in (True, False)
     )
-    apart = max(good) < min(bad) or max(bad) < min(good) or len(good) == 1
-    if good & bad or not apart:
+    if not good or not bad or good & bad:
+        return []
+    if len(good) > 1 and min(good) < max(bad) and min(bad) < max(good):
         return []
     here, there = (" or ".join(map(str, sorted(ndims))) for ndims in (good, bad))
     return [
