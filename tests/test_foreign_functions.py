@@ -672,3 +672,11 @@ def test_jax_takes_parameters_and_outputs_in_dicts():
         return gradcheck_jax(f, {"W": np.ones((3, 2))}, np.arange(6.0).reshape(2, 3)).verdict
 
     assert (check(1.0), check(0.5)) == ("right", "wrong")
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-1, 1e-2, 1e-3])
+def test_a_kink_in_the_shadow_of_a_bend_is_one(size):
+    X = np.array([1.0, 2.0])
+    f = lambda X: (X * X + size * np.abs(X - 1), X)  # noqa: E731
+    report = gradcheck(f, lambda d, X: d * (2 * X + size * np.sign(X - 1)), X)
+    assert report.verdict == "undecided" and len(report.kinks) == 1 and "X[0]" in report.kinks[0]

@@ -81,8 +81,9 @@ def ladder(change, unit, rounding):
 def _kink(change, unit, noise):
     """(m,) by how much the slopes to both sides differ, where that stays as steps shrink, else 0.
 
-    A pole or a kink close by looks like a kink until steps are shorter than its distance. Returns
-    also whether any output does so: differences of long steps then agree, and are wrong.
+    It shows from long steps on, or from short ones on where a bend hides it at first. A pole or a
+    kink close by looks like a kink until steps are shorter than its distance. Returns also whether
+    any output shows one from long steps on: their differences then agree, and are wrong.
     """
 
     def apart(t):
@@ -90,14 +91,18 @@ def _kink(change, unit, noise):
 
     far = apart(FAR)
     stays, bent = far > 1e3 * noise / (FAR * unit), False
+    weak, goes_on = np.full_like(stays, False), stays.copy()
     for t in NEAR:
         near, telling = apart(t), far > 1e3 * noise / (t * unit)  # what was there would show here
         stays &= ~telling & (t < NEAR[1]) | telling & (near > far / 8) & (near < 8 * far)
+        # A bend shrinks with t; the kink that it hid at first does not.
+        weak = np.where(telling & (t < NEAR[0]), (near > far / 2) & (near < 2 * far), weak)
         bent |= t == NEAR[0] and stays.any()
+        goes_on = goes_on & telling
         far = np.where(telling, near, far)
-        if not (stays & telling).any():
+        if not goes_on.any():
             break
-    return np.where(stays, far, 0.0), bent
+    return np.where(stays | weak, far, 0.0), bent
 
 
 def _grain(change, moved, shape):
