@@ -7,6 +7,7 @@ a slope, a bend or a kink would, or not at all. The finest precision without suc
 
 import numpy as np
 
+from npattn.checking.derivatives import random_weights
 from npattn.checking.ladder import units
 
 HALF = 2.0**-8  # coarser than float16's and as coarse as bfloat16's
@@ -32,8 +33,7 @@ def inner_epsilons(F, Y, leaves, rng):
 
 def _epsilon(F, Y, leaves, chosen, rng):
     moves = {
-        k: units(leaves[k]) * rng.choice([-1.0, 1.0], leaves[k].shape)
-        * rng.uniform(0.5, 1.5, leaves[k].shape) for k in chosen
+        k: units(leaves[k]) * random_weights(leaves[k].shape, rng) for k in chosen
     }
 
     def change(t):

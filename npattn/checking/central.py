@@ -6,7 +6,7 @@ exactly nothing, and its rounding counts for nothing.
 
 import numpy as np
 
-from npattn.checking.derivatives import Derivatives
+from npattn.checking.derivatives import Derivatives, random_weights
 from npattn.checking.ladder import DOUBLE, FAR, FIRST_STEP, bend, ladder, units
 
 LONG_MOVES = (-1.9e5, 5.3e10)
@@ -33,14 +33,18 @@ class CentralDifference:
         leaf, least = self.leaves[k], bend(self.leaves[k])
         found, shows = np.zeros((3, len(directions))), np.full(len(directions), True)
         for i, v in enumerate(directions):
-            unit = max(least, np.abs(leaf[v != 0]).max(initial=0.0))
-            found[:, i] = self._slope(lambda t, v=v: {k: leaf + t * v}, unit, self.eps[k])
-            own = np.abs(leaf[v != 0]).max(initial=0.0)
+            sizes = np.abs(leaf[v != 0])
+            own, smallest = sizes.max(initial=0.0), sizes[sizes > 0.0].min(initial=np.inf)
+            unit = max(least, own)
+
+            def moved(t, v=v):
+                return {k: leaf + t * v}
+
+            found[:, i] = self._slope(moved, unit, self.eps[k])
             if 0.0 < own < unit:
-                found[:, i] = self._closer(found[:, i], lambda t, v=v: {k: leaf + t * v}, own, k)
-            least_own = np.abs(leaf[(v != 0) & (leaf != 0)]).min(initial=unit)
-            if least_own < min(own, SMALL * unit):  # steps of others pass over the small entry
-                nearby = self._slope(lambda t, v=v: {k: leaf + t * v}, least_own, self.eps[k])
+                found[:, i] = self._closer(found[:, i], moved, own, k)
+            if smallest < min(own, SMALL * unit):  # steps of others pass over the small entry
+                nearby = self._slope(moved, smallest, self.eps[k])
                 apart = abs(nearby[0] - found[0, i]) > 10 * (nearby[1] + found[1, i])
                 found[:, i] = nearby if apart else found[:, i]
             shows[i] = self.shown
@@ -83,10 +87,7 @@ class CentralDifference:
 
         Random magnitudes: along random signs alone, contributions cancel to 0 far too often.
         """
-        directions = [
-            units(leaf) * rng.choice([-1.0, 1.0], leaf.shape) * rng.uniform(0.5, 1.5, leaf.shape)
-            for leaf in self.leaves
-        ]
+        directions = [units(leaf) * random_weights(leaf.shape, rng) for leaf in self.leaves]
 
         def change(t):
             return self.F([a + t * v for a, v in zip(self.leaves, directions)]) - self.Y

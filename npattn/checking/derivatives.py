@@ -47,6 +47,12 @@ def span(leaf, directions):
     return np.array([np.abs(leaf[v != 0.0]).mean() if v.any() else 0.0 for v in directions])
 
 
+def random_weights(shape, rng):
+    """± 0.5 … 1.5: signs alone would make contributions cancel, or two draws alike, far too often.
+    """
+    return rng.choice([-1.0, 1.0], shape) * rng.uniform(0.5, 1.5, shape)
+
+
 class UnitDirections(Sequence):
     """The directions of single entries: arrays of `shape`, 1 at one flat index and 0 elsewhere."""
 

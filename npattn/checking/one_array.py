@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.checking.derivatives import UnitDirections, envelope
+from npattn.checking.derivatives import UnitDirections, envelope, random_weights
 from npattn.checking.entries import (
     MARGIN, POWER, compare, natural_scale, smallest_faults, tolerances,
 )
@@ -59,7 +59,7 @@ def check_leaf(truth, k, got, name, *, scatter, rtol, eps, rng, max_entries):
         everything = np.arange(got.size)
         return leaf.judge(everything, leaf.entries(everything))
     chosen = np.sort(rng.choice(got.size, max_entries, replace=False))
-    signs = rng.choice([-1.0, 1.0], got.size) * rng.uniform(0.5, 1.5, got.size)
+    signs = random_weights(got.size, rng)
     return _judge_all_at_once(leaf, chosen, signs)
 
 

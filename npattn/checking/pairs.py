@@ -27,6 +27,7 @@ import numpy as np
 from npattn.checking.containers import (
     as_tree, from_tree, holds, is_container, is_float_array,
 )
+from npattn.checking.derivatives import random_weights
 from npattn.checking.matching import describe, match
 from npattn.trees import tree_items, tree_leaves, tree_map, tree_unflatten
 
@@ -217,7 +218,7 @@ def random_upstream(Y, rng):
         leaf = np.asarray(leaf)
         if leaf.dtype.kind != "f":
             raise TypeError(f"f must return float arrays, got {leaf.dtype} of shape {leaf.shape}")
-        values = rng.choice([-1.0, 1.0], leaf.shape) * rng.uniform(0.5, 1.5, leaf.shape)
+        values = random_weights(leaf.shape, rng)
         return _fixed(np.asarray(values, leaf.dtype)) if leaf.ndim else leaf.dtype.type(values)
 
     return tree_map(draw, Y)

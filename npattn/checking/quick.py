@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.checking.complex_step import STEP, shortening
+from npattn.checking.derivatives import random_weights
 from npattn.checking.entries import MARGIN
 from npattn.checking.ladder import DOUBLE
 
@@ -35,9 +36,7 @@ def along_all(F, leaves, dY, gradients, rng):
     leaves     float64 arrays
     gradients  what should be ∂(dY·F)/∂leaves
     """
-    ways = [
-        rng.choice([-1.0, 1.0], leaf.shape) * rng.uniform(0.5, 1.5, leaf.shape) for leaf in leaves
-    ]
+    ways = [random_weights(leaf.shape, rng) for leaf in leaves]
 
     def at(t):
         return F([leaf + t * way for leaf, way in zip(leaves, ways, strict=True)])

@@ -14,7 +14,7 @@ import numpy as np
 
 from npattn.checking.central import CentralDifference
 from npattn.checking.complex_step import OTHER_STEPS, STEP, ComplexStep
-from npattn.checking.derivatives import Derivatives
+from npattn.checking.derivatives import Derivatives, random_weights
 from npattn.checking.entries import compare, tolerances
 from npattn.checking.gradcheck import Misbehaviour, require_options, run_backward, title_of
 from npattn.checking.ladder import DOUBLE, bend, ladder
@@ -60,7 +60,7 @@ def gradcheck_second_order(f, f_backward, *args, seed=0, rtol=1e-12, name=None, 
         failures = [str(fault)]
     if failures:
         return Report(title, "calling it", failures=tuple(failures))
-    u, v = ([_random_weights(leaf, rng) for leaf in pair.leaves] for _ in range(2))
+    u, v = ([random_weights(leaf.shape, rng) for leaf in pair.leaves] for _ in range(2))
     central = CentralDifference(pair.outputs, pair.leaves, flat(dY))
     why = ComplexStep(pair.outputs, pair.leaves, flat(dY), central.Y).refusal(*central.each(rng))
     blocks = _blocks if why is None else _blocks_by_differences
@@ -80,11 +80,6 @@ def gradcheck_second_order(f, f_backward, *args, seed=0, rtol=1e-12, name=None, 
     return Report(
         title, "symmetry and central differences", rows, tuple(failures), notes, reasons=reasons
     )
-
-
-def _random_weights(leaf, rng):
-    """± 0.5 … 1.5 for each entry: signs alone make u = ±v by luck, and then all is symmetric."""
-    return rng.choice([-1.0, 1.0], leaf.shape) * rng.uniform(0.5, 1.5, leaf.shape)
 
 
 def _blocks(pair, dY, ways, weights):
