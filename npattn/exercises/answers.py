@@ -40,8 +40,8 @@ class Elsewhere:
         """What it returned, with `Thing` for what is no array of numbers; or a `Trouble`."""
         raise NotImplementedError
 
-    def changed(self, texts, args, count):
-        """What changed texts of it return; None where one raises."""
+    def changed(self, source, changes, args, count, quick):
+        """What it returns with each change of its source; None where it raises (changed.runs)."""
         raise NotImplementedError
 
 

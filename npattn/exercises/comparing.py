@@ -59,11 +59,14 @@ def fitting(wrong, among, arrays):
     """The slips that fit `arrays` of the answer in the trial that tells most."""
     i, candidates = wrong.order[0], among(wrong.exercise.reference)
     key = among, id(wrong.outcomes)
+    if among not in wrong.tried:
+        wrong.tried[among] = [try_slip(wrong, slip, i) for slip in candidates]
     if key not in wrong.tried:
-        tried = [try_slip(wrong, slip, i) for slip in candidates]
+        tried = wrong.tried[among]
         raised = np.array([isinstance(X, Trouble) for X in tried]) & wrong.given[i].derived
-        wrong.tried[key] = raised, alike(wrong.outcomes[i], tried)
-    raised, fits = wrong.tried[key]
+        kept = wrong.outcomes  # as long as its id is a key
+        wrong.tried[key] = raised, alike(wrong.outcomes[i], tried), kept
+    raised, fits, _ = wrong.tried[key]
     chosen = raised | fits[:, list(arrays)].all(axis=1)
     return itertools.compress(candidates, chosen)
 

@@ -140,16 +140,19 @@ def _moving(wrong, arrays):
     """The slips that change one of the arrays, in a few of the trials."""
     candidates = slips(wrong.exercise.reference)
     if "moved" not in wrong.tried:
-        wrong.tried["moved"] = ~np.logical_and.reduce([
-            alike(wrong.truths[i], [try_slip(wrong, slip, i) for slip in candidates])
-            for i in _few(wrong)])
+        moved = np.zeros((len(candidates), len(wrong.exercise.answer)), bool)
+        for i in _few(wrong):
+            still = np.flatnonzero(~moved.any(axis=1))
+            tried = [try_slip(wrong, candidates[n], i) for n in still]
+            moved[still] = ~alike(wrong.truths[i], tried)
+        wrong.tried["moved"] = moved
     return [*itertools.compress(candidates, wrong.tried["moved"][:, list(arrays)].any(axis=1))]
 
 
 def _few(wrong):
     """Numbers of a few trials: the most telling one, the two largest, and the last."""
     large = sorted(wrong.order, key=lambda i: -wrong.given[i].size)[:2]
-    return {wrong.order[0], *large, wrong.order[-1]}
+    return dict.fromkeys([wrong.order[0], *large, wrong.order[-1]])
 
 
 def _moves(wrong, predicted, arrays):

@@ -23,19 +23,17 @@ def repaired(wrong, arrays):
     good = good[: 4 * MANY]
     for trial, truth, was in zip(wrong.given, wrong.truths, wrong.outcomes, strict=True):
         if good:
-            tried = outcomes_of(wrong.function, source, [change.text for change in good], trial,
-                                wrong.exercise.answer)
+            tried = outcomes_of(wrong.function, source, good, trial, wrong.exercise.answer, False)
             good = [change for change, X in zip(good, tried, strict=False)
                     if X is not None and _mended(X, truth, was, arrays)]
     if good and unused(wrong.exercise, wrong.seed, wrong.function, arrays):
         return ()
     for trial in trials(wrong.exercise, wrong.seed + 1) if good else ():
         truth = [each.value for each in trial.truths]
-        tried = outcomes_of(wrong.function, source, [change.text for change in good], trial,
-                            wrong.exercise.answer)
+        tried = outcomes_of(wrong.function, source, good, trial, wrong.exercise.answer, False)
         good = [change for change, X in zip(good, tried, strict=False)
                 if X is not None and all(equal(X[k], truth[k]) for k in arrays)]
-    return tuple(said(change) for change in shortest(good)[:MANY])
+    return tuple(said(source, change) for change in shortest(good)[:MANY])
 
 
 def _mended(found, truth, was, arrays):
@@ -49,10 +47,9 @@ def _changed(wrong):
     if "changed" not in wrong.tried:
         source = source_of_answer(wrong.function)
         changes = repairs(source) if source else ()
-        texts = [change.text for change in changes]
         first = wrong.given[_telling(wrong)]
-        found = [*outcomes_of(wrong.function, source, texts, first, wrong.exercise.answer)] if (
-            texts) else []
+        found = [*outcomes_of(wrong.function, source, changes, first, wrong.exercise.answer)] if (
+            changes) else []
         wrong.tried["changed"] = source, changes, found
     return wrong.tried["changed"]
 

@@ -5,22 +5,20 @@ imported: whoever holds the truth is in another process (sandbox.py).
 """
 
 import contextlib
-import io
 import linecache
 import os
 import sys
-import time
 import types
 import warnings
 from collections import namedtuple
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from npattn.checking.matching import describe
 from npattn.exercises.answers import raised, where
-
-TIME = 3.0  # seconds after which no more changes are tried
+from npattn.exercises.changed import runs
 
 _state = {}
 
@@ -73,8 +71,9 @@ def answer(path, request):
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         try:
-            act = {2: _call, 3: _changed}[len(request)]
-            found = _load(path, *request) if isinstance(request[0], str) else act(*request)
+            does, *given = request
+            act = {"load": partial(_load, path), "call": _call, "changed": _changed}[does]
+            found = act(*given)
         except BaseException as error:  # an exit, or no memory
             found = {"trouble": [f"{type(error).__name__}: {error}"[:500], "?"]}, []
     closed = _state["closed"]
@@ -108,15 +107,15 @@ def _load(path, source, wanted):
     return {"loaded": True}, []
 
 
-def _changed(texts, args, count):
-    """What changed texts of the function return: shapes and kinds, and all numbers as one array."""
+def _changed(text, changes, quick, args, count):
+    """What comes with each change: shapes and kinds, and all numbers in one array."""
     function, shapes, numbers = _state["function"], [], []
 
     def fresh():
         done = {}
         return [unpack(arg, done) for arg in args]
 
-    for result in runs(texts, _state["name"], function.__globals__, fresh):
+    for result in runs(text, changes, _state["name"], function.__globals__, fresh, quick):
         found = result if isinstance(result, (tuple, list)) and count > 1 else (result,)
         arrays = [np.asarray(X) for X in found if isinstance(X, (np.ndarray, np.generic, float))]
         good = len(arrays) == count and all(
@@ -124,30 +123,6 @@ def _changed(texts, args, count):
         shapes.append([(X.dtype.kind, X.shape) for X in arrays] if good else [])
         numbers += [X.astype(float).ravel() for X in arrays] if good else []
     return {"shapes": shapes}, [np.concatenate(numbers or [np.zeros(0)])]
-
-
-def runs(texts, name, space, args):
-    """What the function `name` of each text returns for `args()`; None where it raises.
-
-    It ends when TIME is up, with fewer results than texts.
-    """
-    end = time.monotonic() + TIME
-    for text in texts:
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            try:
-                result = made(text, name, space)(*args())
-            except (Exception, SystemExit):  # whatever a changed function does
-                result = None
-        yield result
-        if time.monotonic() > end:
-            return
-
-
-def made(text, name, space):
-    """The function `name` of a text, which sees the names of `space`."""
-    own = dict(space)
-    exec(compile(text, "changed", "exec"), own)
-    return own[name]
 
 
 def apart(shapes, arrays):

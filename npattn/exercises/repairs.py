@@ -16,11 +16,10 @@ import numpy as np
 
 from npattn.edits import expressions
 from npattn.exercises.answers import Elsewhere, Trouble, read
-from npattn.exercises.pupil import runs
+from npattn.exercises.changed import TRIES, runs
 from npattn.exercises.slips import bracketed, variants
 from npattn.trees import tree_map
 
-MOST = 1600    # changes that are tried where there is no loop
 LINE = 88      # characters of a line that are shown
 
 
@@ -33,12 +32,12 @@ class Source(NamedTuple):
 
 
 class Repair(NamedTuple):
-    """One change in a source."""
+    """One change in the text of a source."""
 
-    text: str    # of the whole source with it
-    number: int  # of the line in the file
-    old: str     # that line
-    new: str
+    start: int
+    stop: int
+    new: str   # what stands there instead
+    line: int  # of the text in which it is
 
 
 def source_here(function):
@@ -92,23 +91,24 @@ def _joined(name, pieces):
     return None if endless or not plain else Source(name, text, tuple(lines))
 
 
-def outcomes(function, source, texts, trial, answer):
-    """What comes out of a trial for each text: arrays, or None."""
+def outcomes(function, source, changes, trial, answer, quick=True):
+    """What comes out of a trial for each change: arrays, or None."""
+    made = [change[:3] for change in changes]
     if isinstance(function, Elsewhere):
-        results = function.changed(texts, trial.args, len(answer))
+        results = function.changed(source, made, trial.args, len(answer), quick)
     else:
         def args():
             return tree_map(np.copy, trial.args) if ".at(" in source.text else trial.args
 
-        results = runs(texts, source.name, function.__globals__, args)
+        results = runs(source.text, made, source.name, function.__globals__, args, quick)
     for result in results:
         found = None if result is None else read(result, trial, list(answer))
         yield None if isinstance(found, Trouble) else found
 
 
 def repairs(source):
-    """Changes of a `Source`, those first that are likely: MOST at most."""
-    return tuple(_changes(source))
+    """Changes of a `Source`, those first that are likely: TRIES at most."""
+    return tuple(itertools.islice(_changes(source.text, ast.parse(source.text)), TRIES))
 
 
 def source_of_answer(function):
@@ -120,68 +120,69 @@ def source_of_answer(function):
 
 def shortest(found):
     """Of several changes of one line the shortest; else the changes as they are."""
-    if len({change.number for change in found}) == 1:
-        return [min(found, key=lambda change: len(change.text))]
+    if len({change.line for change in found}) == 1:
+        return [min(found, key=lambda each: len(each.new) - (each.stop - each.start))]
     return found
 
 
-def said(repair):
+def said(source, change):
     """A sentence: which line should read how."""
-    if not repair.old:
-        return f"line {repair.number} lacks `{repair.new}`."
-    if not repair.new:
-        return f"line {repair.number}, `{repair.old}`, must go."
-    return f"line {repair.number} is `{repair.old}`; it should be `{repair.new}`."
+    text, (start, stop, new, line) = source.text, change
+    old, new = _differing(text, text[:start] + new + text[stop:])
+    number = source.lines[min(line, len(source.lines)) - 1]
+    if not old:
+        return f"line {number} lacks `{new}`."
+    if not new:
+        return f"line {number}, `{old}`, must go."
+    return f"line {number} is `{old}`; it should be `{new}`."
 
 
-def _changes(source):
-    text, tree = source.text, ast.parse(source.text)
-    loops = max((_depth(node) for node in tree.body), default=0)
-    names, found = _known(tree), {}
-    fixed = _fixed(tree)
+def _changes(text, tree):
+    """The `Repair`s of a text, each once."""
+    seen = {text}
+
+    def fresh(start, stop, new, line):
+        whole = text[:start] + new + text[stop:]
+        if whole not in seen:
+            seen.add(whole)
+            yield Repair(start, stop, new, line)
+
+    names, fixed = _known(tree), _fixed(tree)
+    homes = {(node.lineno, node.col_offset): k for k, function in enumerate(tree.body)
+             for node in ast.walk(function) if isinstance(node, ast.expr)}
+    places = [(low, high, node) for low, high, node in expressions(text)
+              if (node.lineno, node.col_offset) not in fixed
+              and not isinstance(getattr(node, "ctx", None), ast.Store)]
     for group in (_likely, _renamed, _inserted):
-        for low, high, node in expressions(text):
-            if (node.lineno, node.col_offset) in fixed or isinstance(
-                    getattr(node, "ctx", None), ast.Store):
-                continue
-            there = [name for name, line in names[_home(tree, node)].items() if line <= node.lineno]
+        for low, high, node in places:
+            known = names[homes[node.lineno, node.col_offset]]
+            there = [name for name, line in known.items() if line <= node.lineno]
             for new in group(node, there):
-                found.setdefault(text[:low] + new + text[high:], node.lineno)
+                yield from fresh(low, high, new, node.lineno)
         if group is _likely:
-            for low, high, new, line in _lines(text, tree):
-                found.setdefault(text[:low] + new + text[high:], line)
+            for change in _lines(text, tree):
+                yield from fresh(*change)
         if group is _renamed:
-            found.update(_everywhere(text, tree))
-    found.pop(text, None)
-    for changed, line in itertools.islice(found.items(), MOST // (1, 1, 2, 5)[min(loops, 3)]):
-        old, new = _differing(text, changed)
-        yield Repair(changed, source.lines[min(line, len(source.lines)) - 1], old, new)
+            for change in _everywhere(text, tree):
+                yield from fresh(*change)
 
 
 def _everywhere(text, tree):
-    """{text: line}: one axis, or one name, in place of another wherever that stands."""
-    found = {}
-    places = [(low, high, node) for low, high, node in expressions(text)]
+    """(start, stop, text, line): one axis in place of another wherever that stands."""
     axes = {(word.value.lineno, word.value.col_offset) for node in ast.walk(tree)
             if isinstance(node, ast.Call) for word in node.keywords if word.arg == "axis"}
     groups = {}
-    for low, high, node in places:
+    for low, high, node in expressions(text):
         if (node.lineno, node.col_offset) in axes and text[low:high] in ("-1", "-2", "0", "1"):
             groups.setdefault(text[low:high], []).append((low, high, node.lineno))
     for old, spans in groups.items():
         for new in ("-1", "-2", "0", "1") if len(spans) > 1 else ():
-            changed = text
+            first, last, changed = min(spans)[0], max(spans)[1], text
             for low, high, _ in sorted(spans, reverse=True):
                 changed = changed[:low] + new + changed[high:]
             if new != old:
-                found[changed] = min(line for *_, line in spans)
-    return found
-
-
-def _depth(node):
-    deeper = max(map(_depth, ast.iter_child_nodes(node)), default=0)
-    loop = (ast.For, ast.ListComp, ast.GeneratorExp, ast.DictComp, ast.SetComp)
-    return deeper + isinstance(node, loop)
+                stop = len(changed) - (len(text) - last)
+                yield first, last, changed[first:stop], min(line for *_, line in spans)
 
 
 def _known(tree):
@@ -194,11 +195,6 @@ def _known(tree):
                 known.setdefault(node.id, node.lineno)
         found.append(known)
     return found
-
-
-def _home(tree, node):
-    """The number of the function in which a node is."""
-    return next(k for k, one in enumerate(tree.body) if one.lineno <= node.lineno <= one.end_lineno)
 
 
 def _fixed(tree):

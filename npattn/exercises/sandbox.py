@@ -9,8 +9,9 @@ from pathlib import Path
 
 from npattn import strangers
 from npattn.exercises.answers import Elsewhere, Thing, Trouble
+from npattn.exercises.changed import ENDLESS
 from npattn.exercises.grading import grade
-from npattn.exercises.pupil import TIME, apart, pack
+from npattn.exercises.pupil import apart, pack
 from npattn.exercises.registry import function_name, load
 from npattn.exercises.submissions import Unreadable, read_source
 from npattn.exercises.verdict import Verdict
@@ -31,7 +32,7 @@ class _Function(Elsewhere):
         self.stranger, self.source, self.name = stranger, source, name
 
     def call(self, args, count):
-        words, arrays = self._ask([pack(arg) for arg in args], count)
+        words, arrays = self._ask("call", [pack(arg) for arg in args], count)
         if "trouble" in words:
             return Trouble(*map(str, words["trouble"]))
         try:
@@ -43,17 +44,18 @@ class _Function(Elsewhere):
         except (KeyError, StopIteration, TypeError, IndexError) as error:
             raise Refused("what came back from the file is no answer") from error
 
-    def changed(self, texts, args, count):
-        if self.stranger.limit - self.stranger.spent < 2 * TIME:
+    def changed(self, source, changes, args, count, quick):
+        if self.stranger.limit - self.stranger.spent < ENDLESS:
             return []
-        words, arrays = self._ask(texts, [pack(arg) for arg in args], count)
+        packed = [pack(arg) for arg in args]
+        words, arrays = self._ask("changed", source.text, changes, quick, packed, count)
         if "trouble" in words:
             return []
         return list(apart(words["shapes"], arrays))
 
     def load(self):
         """Run the file. Raises Refused if that cannot be, or has no such function."""
-        words, _ = self._ask(self.source, self.name)
+        words, _ = self._ask("load", self.source, self.name)
         if "trouble" in words:
             raise Refused(words["trouble"][0])
 

@@ -23,6 +23,7 @@ ALIKE = (("sin", "cos"), ("log", "log2", "log1p", "log10"), ("exp", "exp2", "exp
 MODULES = ("np", "math")
 SUBSCRIPTS = re.compile(r"[\w.]+(?:,[\w.]+)+->[\w.]*")
 TURNED = (".swapaxes(-1, -2)", ".T")
+WORD = re.compile(r"(?<![\w.])[A-Za-z_]\w*")  # a name that is no attribute
 WRITES = re.compile(r"[-+*/]=|\.at\(|out=|\] = |fill")
 RARER = 800
 MOST = 40  # characters of an expression in a sentence
@@ -307,18 +308,23 @@ _known = {}  # {(function, ids of arguments): (arguments, {number of a statement
 
 def locals_of(function, args):
     """{name: value}: what a function with plain statements has made of its arguments at the end."""
-    number = len(_statements(function)) - 1
+    number, names = len(_statements(function)) - 1, _defined(function)
     return {name: value for name, value in _space(function, args, number)[1].items()
-            if name in _definitions(ast.parse(source_of(function)))}
+            if name in names}
+
+
+@lru_cache(maxsize=64)
+def _defined(function):
+    return frozenset(_definitions(ast.parse(source_of(function))))
 
 
 @lru_cache(maxsize=2**13)
 def _behind(function, number, text):
     """The number of the last statement that makes a name in the changed `text`, or `number`."""
     statements = _statements(function)
-    new = _names(text) - _names(statements[number].text)
+    new = {*WORD.findall(text)} - {*WORD.findall(statements[number].text)}
     return max([number, *(k for k, one in enumerate(statements) if k > number
-                          and new & _names(one.text, ast.Store))])
+                          and new and new & _names(one.text, ast.Store))])
 
 
 @lru_cache(maxsize=2**12)
