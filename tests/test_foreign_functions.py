@@ -680,3 +680,112 @@ def test_a_kink_in_the_shadow_of_a_bend_is_one(size):
     f = lambda X: (X * X + size * np.abs(X - 1), X)  # noqa: E731
     report = gradcheck(f, lambda d, X: d * (2 * X + size * np.sign(X - 1)), X)
     assert report.verdict == "undecided" and len(report.kinks) == 1 and "X[0]" in report.kinks[0]
+
+
+# ---- NaN, other people's arrays, outputs in containers
+
+
+@pytest.mark.parametrize("hidden", [np.nan, np.inf])
+@pytest.mark.parametrize("options", [{}, {"max_entries": 1}, {"method": "central"}])
+def test_what_is_not_finite_behind_a_mask_does_not_matter(hidden, options):
+    X, mask = np.array([0.7, hidden, -1.2, 2.0]), np.array([True, False, True, True])
+    f = lambda X: (np.where(mask, X, 0.0) ** 2, X)  # noqa: E731
+    assert both(
+        f, lambda d, X: np.where(mask, 2 * d * X, 0.0), lambda d, X: np.where(mask, d * X, 0.0),
+        X, **options) == ("right", "wrong")
+
+
+def test_arguments_that_spoil_the_result_are_named():
+    with pytest.raises(ValueError, match="X holds NaN or inf"):
+        gradcheck(lambda X: X * X, lambda d, X: 2 * d * X, np.array([1.0, np.nan]))
+
+
+@dataclasses.dataclass(frozen=True)
+class Halves:
+    left: np.ndarray
+    right: np.ndarray = dataclasses.field(init=False)
+
+    def __post_init__(self):
+        object.__setattr__(self, "right", 2 * self.left)
+
+
+@pytest.mark.parametrize("pack, unpack", [
+    (lambda a, b: {"a": a, "b": b}, lambda d: (d["a"], d["b"])),
+    (lambda a, b: [a, b], tuple),
+    (lambda a, b: {"first": [a], "second": {"b": b}}, lambda d: (d["first"][0], d["second"]["b"])),
+])
+def test_several_outputs_in_a_container_get_their_upstream_in_the_same(pack, unpack):
+    def backward(d, X, turned):
+        da, db = unpack(d)
+        return 2 * X * da - turned * np.sin(X) * db
+
+    f = lambda X: (pack(X * X, np.cos(X)), X)  # noqa: E731
+    for check in (gradcheck, gradcheck_second_order):
+        assert check(f, lambda d, X: backward(d, X, 1), W4).ok
+    assert gradcheck(f, lambda d, X: backward(d, X, -1), W4).verdict == "wrong"
+
+
+def test_a_dataclass_field_that_is_no_argument_is_an_array_like_the_others():
+    def backward(d, p):
+        found = Halves(d * p.right)
+        object.__setattr__(found, "right", d * p.left)
+        return found
+
+    assert gradcheck(lambda p: (p.left * p.right, p), backward, Halves(W4)).ok
+
+
+@pytest.mark.parametrize("library", ["torch", "jax.numpy"])
+def test_a_backward_may_return_arrays_of_others(library):
+    other = pytest.importorskip(library, reason=f"{library} is not installed")
+    f = lambda X: (X**3, X)  # noqa: E731
+    right = lambda d, X: other.asarray(3 * d * X**2, dtype=other.float32)  # noqa: E731
+    wrong = lambda d, X: other.asarray(3.03 * d * X**2, dtype=other.float32)  # noqa: E731
+    assert both(f, right, wrong, W4) == ("right", "wrong")
+    short = gradcheck(f, lambda d, X: other.asarray(1 * d[1:]), W4)
+    assert short.verdict == "wrong" and "shape (3,)" in short.failures[0]
+
+
+@pytest.mark.parametrize("options, error, words", [
+    ({"quick": "no"}, ValueError, "quick must be True or False"),
+    ({"seed": "a"}, ValueError, "seed must be a whole number"),
+    ({"seed": -1}, ValueError, "seed must be a whole number"),
+    ({"axes": ["in"]}, TypeError, "axes must be like"),
+    ({"metod": "central"}, TypeError, "metod is no parameter of f and no option of gradcheck"),
+])
+def test_options_without_a_meaning_are_named(options, error, words):
+    with pytest.raises(error, match=words):
+        gradcheck(lambda X: X * X, lambda d, X: 2 * d * X, W4, **options)
+
+
+def test_what_second_order_does_not_have_is_no_keyword_of_f():
+    with pytest.raises(TypeError, match="method is no parameter of f .* name, names, rtol, seed"):
+        gradcheck_second_order(lambda X: X * X, lambda d, X: 2 * d * X, W4, method="central")
+
+
+@pytest.mark.parametrize("arg, words", [
+    (2.0, "X is a float"), (np.arange(3), "X is an array of int64"), (Halves, "X is a type")])
+def test_where_nothing_is_to_be_differentiated_it_is_said_what_came(arg, words):
+    with pytest.raises(ValueError, match=words):
+        gradcheck(lambda X: X * X, lambda d, X: 2 * d * X, arg)
+
+
+def test_functions_must_be_functions():
+    with pytest.raises(TypeError, match="must be functions, got 3"):
+        gradcheck(3, lambda d, X: d, W4)
+
+
+@pytest.mark.parametrize("options, error, words", [
+    ({"params": ["W"]}, TypeError, "params must be like"),
+    ({"forward": "fwd"}, AttributeError, "forward must name a method of Plain, got 'fwd'"),
+    ({"backward": 3}, AttributeError, "backward must name a method of Plain, got 3"),
+])
+def test_what_a_layer_does_not_have_is_named(options, error, words):
+    class Plain:
+        def forward(self, X):
+            return X
+
+        def backward(self, d):
+            return d
+
+    with pytest.raises(error, match=words):
+        gradcheck_layer(Plain(), W4, **options)

@@ -33,7 +33,7 @@ class CentralDifference:
         leaf, least = self.leaves[k], bend(self.leaves[k])
         found, shows = np.zeros((3, len(directions))), np.full(len(directions), True)
         for i, v in enumerate(directions):
-            sizes = np.abs(leaf[v != 0])
+            sizes = np.abs(leaf[(v != 0) & np.isfinite(leaf)])
             own, smallest = sizes.max(initial=0.0), sizes[sizes > 0.0].min(initial=np.inf)
             unit = max(least, own)
 

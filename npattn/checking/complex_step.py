@@ -130,22 +130,27 @@ class ComplexStep:
             words = f"slope {slopes[i]:.6g}, by differences {witness.value[i]:.6g}"
             return f"f is not analytic code or has a kink here ({words})"
         # Along v and along v with every other sign turned: parts that cancel in one do not in both.
-        noise, turned = witness.noise + DOUBLE * np.abs(self.Y), map(_every_other, directions)
-        self.noise = noise
-        looks = [self._conjugate(way, noise) for way in (directions, list(turned))]
-        part, doubt = np.max(looks, axis=0)
-        if (part > 8 * doubt + NOTHING * usual + TINY).any():
-            i = np.argmax(part / (doubt + TINY))
-            return f"f is not analytic code ({part[i]:.2g} of slope {slopes[i]:.2g} of conjugates)"
-        self.unseen = 2 * np.abs(self.dY) * np.fmin(2 * (part + doubt), 30 * error)
+        self.noise = noise = witness.noise + DOUBLE * np.abs(self.Y)
+        most, radii = 0.0, RADII
+        for way in (directions, [*map(_every_other, directions)]):
+            part, doubt, radii = self._conjugate(way, noise, radii)
+            if (part > 8 * doubt + NOTHING * usual + TINY).any():
+                i = np.argmax(part / (doubt + TINY))
+                return (
+                    f"f is not analytic code ({part[i]:.2g} of slope {slopes[i]:.2g} of conjugates)"
+                )
+            most = np.maximum(most, part + doubt)
+        self.unseen = 2 * np.abs(self.dY) * np.fmin(2 * most, 30 * error)
         return None
 
-    def _conjugate(self, directions, noise):
+    def _conjugate(self, directions, noise, radii):
         """|B| of each output (m,), and how large it may be by rounding, at the radius that tells
         most: at a larger one F bends too much or is not defined, at a smaller one digits are lost.
+        And those of `radii` that are worth another look: from where an output shows rounding only.
         """
         part, doubt = np.full((2, *self.Y.shape), np.inf)
-        for r in RADII:
+        worth = radii
+        for r in radii:
             turned = np.zeros(self.Y.shape)
             try:
                 with np.errstate(all="ignore"):
@@ -157,9 +162,11 @@ class ComplexStep:
             here, unsure = np.abs(turned) / r, ROUNDINGS * noise / r
             better = here + unsure < part + doubt
             part, doubt = np.where(better, here, part), np.where(better, unsure, doubt)
+            if worth is radii and (here <= unsure).any():
+                worth = radii[radii <= r]
             if (here <= unsure).all() or (part <= doubt).all():
                 break
-        return part, doubt
+        return part, doubt, worth
 
     def _slopes(self, k, direction, h=STEP):
         """The derivative of each output (m,) as leaf k moves along `direction`."""

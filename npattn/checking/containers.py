@@ -6,6 +6,7 @@
 A container is turned only if all that it holds, however nested, are float arrays or None.
 """
 
+import copy
 import dataclasses
 import functools
 from collections import namedtuple
@@ -82,7 +83,10 @@ def from_tree(tree, like):
         return values
     if isinstance(like, tuple):
         return type(like)(*values) if hasattr(like, "_fields") else tuple(values)
-    return dataclasses.replace(like, **dict(zip((n for n, _ in children), values, strict=True)))
+    filled = copy.copy(like)
+    for (name, _), part in zip(children, values, strict=True):
+        object.__setattr__(filled, name, part)  # also what is frozen, or no argument of __init__
+    return filled
 
 
 def _children(value):
@@ -102,4 +106,5 @@ def _named(name, fields):
 
 
 def is_float_array(value):
+    """Whether value is a NumPy array of floating numbers, of whatever width."""
     return isinstance(value, np.ndarray) and value.dtype.kind == "f"

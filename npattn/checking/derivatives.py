@@ -43,8 +43,9 @@ def envelope(noise, size):
 def span(leaf, directions):
     """(n,) the mean size of the entries of a leaf that each of n directions moves."""
     if isinstance(directions, UnitDirections):
-        return np.abs(leaf.ravel()[directions.indices])
-    return np.array([np.abs(leaf[v != 0.0]).mean() if v.any() else 0.0 for v in directions])
+        return np.nan_to_num(np.abs(leaf.ravel()[directions.indices]))
+    sizes = np.nan_to_num(np.abs(leaf))
+    return np.array([sizes[v != 0.0].mean() if v.any() else 0.0 for v in directions])
 
 
 def random_weights(shape, rng):

@@ -63,7 +63,7 @@ def gradcheck(f, f_backward, *args, axes=None, seed=0, rtol=1e-12, method="auto"
     inside f and f_backward pass through. A keyword above that f also has, under the same name,
     raises ValueError: give f its own with functools.partial.
     """
-    require_options(method, rtol, max_entries)
+    require_options(method, rtol, max_entries, seed, quick)
     pair = Pair(f, f_backward, args, kwargs, names)
     words, rng = axis_words(axes, pair.paths, pair.leaves), np.random.default_rng(seed)
     title = name or title_of(f)
@@ -91,7 +91,7 @@ def gradcheck(f, f_backward, *args, axes=None, seed=0, rtol=1e-12, method="auto"
 
         outcome = check_leaf(
             truth, k, got, called, scatter=scatter[k], rtol=rtol, rng=rng,
-            eps=max(inner[k], np.finfo(pair.leaves[k].dtype).eps), max_entries=max_entries,
+            eps=max(inner[k], _coarsest(pair.leaves[k], got)), max_entries=max_entries,
         )
         rows.append(outcome.row)
         failures += outcome.wrong
@@ -107,9 +107,9 @@ def _quick_rows(pair, dY, gradients, rng):
     """A `Row` for each gradient, all of them right, or () where a longer look is needed."""
     leaves = [leaf.astype(np.float64) for leaf in pair.leaves]
     found = along_all(pair.outputs, leaves, flat(dY), gradients, rng)
-    eps = max(np.finfo(leaf.dtype).eps for leaf in pair.leaves)
     if found is None:
         return ()
+    eps = _coarsest(*pair.leaves, *gradients)
     gap, tolerance = found.gap, found.tolerance + 100 * eps * found.size
     fault = 2 * (gap + tolerance)
     scales = [np.abs(g).max(initial=0.0) for g in gradients]
@@ -121,8 +121,19 @@ def _quick_rows(pair, dY, gradients, rng):
     )
 
 
-def require_options(method, rtol, max_entries):
+def _coarsest(*arrays):
+    """The largest machine epsilon of them."""
+    return max(np.finfo(array.dtype).eps for array in arrays)
+
+
+def require_options(method="auto", rtol=0.0, max_entries=None, seed=0, quick=False):
     """Raises ValueError unless the options have a meaning."""
+    if not isinstance(quick, (bool, np.bool_)):
+        raise ValueError(f"quick must be True or False, got {quick!r}")
+    try:
+        np.random.default_rng(seed)
+    except (TypeError, ValueError):
+        raise ValueError(f"seed must be a whole number from 0 on, got {seed!r}") from None
     if method not in ("auto", "complex", "central"):
         raise ValueError(f"method must be 'auto', 'complex' or 'central', got {method!r}")
     if not (isinstance(rtol, (int, float, np.number)) and 0 <= rtol <= 0.01):
@@ -178,6 +189,9 @@ def _run_backward(pair, rng, once):
         raise Misbehaviour("f returned None; is the return missing?")
     dY = random_upstream(Y, rng)
     if not np.isfinite(flat(Y)).all():
+        for path, leaf in zip(pair.paths, pair.leaves, strict=True):
+            if not np.isfinite(leaf).all():
+                raise ValueError(f"{path} holds NaN or inf, and so does the result; give numbers")
         raise Misbehaviour("f returns NaN or inf, so there are no gradients to compare")
     if not _same(flat(Y), flat(again)):
         raise Misbehaviour("f gives another result when called again; pass its rng as an argument")

@@ -162,8 +162,10 @@ def _guarded(change, t):
 
 
 def units(leaf):
-    """A length for each entry: its own size, or where it is 0 that over which functions bend."""
-    return np.where(leaf == 0.0, bend(leaf), np.abs(leaf))
+    """A length for each entry: its own size, or that over which functions bend where it has none.
+    """
+    size = np.abs(leaf)
+    return np.where((size > 0.0) & np.isfinite(size), size, bend(leaf))
 
 
 def bend(leaf):

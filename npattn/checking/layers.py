@@ -12,6 +12,7 @@ Each call works on a fresh copy of the layer, so that no call sees what another 
 """
 
 import copy
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -32,6 +33,12 @@ def gradcheck_layer(layer, *inputs, params=None, forward="forward", backward="ba
 
     Returns a `Report`. Raises AttributeError or KeyError that names a place which does not exist.
     """
+    if not isinstance(params or {}, Mapping):
+        raise TypeError(f"params must be like {{'W': 'dW'}}, got {params!r}")
+    for option, method in (("forward", forward), ("backward", backward)):
+        if not (isinstance(method, str) and callable(getattr(layer, method, None))):
+            raise AttributeError(f"{option} must name a method of {type(layer).__name__}, "
+                                 f"got {method!r}")
     params, count = dict(params or {}), len(inputs)
     floats = [i for i, X in enumerate(inputs) if np.asarray(X).dtype.kind == "f"]
     values = [np.asarray(read(layer, path)) for path in params]

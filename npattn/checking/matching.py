@@ -17,17 +17,21 @@ def match(gradient, arg, name):
         found = tree_leaves(gradient)
     else:
         found = [gradient]
-    found = [np.asarray(d) if isinstance(d, np.generic) else d for d in found]
-    usable = [describe(d) == describe(leaf) for d, (_, leaf) in zip(found, items, strict=True)]
-    rows = list(zip(usable, found, items, strict=True))
-    return [d if good else None for good, d, _ in rows], [
-        f"{path} is {describe(d)}, should be {describe(leaf)}"
-        for good, d, (path, leaf) in rows
-        if not good
-    ]
+    rows, complaints = [], []
+    for d, (path, leaf) in zip(found, items, strict=True):
+        foreign = hasattr(d, "__array__") and not isinstance(d, (np.ndarray, np.generic))
+        if hasattr(d, "__array__"):
+            d = np.asarray(d.detach().cpu() if hasattr(d, "detach") else d)
+        good = describe(d) == describe(leaf)
+        if foreign:  # torch and JAX compute in float32 unless told not to
+            good = d.dtype.kind == "f" and d.shape == leaf.shape
+        rows.append(d if good else None)
+        complaints += [f"{path} is {describe(d)}, should be {describe(leaf)}"] * (not good)
+    return rows, complaints
 
 
 def describe(value):
+    """What came, in the words of a complaint."""
     if isinstance(value, np.ndarray):
         return f"{value.dtype} of shape {value.shape}"
     return "None (is a return missing?)" if value is None else f"a {type(value).__name__}"

@@ -10,10 +10,14 @@ def axis_words(axes, paths, leaves):
     axes  {path: "batch head key dim"}, one word per axis; PARAMETERS are known without; other
           leaves show bare numbers
 
-    Raises ValueError for a path that is no differentiable leaf, or for too many or few words.
+    Raises ValueError for a path that is no differentiable leaf, or for too many or few words;
+    TypeError for axes in another form.
     """
+    axes = {} if axes is None else axes
+    if not isinstance(axes, dict) or not all(isinstance(text, str) for text in axes.values()):
+        raise TypeError(f"axes must be like {{'K': 'batch key dim'}}, got {axes!r}")
     shapes = {path: leaf.shape for path, leaf in zip(paths, leaves, strict=True)}
-    given = {path: text.split() for path, text in (axes or {}).items()}
+    given = {path: text.split() for path, text in axes.items()}
     for path, names in given.items():
         if path not in shapes:
             raise ValueError(f"axes names {path!r}, but the leaves are {', '.join(paths)}")

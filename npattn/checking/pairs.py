@@ -3,7 +3,8 @@
 What every checker needs to know of the convention, and says only here:
 
     Y, cache = f(*args, **kwargs)          a plain tuple of two; or only Y, and then the backward
-    gradients = f_backward(dY, cache)      takes (dY, Y). Several outputs are ((Y1, Y2), cache).
+    gradients = f_backward(dY, cache)      takes (dY, Y). Several outputs are ((Y1, Y2), cache), or
+                                           in a list, dict or dataclass: dY comes in the same form.
 
     methods of one object                  Y = layer.forward(X), dX = layer.backward(dY)
     f_backward is None                     loss, gradients = f(*args, **kwargs)
@@ -43,6 +44,8 @@ class Pair:
     """
 
     def __init__(self, f, f_backward, args, kwargs, names=None):
+        if not callable(f) or not (f_backward is None or callable(f_backward)):
+            raise TypeError(f"f and f_backward must be functions, got {f!r} and {f_backward!r}")
         self.f, self.f_backward = f, f_backward
         self.names = list(names) if names is not None else argument_names(f, len(args))
         if len(self.names) != len(args):
@@ -57,8 +60,8 @@ class Pair:
         self.places = [i for i, arg in enumerate(args) if _differentiable(arg, self.names[i])]
         if not self.places:
             raise ValueError(
-                f"nothing to differentiate: none of the arguments {', '.join(self.names)} is a "
-                "float array (integer arrays are held fixed; convert them with .astype(float))"
+                f"nothing to differentiate: {', '.join(map(_kind, self.names, args)) or 'no args'};"
+                " give float arrays (X.astype(float), np.array(2.0)) or containers of nothing else"
             )
         items = [tree_items(self.args[i], self.names[i]) for i in self.places]
         ends = [0, *accumulate(map(len, items))]
@@ -67,6 +70,7 @@ class Pair:
         self._given = [array.copy() for array in _arrays(self.args)]
         self.writable, self._handed = False, [self.args]
         self._single = None  # whether f takes float32 alone; None: not known yet
+        self._form = None  # of outputs: the list, dict or dataclass that they came in
 
     def allow_writing(self):
         """Hands over writable copies from now on, for code that refuses read-only arrays."""
@@ -99,12 +103,17 @@ class Pair:
         result = f(*map(_fresh, args), **{key: _fresh(kwargs[key]) for key in kwargs})
         if owner is not None and getattr(self.f_backward, "__self__", None) is self.owner:
             Y, cache = result if type(result) is tuple and len(result) == 2 else (result, result)
-            return Y, _Owned(owner, cache)
+            return self._formed(Y), _Owned(owner, cache)
         if type(result) is not tuple:
-            return result, result
+            return self._formed(result), result
         if len(result) != 2:
             raise TypeError(f"f must return Y or (Y, cache), got a tuple of {len(result)}")
-        return result
+        return self._formed(result[0]), result[1]
+
+    def _formed(self, Y):
+        """The output as a tree, as which it is compared."""
+        self._form = Y if is_container(Y) else None
+        return Y if self._form is None else as_tree(Y)
 
     @functools.cached_property
     def _doubles(self):
@@ -153,7 +162,10 @@ class Pair:
         return found, complaints
 
     def raw_gradients(self, dY, cache):
-        """What the backward returns, as it returns it."""
+        """What the backward returns, as it returns it. dY is a tree, or has the form of f's output.
+        """
+        if self._form is not None:
+            dY = from_tree(as_tree(dY, self._form, "dY"), self._form)
         if self.f_backward is None:  # cache is the gradient of a loss
             return tree_map(lambda d: np.asarray(d * dY, np.result_type(d)), as_tree(cache))
         if isinstance(cache, _Owned):
@@ -181,7 +193,8 @@ def argument_names(f, count):
 def keeps_keywords(checker):
     """Decorator for checker(f, f_backward, *args, **keywords), which keeps some for itself.
 
-    Raises ValueError where such a keyword is given although f waits for one of that name, too.
+    Raises ValueError where such a keyword is given although f waits for one of that name, too;
+    TypeError for a keyword that neither has.
     """
     kept = inspect.signature(checker).parameters
     kept = {name for name, p in kept.items() if p.kind == p.KEYWORD_ONLY}
@@ -194,6 +207,13 @@ def keeps_keywords(checker):
             raise ValueError(
                 f"{checker.__name__} and f both have a parameter {name}, and {keywords[name]!r} "
                 f"would not reach f: give it by position, or as functools.partial(f, {name}=...)"
+            )
+        known = _parameters(f)
+        takes_any = not known or any(p.kind == p.VAR_KEYWORD for p in known.values())
+        for name in sorted(keywords.keys() - kept - known.keys()) if not takes_any else ():
+            raise TypeError(
+                f"{name} is no parameter of f and no option of {checker.__name__}, which has "
+                f"{', '.join(sorted(kept))}"
             )
         return checker(f, f_backward, *args, **keywords)
 
@@ -222,6 +242,12 @@ def random_upstream(Y, rng):
         return _fixed(np.asarray(values, leaf.dtype)) if leaf.ndim else leaf.dtype.type(values)
 
     return tree_map(draw, Y)
+
+
+def _kind(name, arg):
+    """What an argument is, where none is a float array."""
+    array = isinstance(arg, np.ndarray)
+    return f"{name} is {f'an array of {arg.dtype}' if array else f'a {type(arg).__name__}'}"
 
 
 def _takes_one(f):

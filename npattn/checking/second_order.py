@@ -51,7 +51,7 @@ def gradcheck_second_order(f, f_backward, *args, seed=0, rtol=1e-12, name=None, 
 
     Returns a `Report`. Where f does not take complex numbers, central differences take their place.
     """
-    require_options("auto", rtol, None)
+    require_options(rtol=rtol, seed=seed)
     pair = Pair(f, f_backward, args, kwargs, names)
     rng, title = np.random.default_rng(seed), f"{name or title_of(f)}, second order"
     try:
