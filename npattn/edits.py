@@ -137,10 +137,16 @@ def wrote(source, edit, most=60):
     high = text.find("\n", max(stop, low)) % (len(text) + 1)
     if not others:
         low, high = _expression(text, first.start, stop) or (low, high)
-    found = "; ".join(map(str.strip, text[low:high].strip().splitlines()))
+    found = "; ".join(_code(text[low:high])) or next(iter(_code(text[low:])), "")
     if len(found) > most and low < first.start - most // 3:
         found = f"… {text[first.start - most // 3 : high].splitlines()[0]}"
     return found if len(found) <= most else f"{found[: most - 2].rstrip()} …"
+
+
+def _code(text):
+    """The lines of a text without comments."""
+    lines = (line.split("  # ")[0].strip() for line in text.strip().splitlines())
+    return [line for line in lines if line and not line.startswith("#")]
 
 
 def _change(source, edit, old, new):
@@ -180,6 +186,6 @@ def _expression(text, start, stop):
         (high - low, low, high) for low, high, node in expressions(text)
         if low <= start and stop <= high and high - low > stop - start
         and (start < stop or low < start < high)
-        and not isinstance(node, (ast.Name, ast.UnaryOp))
+        and not isinstance(node, (ast.Name, ast.Attribute, ast.UnaryOp))
     ]
     return min(found)[1:] if found else None

@@ -23,9 +23,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from npattn import __version__
+from npattn.exercises.answers import Trouble
 from npattn.exercises.registry import headings, load
 from npattn.exercises.sandbox import LIMIT, grade_file
 from npattn.exercises.submissions import LARGEST, Unreadable, exercises_of
+from npattn.exercises.symptoms import exact
 
 FIELDS = ("student", "exercise", "verdict", "mistakes", "step", "seconds", "file")
 SUFFIXES = (".py", ".ipynb")
@@ -178,8 +180,17 @@ def _summary(verdict):
     beside = [each.beside for each in diagnosis.explanations if each.beside] if diagnosis else ()
     named = [*dict.fromkeys([*keys, *beside]), *(diagnosis.slips if diagnosis else ()),
              *(diagnosis.repairs if diagnosis else ())]
+    named = named or _facts(verdict)
     steps = [load(verdict.name).mistakes[key].step for key in keys]
     return "wrong" if named else "unsure", tuple(named), min(steps, default="")
+
+
+def _facts(verdict):
+    """What is as good as a mistake: what each number is, or why there is none in any case."""
+    diagnosis, outcome = verdict.diagnosis, verdict.failure.outcome
+    if diagnosis and not diagnosis.compared and isinstance(outcome, Trouble):
+        return (outcome.words,)
+    return diagnosis.facts if diagnosis and exact(diagnosis.facts) else ()
 
 
 def counts(rows):

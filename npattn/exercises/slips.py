@@ -78,7 +78,7 @@ def slips(function):
             text = source[:low] + new + source[high:]
             if text != source:
                 written = old[: low - start] + new + old[high - start :]
-                made = (_least(source, low, high, new),)
+                made = _least(source, low, high, new)
                 found.setdefault(text, Slip(Edit(source, text, words), number, written, made))
     for slip in _everywhere(source, statements, known):
         found.setdefault(slip.edit.new, slip)
@@ -86,11 +86,15 @@ def slips(function):
 
 
 def _least(source, low, high, new):
-    """The change of source[low:high] into `new`, without what both have in front and behind."""
-    old = source[low:high]
+    """The changes of source[low:high] into `new`, without what stays as it is."""
+    old, inner = source[low:high], new[1:-1]
+    if new == f"({inner})" and old.startswith(inner):  # what is behind it goes
+        return (low, low, "("), (low + len(inner), high, ")")
+    if new == f"({inner})" and old.endswith(inner):
+        return (low, high - len(inner), "("), (high, high, ")")
     front = len(os.path.commonprefix([old, new]))
     back = len(os.path.commonprefix([old[front:][::-1], new[front:][::-1]]))
-    return low + front, high - back, new[front : len(new) - back]
+    return ((low + front, high - back, new[front : len(new) - back]),)
 
 
 @lru_cache(maxsize=64)
