@@ -15,11 +15,11 @@ from npattn.doctor.comparing import counterexample
 from npattn.doctor.differences import difference
 from npattn.doctor.examine import Property
 from npattn.doctor.repair import note
-from npattn.doctor.weights import GRADIENTS
+from npattn.doctor.weight_gradients import kept_gradients, module_gradients, weight_gradients
 from npattn.edits import EditError
 
 STEP = 1e-20
-DIRECTIONS = 4
+BACKWARDS = r"back|bwd|grad|vjp|jacobian|^d[A-Z_]"  # names of functions
 CACHE = re.compile(r"(.*_)?(cache|ctx|saved|memo|state|stash|tape|residuals?|context|tensors|c)")
 GRADIENT = re.compile(r"d_?(o|y|out|output|h|z)|g|grad\w*|dout\w*|upstream\w*|g_?out|dl\w*|"
                       r"do\w*|dy\w*")
@@ -27,14 +27,13 @@ GRADIENT = re.compile(r"d_?(o|y|out|output|h|z)|g|grad\w*|dout\w*|upstream\w*|g_
 
 def stage(exam):
     """All ways in which the code has gradients."""
-    patient = exam.patient
     found = partner(exam)
     if found:
         hand_written(exam, *found)
     elif exam.way.torch and exam.way.dtype != "float32":
         automatic(exam)
-    elif patient.facts.kind != "function":
-        return
+        if getattr(exam.patient.facts, "module", False):
+            module_gradients(exam)
 
 
 def partner(exam):
@@ -115,98 +114,16 @@ def hand_written(exam, kind, name, signature):
         if exam.mistakes != known:
             return
     judge(exam, asked, upstream, replies, "by hand", calls, (name,))
-    if kind == "method" and exam.form() == "mha" and not replies[-1].error:
+    if exam.form() == "core":
+        return
+    if kind == "method" and not replies[-1].error:
         kept_gradients(exam, calls[:2], asked[0], upstream[0], fresh)
-    elif exam.form() == "mha" and not replies[0].error:
+    elif kind == "function" and not replies[0].error:
         rest = [X for _, X in replies[0].out][len(exam.way.inputs):]
         names = [name for name, _ in exam.way.others]
         returned = [(f"d{n}", X) for n, X in zip(names, rest, strict=False)]
-        weight_gradients(exam, asked[0], upstream[0], returned)
-
-
-def kept_gradients(exam, calls, case, dO, fresh):
-    """Gradients of weights that the object keeps: of one backward, and of the same one again."""
-    seen = []
-    exam.patient.ask(("pristine", exam.way.object))
-    for _ in range(2):
-        exam.patient.call(calls)
-        left, = exam.patient.ask(("state", fresh))
-        seen.append([(n, exam.patient.arrays[i]) for n, i in left.get("arrays", ())])
-    weight_gradients(exam, case, dO, seen[0])
-    once, twice, kinds = dict(seen[0]), dict(seen[1]), {}
-    for name, X in once.items():
-        if GRADIENTS.search(name) and X.any() and np.shape(twice.get(name)) == X.shape:
-            for kind, n in (("overwritten", 1), ("added up", 2)):
-                if np.abs(twice[name] - n * X).max() <= 1e-9 * np.abs(X).max():
-                    kinds.setdefault(kind, []).append(name)
-    if len(kinds) == 2:
-        added, lost = (", ".join(kinds[k]) for k in ("added up", "overwritten"))
-        exam.said(f"A second backward adds up the gradients {added}, but those of {lost} are "
-                  "overwritten: all must be accumulated, or none.",
-                  *exam.patient.line(r"grads?\b.* = |d[WwBb]\w* = "))
-        exam.properties.append(Property(
-            "gradients of weights are all accumulated, or none", False,
-            {"inputs": {}, "got": kinds, "expected": "one way for all"}))
-    elif kinds:
-        exam.conventions.append(
-            f"gradients of weights are {next(iter(kinds))} by a second backward")
-
-
-def weight_gradients(exam, case, dO, arrays):
-    """Gradients of weights by their names, along random directions."""
-    model = exam.model
-    if model is None or model.mistakes or model.notes or exam.target.loose:
-        return
-    wrong, seen = [], 0
-    for key, ws in exam.target.weights.items():
-        if key not in model.W or len(ws) != 1 or ws[0][1].shape != np.shape(model.W[key]):
-            continue
-        name, X, _ = ws[0]
-        G = gradient_of(name, key, X.shape, arrays)
-        if G is None:
-            continue
-        seen += 1
-        for i in range(2):
-            R = np.random.default_rng(400 + i).standard_normal(X.shape)
-            moved = model._replace(W=model.W | {key: X + 1j * STEP * R})
-            Y = fit.predict(moved, case)[0]
-            slope = (Y.imag * dO).sum() / STEP
-            size = max(abs(slope), np.linalg.norm(dO))
-            if abs((G * R).sum() - slope) > 1e-8 * size:
-                wrong.append((name, (G * R).sum() / slope if slope else np.inf))
-                break
-    if wrong:
-        names = ", ".join(name for name, _ in wrong)
-        B, T = case.q.shape[:2]
-        known = {1 / B: ": it is averaged over the batch; it must be summed",
-                 1 / (B * T): ": it is averaged over batch and tokens; it must be summed",
-                 1 / T: ": it is averaged over the tokens; it must be summed"}
-        why = next((words for r, words in known.items()
-                    if all(abs(ratio / r - 1) < 1e-6 for _, ratio in wrong)), "")
-        if not why and (others := {round(ratio, 6) for _, ratio in wrong}) and len(others) == 1:
-            why = f": it is {others.pop():.4g} times as large"
-        last = re.escape(wrong[0][0].split(".")[-1])
-        exam.said(f"The gradient of the weights {names} is not the derivative of the forward{why}.",
-                  *exam.patient.line(rf"d{last}|grad\w*\W+{last}|{last}\w*grad|d[Ww]|grad|db"))
-    if seen:
-        exam.properties.append(Property("gradients of weights are those of the forward", not wrong,
-                                        {"inputs": {}, "got": dict(wrong), "expected": "ratio 1"}
-                                        if wrong else {}))
-
-
-def gradient_of(name, key, shape, arrays):
-    """The array that a gradient of this weight is likely kept in."""
-    last = name.split(".")[-1].lower().strip("_")
-    plain = re.sub(r"[._]", "", name.lower())
-    for other, X in arrays:
-        low = re.sub(r"[._]", "", other.lower())
-        if X.shape != shape or low == plain:
-            continue
-        if low in (f"d{plain}", f"grad{plain}", f"g{plain}", f"{plain}grad", f"grads{plain}",
-                   f"d{last}", f"grads{last}", f"grad{last}", f"gradients{plain}", f"gradsd{plain}",
-                   f"gradsd{last}", f"{last}grad", f"dparams{last}"):
-            return X
-    return None
+        held = [(f"d{'.'.join(path[1:])}", X) for path, X in replies[0].out if len(path) > 1]
+        weight_gradients(exam, asked[0], upstream[0], [*held, *returned])
 
 
 def arguments(exam, kind, signature, case, dO):
@@ -325,7 +242,7 @@ def explain_gradients(exam, results, bad, how):
     if letters == ["q"] and exam.form() == "mha" and (lacking := paths(exam, results)):
         exam.said(lacking, *exam.patient.line(r"d[XxQqKkVv]\w* ?[+=]|\+"))
         return
-    found = named(exam, results) if len(letters) > 1 and exam.form() == "core" else []
+    found = named(exam, results) if named_forms(exam, letters) else []
     for names in found[:3]:
         for name in names:
             exam.name_mistake(f"backward: {name}", len(found) == 1)
@@ -369,7 +286,7 @@ def note_gradients(exam, results, size, tolerance, letters, specs, names):
                 return False
         return True
 
-    note(exam, specs, fine, each, names)
+    note(exam, specs, fine, each, names, BACKWARDS)
 
 
 PATHS = {"q": "queries", "k": "keys", "v": "values"}
@@ -476,13 +393,21 @@ def differences(exam, case, dO, letters, h=1e-3):
     return [found[letter] for letter in letters]
 
 
+def named_forms(exam, letters):
+    """Whether the catalogue of backwards can be tried: on attention, and on a layer around it."""
+    if exam.form() == "core":
+        return len(letters) > 1
+    return exam.model is not None and exam.model.form == "mha" and not (
+        exam.model.c.unit or exam.model.c.rotary)
+
+
 def named(exam, results):
     """[names of mistakes, …] of the backward that give all gradients."""
     found = []
     right = exam.model is not None and not exam.model.mistakes
     if not right:
         return found
-    for size in (1, 2):
+    for size in (1, 2) if exam.form() == "core" else (1,):
         for names in itertools.combinations(BACKWARD, size):
             try:
                 space = mistaken(*[f"backward: {n}" for n in names])
@@ -497,11 +422,27 @@ def named(exam, results):
 
 
 def close(exam, space, case, dO, got, want):
-    c = exam.model.c
-    causal = bool(case.causal or exam.model.causal)
-    M = mistaken()["allowed"](case.keep, causal, case.q.shape[-2], case.k.shape[-2], c)
     with np.errstate(all="ignore"):
-        made = space["backward"](dO, case.q, case.k, case.v, M, c)
+        made = (through if exam.model.form == "mha" else core)(exam.model, space, case, dO)
+    if len(got) < len(made):  # what comes from one input is one gradient
+        made = (made[0], made[1] + made[2]) if len(got) == 2 else (sum(made),)
     size = max(np.abs(w).max(initial=0.0) for w in want)
     return all(a.shape == b.shape and np.abs(a - b).max(initial=0.0) <= 1e-9 * size
                for a, b in zip(made, got, strict=False))
+
+
+def core(model, space, case, dO):
+    """dQ, dK, dV of the reference, with the mistakes of `space`."""
+    c, causal = model.c, bool(case.causal or model.causal)
+    M = mistaken()["allowed"](case.keep, causal, case.q.shape[-2], case.k.shape[-2], c)
+    return space["backward"](dO, case.q, case.k, case.v, M, c)
+
+
+def through(model, space, case, dO):
+    """The same for the inputs of a layer: through its projections, which are right."""
+    c, W, right = model.c, model.W, mistaken()
+    dO = right["split"](dO @ W["Wo"].T if "Wo" in W else dO, c.heads, c)
+    heads = [right["split"](right["dense"](X, W[f"W{x}"], W[f"b{x}"]), n, c) for x, X, n in (
+        ("q", case.q, c.heads), ("k", case.k, c.groups), ("v", case.v, c.groups))]
+    inner = core(model, space, case._replace(q=heads[0], k=heads[1], v=heads[2]), dO)
+    return [right["merge"](G, c) @ W[f"W{x}"].T for x, G in zip("qkv", inner, strict=True)]

@@ -7,6 +7,7 @@ import numpy as np
 
 from npattn.doctor import cases, fit
 from npattn.doctor.comparing import KEEPS, compare, counterexample, refuses
+from npattn.doctor.differences import difference
 from npattn.doctor.examine import Property
 from npattn.doctor.repair import note, note_cases
 from npattn.doctor.ways import forms, hows
@@ -21,8 +22,8 @@ def mask_stage(exam):
 
 def one_mask(exam, name, role):
     """The form and convention of one mask, by trying; then masks of all kinds in it."""
-    way, model = exam.way, exam.model
-    options = [(form, how) for form in forms(exam, role, way.layout)
+    model = exam.model
+    options = [(form, how) for form in forms(exam, role, exam.way.layout)
                for how in hows(exam, role, name)]
     ran, good, sizes = any_sizes(exam, name, options)
     if not good and kept_mask(exam, name, options):
@@ -35,7 +36,7 @@ def one_mask(exam, name, role):
         ran, good = other_layouts(exam, name, role, ran)
     if not good:
         note_masks(exam, name, [(form, how) for form, how, _ in ran])
-        explain_mask(exam, name, ran, sizes)
+        explain_mask(exam, name, ran, sizes, options)
     elif not first_for_all(exam, name, ran, good):
         conclude_mask(exam, name, role, good, sizes)
 
@@ -144,6 +145,39 @@ def together_stage(exam):
                     "`{0}` and `{1}` do not hold together; a key must be allowed by both.")
         exam.said(said.format(one[0], two[0]),
                   *exam.patient.line(r"mask|where|masked_fill|\||or\b"))
+
+
+def leftover_stage(exam):
+    """A call without a mask after one with it."""
+    required = {name for name, _, need, _ in exam.target.parameters if need}
+    if exam.model is None or exam.model.mistakes or exam.mistakes or exam.forced:
+        return
+    way = exam.way._replace(mask=(), causal="", fresh=False)
+    for mask in [m for m in exam.masks_found if m[0] not in required]:
+        case = exam.case("left", f"a call without `{mask[0]}` follows one with it", seed=48)
+        asked = [case, exam.masked(case, mask[1], 3), case]
+        specs = [exam.patient.spec(way._replace(mask=mask), c) for c in asked]
+        if way.object:
+            exam.patient.ask(("pristine", way.object))
+        replies = exam.patient.call(specs)
+        first, last = (cases.received(r, way, case) for r in (replies[0], replies[2]))
+        if way.object:
+            exam.patient.ask(("pristine", way.object))
+        if first is None or replies[1].error:
+            continue
+
+        def fine(replies, asked=asked):
+            return fit.fits(exam.model, [(c, cases.received(r, way, c)) for c, r in zip(
+                asked, replies, strict=True)], way.dtype)
+
+        if not fine(replies):
+            exam.properties.append(Property("each call uses its own mask", False, counterexample(
+                exam, case, last, first)))
+            note(exam, specs, fine, len(specs))
+            exam.said(f"The mask of an earlier call is kept: a call without `{mask[0]}` still uses "
+                      "it (stale state that is not reset).", *exam.patient.line(
+                          r"self\.\w*mask\w* ?=|global|" + KEEPS))
+            return
 
 
 TOGETHER = "two masks hold together"
@@ -288,15 +322,35 @@ def kept_mask(exam, name, options):
     return False
 
 
-def explain_mask(exam, name, ran, sizes):
+def explain_mask(exam, name, ran, sizes, options):
     """No convention gives the outputs: which mistake does, in which convention?"""
-    preferred = sorted(ran, key=lambda r: (cases.WHOLE.index(r[1]), "b" not in r[0]))
+    names = names_for(exam, name)
+    if added(exam, name, ordered(ran)) or explained(exam, name, ran, sizes, names):
+        return
+    if sizes is None and exam.target.parameter("k", "memory"):  # it may run for equal sizes alone
+        more, _ = trial(exam, name, options, Tq=5, Tk=5)
+        kinds = {(form, how) for form, how, _ in ran}
+        if explained(exam, name, [r for r in more if r[:2] not in kinds], {}, names):
+            return
+    masked_properties(exam, name, ran)
+
+
+def ordered(ran):
+    """Options that come back, the likely ones first."""
+    return sorted(ran, key=lambda r: (cases.WHOLE.index(r[1]), "b" not in r[0]))
+
+
+def names_for(exam, name):
+    """Mistakes of the catalogue that a mask may have."""
     names = fit.MASKING + [n for n in fit.PLAIN if "softmax" in n or "maximum" in n]
     if "mask" not in exam.hints and len({h[0] for h in hows(exam, "mask", name)}) > 1:
         names = [n for n in names if n != "mask inverted"] + ["mask inverted"]
-    if added(exam, name, preferred):
-        return
-    for form, how, observed in preferred:
+    return names
+
+
+def explained(exam, name, ran, sizes, names):
+    """Whether one mistake gives the outputs in one of the conventions; it is named."""
+    for form, how, observed in ordered(ran):
         found = fit.explain([exam.model], observed, names, exam.way.dtype)
         if found:
             exam.way = exam.way._replace(mask=(name, form, how))
@@ -304,14 +358,13 @@ def explain_mask(exam, name, ran, sizes):
                     for s, z in ((0, 1.0), (1, 2.0))] if sizes is None else []
             seen = exam.ask(more)
             left = [m for m in found if fit.fits(m, seen, exam.way.dtype)]
-            found = left or found
-            exam.blame(found)
+            exam.blame(left or found)
             case, got = observed[0]
             want = fit.predict(exam.model._replace(mistakes=()), case)[0]
             exam.properties.append(Property("a masked key does not matter", False,
                                             counterexample(exam, case, got, want)))
-            return
-    masked_properties(exam, name, ran)
+            return True
+    return False
 
 
 def added(exam, name, ran):
@@ -365,6 +418,9 @@ def masked_properties(exam, name, ran):
                 want = fit.predict(exam.model._replace(mistakes=()), c)[0]
                 exam.properties.append(Property("masked outputs are those of attention", False,
                                                 counterexample(exam, c, got, want)))
+                told, lines = difference(got, want), r"mask|where|masked_fill|tril|triu"
+                exam.said(f"With `{name}` the output is not that of attention"
+                          f"{f': {told}' * bool(told)}.", *exam.patient.line(lines))
             return
         best = best or (case, other, one, two)
     if best:

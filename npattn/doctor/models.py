@@ -61,8 +61,13 @@ def weights(exam):
         return
     for W, notes in readings(exam.target):
         W = complete(W)
-        if W is not None:
-            yield W, notes
+        if W is None:
+            continue
+        yield W, notes
+        if re.search(r"\b1(\.0?)? ?\+ ?(self\.)?\w*(weight|gain|gamma|scale|g)\b",
+                     exam.patient.text):  # as in Gemma
+            gains = {key: 1.0 + X for key, X in W.items() if key.startswith("g")}
+            yield W | gains, (*notes, "gains of norms are stored as what is added to 1")
 
 
 def groups(W, sizes):

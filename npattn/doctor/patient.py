@@ -26,6 +26,8 @@ class Reply(NamedTuple):
     wrote: tuple = ()
     inside: bool = False
     gradients: list = ()
+    slopes: list = ()     # [(name, autograd's slope, that of differences, again), …]
+    kept: object = None   # whether the output is on the device of the arguments
 
 
 class Way(NamedTuple):
@@ -104,9 +106,12 @@ class Patient:
         if "error" in found:
             return Reply(error=found["error"], line=found.get("line", 0),
                          inside=found.get("inside", False))
+        if "out" not in found:
+            return Reply(kept=found.get("kept"))
         out = [(tuple(path), self.arrays[i]) for path, i in found["out"]]
         gradients = [self.arrays[i] for i in found.get("gradients", ())]
-        return Reply(out, wrote=tuple(found["wrote"]), gradients=gradients)
+        return Reply(out, wrote=tuple(found["wrote"]), gradients=gradients,
+                     slopes=found.get("slopes", ()))
 
     def variants(self, texts, specs):
         """For each other text of the file a `Reply` for each call; [] if it cannot be run."""
@@ -196,6 +201,11 @@ class Patient:
         return {n for node in ast.walk(self.tree) if isinstance(node, ast.Expr) and isinstance(
             getattr(node.value, "value", None), str)
             for n in range(node.lineno, node.end_lineno + 1)}
+
+    def lines_of(self, pattern):
+        """The numbers of lines of all functions whose names hold the pattern."""
+        return {n for node in ast.walk(self.tree) if isinstance(node, ast.FunctionDef)
+                and re.search(pattern, node.name) for n in range(node.lineno, node.end_lineno + 1)}
 
     def modes(self, attributes):
         """((attribute, value in evaluation, in training), …) of an object that keeps its mode."""

@@ -38,6 +38,11 @@ def property_stage(exam):
     observed = exam.ask([case, *(changed for _, changed, _ in kinds)])
     one = observed[0][1]
     if one is None:
+        reply = exam.replies[0]
+        if exam.model is not None and not exam.mistakes and reply.error:
+            exam.said(f"A call like the first one fails after others: {reply.error}"
+                      f"{exam.patient.place({'line': reply.line})}; something is kept between "
+                      "calls (state that is not reset).", reply.line)
         return
     quiet, size = not exam.mistakes, max(np.abs(one).max(initial=0.0), 1.0)
     near = size * (1e-9 if exam.way.dtype == "float64" else 1e-4)

@@ -10,8 +10,8 @@ a cache can be handed to the next call.
     ("call", {...})                            see `_call`
     ("variant", text, steps)                   answers to steps, if the file had another text
 
-Values: ("array", X), ("kept", key), ("new", name) for an object of a class of the file,
-("value", anything).
+Values: ("array", X), ("exact", X) in its own dtype, ("kept", key), ("value", anything), and
+("new", name) for an object of a class of the file.
 """
 
 import contextlib
@@ -27,6 +27,8 @@ import types
 import warnings
 
 import numpy as np
+
+from npattn.doctor import remote_torch
 
 STATE = {}
 WIDE = 40  # weights of an object that are looked at
@@ -294,9 +296,9 @@ def _set(path, arrays, key, values):
 
 def _value(spec, torch=None, dtype=None, strided=False, done=None, want=False):
     kind, *rest = spec
-    if kind == "array":
+    if kind in ("array", "exact"):
         X = np.array(rest[0])
-        if dtype and X.dtype.kind == "f":
+        if dtype and kind == "array" and X.dtype.kind == "f":
             X = X.astype(dtype)
         if strided and X.ndim > 1:
             X = np.repeat(X, 2, axis=-1)[..., ::2]
@@ -339,6 +341,8 @@ def _call(path, arrays, spec):
     keep           a name for what is returned
     torch, dtype, strided, train, seed
     upstream       torch only: gradients of the arguments are returned for this one
+    slopes         torch only: those of the weights and arguments along directions, twice
+    elsewhere      torch only: what happens on another device
     """
     torch = _torch() if spec.get("torch") else None
     np.random.seed(spec.get("seed", 0))
@@ -373,6 +377,8 @@ def _call(path, arrays, spec):
         function = owner if callable(owner) else owner.forward
     else:
         function = owner if name == "forward" and callable(owner) else getattr(owner, name)
+    if spec.get("elsewhere"):
+        return remote_torch.elsewhere(torch, owner, function, args, kwargs)
     quiet = torch.no_grad() if torch and upstream is None and not spec.get("autograd") else (
         contextlib.nullcontext())
     with quiet:
@@ -384,36 +390,20 @@ def _call(path, arrays, spec):
     answer = {"out": found, "wrote": [str(label) for label, a, old in before
                                       if old is not None and not _same(a, old)]}
     if upstream is not None:
-        answer["gradients"] = _gradients(torch, out, upstream, [*args, *kwargs.values()], arrays)
+        given = remote_torch.gradients(torch, out, upstream, [*args, *kwargs.values()])
+        answer["gradients"] = [*range(len(arrays), len(arrays) + len(given))]
+        arrays += given
+    if spec.get("slopes"):
+        def again():
+            torch.manual_seed(spec.get("seed", 0))
+            return function(*args, **kwargs)
+
+        leaves = [(n, X) for n, X in [*enumerate(args), *kwargs.items()] if isinstance(
+            X, torch.Tensor) and X.requires_grad]
+        held = owner.named_parameters() if isinstance(owner, torch.nn.Module) else ()
+        leaves += [(n, p) for n, p in held if p.requires_grad]
+        answer["slopes"] = remote_torch.slopes(torch, again, upstream, leaves)
     return answer
-
-
-def _gradients(torch, out, upstream, args, arrays):
-    outs, ups = [], []
-    leaves = []
-    _tensors(torch, out, leaves)
-    for number, dY in upstream:
-        outs.append(leaves[number])
-        ups.append(torch.from_numpy(np.array(dY)).to(leaves[number].dtype))
-    given = [a for a in args if isinstance(a, torch.Tensor) and a.requires_grad]
-    total = sum((o * u).sum() for o, u in zip(outs, ups, strict=True))
-    found = torch.autograd.grad(total, given, allow_unused=True)
-    numbers = []
-    for g, a in zip(found, given, strict=True):
-        numbers.append(len(arrays))
-        arrays.append((g if g is not None else torch.zeros_like(a)).detach().numpy())
-    return numbers
-
-
-def _tensors(torch, value, found):
-    if isinstance(value, torch.Tensor):
-        found.append(value)
-    elif isinstance(value, dict):
-        for v in value.values():
-            _tensors(torch, v, found)
-    elif isinstance(value, (tuple, list)):
-        for v in value:
-            _tensors(torch, v, found)
 
 
 def _copy(a):

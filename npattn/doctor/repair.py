@@ -25,11 +25,13 @@ class Evidence(NamedTuple):
     first: int    # calls that are enough to sort most out
     at: int       # mistakes that were known before
     names: tuple = ()  # other functions of the file that take part
+    within: str = ""   # pattern: functions in which the mistake likely is
 
 
-def note(exam, specs, fine, first=1, names=()):
+def note(exam, specs, fine, first=1, names=(), within=""):
     """Keep what a stage found wrong."""
-    exam.evidence.append(Evidence(list(specs), fine, first, len(exam.mistakes), tuple(names)))
+    exam.evidence.append(Evidence(list(specs), fine, first, len(exam.mistakes), tuple(names),
+                                  within))
 
 
 def note_cases(exam, asked, models, **extra):
@@ -40,8 +42,9 @@ def note_cases(exam, asked, models, **extra):
     def fine(replies):
         observed = [(case, cases.received(reply, way, case))
                     for case, reply in zip(asked, replies, strict=False)]
-        return any(all(fit.distance(model, case, got) <= fit.tolerance(case, way.dtype) * loose
-                       for case, got in observed) for model in models)
+        return all(got is not None for _, got in observed) and any(
+            all(fit.distance(model, case, got) <= fit.tolerance(case, way.dtype) * loose
+                for case, got in observed) for model in models)
 
     note(exam, specs, fine)
 
@@ -71,6 +74,9 @@ def repairs(exam, evidence):
     seconds = SECONDS["torch" if patient.uses_torch else "numpy"]
     until = patient.tried + (seconds / 2 if known else seconds)
     waiting = slips(patient.text, [patient.name, *evidence.names])
+    if evidence.within:
+        likely = patient.lines_of(evidence.within)
+        waiting.sort(key=lambda slip: slip.line not in likely)
     few, whole = evidence.specs[: evidence.first], evidence.specs
     with contextlib.suppress(Trouble):  # a change may end the process: what was found so far counts
         while waiting and len(found) < ENOUGH and patient.tried < until:

@@ -272,11 +272,25 @@ class _Slips:
         if isinstance(owner, (ast.BinOp, ast.UnaryOp, ast.Slice)):
             for put in (f"({node.id} + 1)", f"({node.id} - 1)"):
                 yield put, "it is off by one", 2
+        if isinstance(owner, (ast.BinOp, ast.Compare)):
+            for whole in self._holding(node):
+                yield f"({whole})", f"`{whole}` belongs there and not `{node.id}` alone", 2
         for other, line in names.items():
             if other != node.id and line <= node.lineno:
                 called = isinstance(owner, ast.Call) and owner.func is node
                 yield other, f"`{other}` belongs there and not `{node.id}`", (
                     1 + _far(other, node.id) + 3 * called)
+
+    def _holding(self, node):
+        """Sums of the same function that hold this variable; what is added to it may be missing."""
+        scope = node
+        while scope in self.parents and not isinstance(scope, ast.FunctionDef):
+            scope = self.parents[scope]
+        found = dict.fromkeys(
+            self.said(n) for n in ast.walk(scope) if isinstance(n, ast.BinOp)
+            and isinstance(n.op, (ast.Add, ast.Sub)) and node.id in {ast.unparse(n.left),
+                                                                     ast.unparse(n.right)})
+        return [text for text in found if len(text) < 40][:4]
 
     def _attribute(self, node, names):
         if not isinstance(node.ctx, ast.Load):
@@ -310,6 +324,21 @@ class _Slips:
             yield f"-(-({left}) // ({right}))", "it must be rounded up", 0
         for other in COMPUTED.get(type(node.op), ()):
             yield f"({left}) {other} ({right})", f"`{other}` is meant, not `{sign}`", 1
+        yield from self._regrouped(node, sign, right)
+
+    def _regrouped(self, node, sign, right):
+        """(a + b) * c is a * c + b or a + b * c; and the other way round."""
+        inner = node.left
+        if isinstance(inner, ast.BinOp) and type(inner.op) in SIGNS and type(inner.op) is not type(
+                node.op):
+            a, first, b = self.said(inner.left), SIGNS[type(inner.op)], self.said(inner.right)
+            yield f"({a} {sign} {right}) {first} ({b})", "the order of operations is wrong", 1
+            yield f"({a}) {first} ({b} {sign} {right})", "the order of operations is wrong", 1
+        inner = node.right
+        if isinstance(inner, ast.BinOp) and type(inner.op) in SIGNS:
+            a, second, b = self.said(inner.left), SIGNS[type(inner.op)], self.said(inner.right)
+            left = self.said(node.left)
+            yield f"({left} {sign} {a}) {second} ({b})", "the order of operations is wrong", 1
 
     def _compare(self, node, names):
         if len(node.ops) != 1:
@@ -384,6 +413,13 @@ class _Slips:
                 if list(order) != parts:
                     yield whole.format(", ".join(order)), "the order is wrong", 2
 
+    def _list(self, node, names):
+        if 2 <= len(node.elts) <= 3:
+            parts = [self.said(e) for e in node.elts]
+            for order in itertools.permutations(parts):
+                if list(order) != parts:
+                    yield f"[{', '.join(order)}]", "the order is wrong", 1
+
     def _boolop(self, node, names):
         sign = " or " if isinstance(node.op, ast.And) else " and "
         yield f"({sign.join(self.said(v) for v in node.values)})", "`and` and `or` are exchanged", 1
@@ -403,6 +439,7 @@ class _Slips:
             self.parents.get(owner), (ast.Return, ast.Assign)) and isinstance(node.ctx if hasattr(
                 node, "ctx") else ast.Load(), ast.Load)
         argument = isinstance(owner, ast.Call) and node in owner.args
+        summed = isinstance(owner, ast.Attribute) and owner.attr in OVER and not _module(node)
         call = _called(owner) if argument else ""
         turn = ".transpose(-1, -2)" if self.torch else ".swapaxes(-1, -2)"
         between = ".transpose(1, 2)" if self.torch else ".swapaxes(1, 2)"
@@ -415,6 +452,10 @@ class _Slips:
         if isinstance(node, ast.Call) and _called(node) in ("reshape", "view"):
             yield f"({text}){between}", "a transpose is missing behind the reshape", 1
         big = isinstance(node, (ast.BinOp, ast.Call))
+        if summed and isinstance(node, ast.Name):
+            for name, line in names.items():
+                if name != text and line <= node.lineno:
+                    yield f"({text} * {name})", f"the factor `{name}` is missing", 2
         if (whole or argument) and (big or isinstance(node, ast.Name)):
             for name in names:
                 if name in text or names[name] > node.lineno:
@@ -538,5 +579,6 @@ _EXPRESSIONS = {
     ast.Constant: _Slips._constant, ast.UnaryOp: _Slips._unary, ast.Name: _Slips._name,
     ast.Attribute: _Slips._attribute, ast.BinOp: _Slips._binary, ast.Compare: _Slips._compare,
     ast.Call: _Slips._call, ast.Subscript: _Slips._subscript, ast.Slice: _Slips._slice,
-    ast.Tuple: _Slips._tuple, ast.BoolOp: _Slips._boolop, ast.IfExp: _Slips._choice,
+    ast.Tuple: _Slips._tuple, ast.List: _Slips._list,
+    ast.BoolOp: _Slips._boolop, ast.IfExp: _Slips._choice,
 }

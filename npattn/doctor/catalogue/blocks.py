@@ -40,6 +40,16 @@ BLOCK_MISTAKES = {
     "norm's gain left out": mistake("norm", "keepdims=True) + c.eps) * g + b", "keepdims=True) + c.eps) + b",
                                     "The norm's gain has no effect.", NORM),
     "norm's shift left out": mistake("norm", "* g + b", "* g", "The norm's shift has no effect.", NORM),
+    "shift before the gain": mistake(
+        "norm", f"return Z / np.sqrt({VAR}) * g + b", f"return (Z / np.sqrt({VAR}) + b) * g",
+        "The norm adds its shift before the gain: the shift is multiplied by the gain, too.", NORM),
+    "mean not subtracted": mistake(
+        "norm", f"return Z / np.sqrt({VAR}) * g + b", f"return X / np.sqrt({VAR}) * g + b",
+        "The norm divides by the deviation, but does not subtract the mean.", NORM),
+    "deviation around 0": mistake(
+        "norm", f"np.sqrt({VAR})", "np.sqrt((X**2).mean(-1, keepdims=True) + c.eps)",
+        "The norm subtracts the mean, but divides by the root mean square of what was there before.",
+        NORM),
     "no residual around attention": mistake(
         "block", ("X = X + A\n", "norm(X + A,"), ("X = A\n", "norm(A,"),
         "There is no residual around attention.", r"\+|norm"),

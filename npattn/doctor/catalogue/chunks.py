@@ -63,6 +63,51 @@ STEPS = {
         "step", "np.concatenate([past[0], K], -2), np.concatenate([past[1], V], -2)",
         "np.concatenate([K, past[0]], -2), np.concatenate([V, past[1]], -2)",
         "New keys and values are put before the cached ones; they belong behind them.", r"cat|stack"),
+    "new keys before the cache": mistake(
+        "step", "np.concatenate([past[0], K], -2)", "np.concatenate([K, past[0]], -2)",
+        "New keys are put before the cached ones, and values behind them: keys and values no longer "
+        "belong together.", r"cat|stack"),
+    "new values before the cache": mistake(
+        "step", "np.concatenate([past[1], V], -2)", "np.concatenate([V, past[1]], -2)",
+        "New values are put before the cached ones, and keys behind them: keys and values no longer "
+        "belong together.", r"cat|stack"),
+    "cache of the first item": mistake(
+        "step", "np.concatenate([past[0], K], -2), np.concatenate([past[1], V], -2)",
+        "(np.concatenate([past[i][:1].repeat(len(N), 0), N], -2) for i, N in enumerate((K, V)))",
+        "All items of the batch get the cache of the first item.", r"cache|past|cat"),
+    "window of the chunk": mistake(
+        "step", "(np.arange(Tk) > start + np.arange(T)[:, None] - c.window)",
+        "(np.arange(Tk) > np.arange(T)[:, None] - c.window)",
+        "With a cache the window is counted from the start of the chunk, and not from the position of "
+        "the query in the whole: the length of the cache must be added.", r"window|band|span"),
+    "window lost with a cache": mistake(
+        "step", "if c.window:", "if c.window and past is None:",
+        "With a cache the window has no effect: tokens see all cached ones.", r"window|band|span"),
+    "window of the first query": mistake(
+        "step", "(np.arange(Tk) > start + np.arange(T)[:, None] - c.window)",
+        "(np.arange(Tk) > start - c.window)",
+        "With a cache the window of all tokens of a chunk begins where that of its first one does.",
+        r"window|band|span"),
+    "window of the last query": mistake(
+        "step", "(np.arange(Tk) > start + np.arange(T)[:, None] - c.window)",
+        "(np.arange(Tk) >= (0 if past is None else max(0, Tk - c.window))) & (np.arange(Tk) > start "
+        "+ np.arange(T)[:, None] - c.window)",
+        "The cache is cut to the window before the chunk is attended to: the first tokens of a chunk "
+        "lack keys that they must see.", r"window|band|span|-self|\["),
+    **{f"window {words} with a cache": mistake(
+        "step", "- c.window)", f"- c.window {sign} (past is not None))",
+        f"With a cache the window is one token too {words}.", r"window|band|span|\[")
+       for words, sign in (("short", "+"), ("long", "-"))},
+    "distances from the chunk": mistake(
+        "step", 'varied(c, corner="lower")', 'varied(c, corner="upper")',
+        "With a cache the distances that are added to the scores are counted from the start of the "
+        "chunk: the length of the cache is missing.", r"alibi|slope|rel|bias|arange"),
+    "cached keys normalised again": mistake(
+        "step", ("unit(Q, W[\"gq\"], W[\"hq\"], c), unit(K, W[\"gk\"], W[\"hk\"], c)",
+                 "    T, Tk = Q.shape[-2], K.shape[-2]"),
+        ("unit(Q, W[\"gq\"], W[\"hq\"], c), K", "    K = unit(K, W[\"gk\"], W[\"hk\"], c) "
+         "if c.unit else K\n    T, Tk = Q.shape[-2], K.shape[-2]"),
+        "Cached keys are normalised again in each call.", r"norm"),
     "values of the cache alone": mistake(
         "step", "np.concatenate([past[1], V], -2)", "np.concatenate([past[1], past[1][..., -1:, :]"
         ".repeat(V.shape[-2], -2)], -2)", "The cache does not take the new values.", r"cat|cache"),

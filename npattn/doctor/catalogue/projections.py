@@ -76,6 +76,10 @@ PROJECTION_MISTAKES = {
        for x, words in (("q", "queries"), ("k", "keys"), ("v", "values"), ("o", "output"))},
     "no bias of q, k and v": mistake("multihead", ('W["bq"]', 'W["bk"]', 'W["bv"]'), ("0.0",) * 3,
                                      "The biases of queries, keys and values have no effect.", r"bias|weight"),
+    "bias not scaled": mistake(
+        "multihead", 'W["bq"]', 'W["bq"] * np.sqrt(W["Wq"].shape[1] // c.heads) / c.scale',
+        "The scale is applied to the queries before their bias is added: the bias is not scaled.",
+        r"scale|sqrt|\*\* ?-|bias"),
     "output bias of the values": mistake("multihead", 'W["bo"]', 'W["bo"] + W["bv"]',
                                          "The bias of the values is added to the output, too.", r"bias"),
     "output bias for each head": mistake("multihead", 'W["bo"]', 'W["bo"] * c.heads',

@@ -1,0 +1,189 @@
+"""Gradients of weights: along directions, against differences of the code's own forward.
+
+Those of a hand-written backward are found by their names; those of torch's autograd come with the
+call. Where the forward is wrong, its gradients are still those of that forward.
+"""
+
+import re
+
+import numpy as np
+
+from npattn.doctor import cases
+from npattn.doctor.examine import Property
+from npattn.doctor.repair import note
+from npattn.doctor.weights import GRADIENTS
+
+PROBE = "gradients of weights are those of the forward"
+STEP = 2e-4
+NEAR = 1e-6  # relative to the largest slope: differences are no more exact
+
+
+def kept_gradients(exam, calls, case, dO, fresh):
+    """Gradients of weights that the object keeps: of one backward, and of the same one again."""
+    seen = []
+    exam.patient.ask(("pristine", exam.way.object))
+    for _ in range(2):
+        exam.patient.call(calls)
+        left, = exam.patient.ask(("state", fresh))
+        seen.append([(n, exam.patient.arrays[i]) for n, i in left.get("arrays", ())])
+    weight_gradients(exam, case, dO, seen[0])
+    once, twice, kinds = dict(seen[0]), dict(seen[1]), {}
+    for name, X in once.items():
+        if GRADIENTS.search(name) and X.any() and np.shape(twice.get(name)) == X.shape:
+            for kind, n in (("overwritten", 1), ("added up", 2)):
+                if np.abs(twice[name] - n * X).max() <= 1e-9 * np.abs(X).max():
+                    kinds.setdefault(kind, []).append(name)
+    if len(kinds) == 2:
+        added, lost = (", ".join(kinds[k]) for k in ("added up", "overwritten"))
+        exam.said(f"A second backward adds up the gradients {added}, but those of {lost} are "
+                  "overwritten: all must be accumulated, or none.",
+                  *exam.patient.line(r"grads?\b.* = |d[WwBb]\w* = "))
+        exam.properties.append(Property(
+            "gradients of weights are all accumulated, or none", False,
+            {"inputs": {}, "got": kinds, "expected": "one way for all"}))
+    elif kinds:
+        exam.conventions.append(
+            f"gradients of weights are {next(iter(kinds))} by a second backward")
+
+
+def weight_gradients(exam, case, dO, arrays):
+    """Gradients of weights that a hand-written backward leaves or returns, by their names."""
+    t, slopes = exam.target, {}
+    for name, X, _ in [*(w for ws in t.weights.values() for w in ws), *t.loose]:
+        G = gradient_of(name, X.shape, arrays)
+        if G is None:
+            continue
+        R = np.random.default_rng(400).standard_normal(X.shape)
+        told = [difference(exam, case, dO, name, X, R, h) for h in (STEP, STEP / 2)]
+        if None not in told:
+            slopes[name] = (float((G * R).sum()), *told)
+    wrong = differing(slopes)
+    if wrong:
+        B, T = case.q.shape[:2]
+        known = {1 / B: ": it is averaged over the batch; it must be summed",
+                 1 / (B * T): ": it is averaged over batch and tokens; it must be summed",
+                 1 / T: ": it is averaged over the tokens; it must be summed"}
+        why = next((words for r, words in known.items()
+                    if all(abs(ratio / r - 1) < 1e-5 for ratio in wrong.values())), "")
+        blame(exam, wrong, why or ratio_of(wrong))
+    if slopes:
+        exam.properties.append(property_of(wrong))
+
+
+def difference(exam, case, dO, name, X, R, h):
+    """The slope of the code's own forward where a weight moves along R; None if a call fails."""
+    total = []
+    for k in (-2, -1, 1, 2):
+        (_, Y), = moved(exam, case, name, X + k * h * R)
+        if Y is None or Y.shape != dO.shape:
+            return None
+        total.append((Y * dO).sum())
+    moved(exam, case, name, X)
+    a, b, c, d = total
+    return float((a - 8 * b + 8 * c - d) / (12 * h))
+
+
+def moved(exam, case, name, X):
+    """The answer to a case with another value for one weight."""
+    others = tuple((n, replaced(value, n, name, X)) for n, value in exam.way.others)
+    if others != exam.way.others:
+        way = exam.way
+        exam.way = way._replace(others=others)
+        found = exam.ask([case])
+        exam.way = way
+        return found
+    path = [int(part) if part.isdigit() else part for part in name.split(".")]
+    exam.patient.ask(("set", exam.way.object, [(path, X)]))
+    return exam.ask([case])
+
+
+def replaced(value, own, name, X):
+    """The value of an argument, with X for the weight of that name in it."""
+    kind, *rest = value
+    if kind == "array" and own == name:
+        return kind, X
+    if kind in ("dict", "bag") and name in rest[0]:
+        return kind, {**rest[0], name: ("array", X)}
+    return value
+
+
+def gradient_of(name, shape, arrays):
+    """The array that a gradient of this weight is likely kept in."""
+    last = name.split(".")[-1].lower().strip("_")
+    plain = re.sub(r"[._]", "", name.lower())
+    for other, X in arrays:
+        low = re.sub(r"[._]", "", other.lower())
+        if X.shape != shape or low == plain:
+            continue
+        if low in (f"d{plain}", f"grad{plain}", f"g{plain}", f"{plain}grad", f"grads{plain}",
+                   f"d{last}", f"grads{last}", f"grad{last}", f"gradients{plain}", f"gradsd{plain}",
+                   f"gradsd{last}", f"{last}grad", f"dparams{last}"):
+            return X
+    return None
+
+
+def module_gradients(exam):
+    """autograd's gradients of the weights and inputs of a module, along one direction each.
+
+    A module may hold a backward of its own, or detach what it must not.
+    """
+    if exam.mistakes or exam.way.dtype != "float64" or exam.form() == "core":
+        return
+    case = exam.case("gradient", "gradients of a plain call", seed=205, B=2, Tq=4, Tk=4)
+    asked = [case, exam.masked(case, exam.way.mask[1], 35)] if exam.way.mask else [case]
+    specs = []
+    for c, got in exam.ask(asked):
+        if got is None:
+            return
+        dO = np.round(np.random.default_rng(305).standard_normal(got.shape), 1)
+        spec = exam.patient.spec(exam.way, c)
+        number = [path for path, _ in exam.replies[0].out].index(exam.way.out)
+        up = [(number, cases.outward(dO, exam.way.layout))]
+        specs.append({**spec, "upstream": up, "slopes": True})
+    wrong, seen = {}, False
+    for reply in exam.patient.call(specs):
+        seen = seen or bool(reply.slopes)
+        wrong |= differing({name: told for name, *told in reply.slopes})
+    if not seen:
+        return
+    exam.properties.append(property_of(wrong))
+    if wrong:
+        note(exam, specs, lambda replies: all(
+            r.slopes and not differing({n: told for n, *told in r.slopes}) for r in replies),
+            within="backward")
+        lost = [name for name, ratio in wrong.items() if ratio == 0.0]
+        why = (f": that of {', '.join(lost)} is 0 (something is detached)" if lost
+               else ratio_of(wrong))
+        blame(exam, wrong, why)
+
+
+def differing(slopes):
+    """{name: ratio to the right one} of slopes that are not the derivative.
+
+    slopes  {name: (the slope that is told, that of differences, the same with a smaller step)}
+    """
+    size = max((abs(d) for _, _, d in slopes.values()), default=0.0)
+    found = {}
+    for name, (told, one, two) in slopes.items():
+        exact = abs(one - two) <= NEAR * size  # else there is a kink, or numbers have few digits
+        if exact and not abs(told - two) <= 10 * NEAR * max(size, abs(told)):
+            found[name] = told / two if two else np.inf
+    return found
+
+
+def ratio_of(wrong):
+    """How many times as large all of them are, in a clause; "" if that differs."""
+    others = {round(ratio, 5) for ratio in wrong.values()}
+    return f": it is {others.pop():.4g} times as large" if len(others) == 1 else ""
+
+
+def blame(exam, wrong, why):
+    last = re.escape(next(iter(wrong)).split(".")[-1])
+    exam.said(f"The gradient of the weights {', '.join(wrong)} is not the derivative of the "
+              f"forward{why}.",
+              *exam.patient.line(rf"d{last}|grad\w*\W+{last}|{last}\w*grad|d[Ww]|grad|db|detach"))
+
+
+def property_of(wrong):
+    return Property(PROBE, not wrong, {"inputs": {}, "got": dict(wrong), "expected": "ratio 1"}
+                    if wrong else {})
