@@ -7,9 +7,11 @@ The forms keep what is special about the original: its names, its masks, its lay
 
 import importlib.util
 import tempfile
+import textwrap
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+WIDTH = 100
 NUMPY = """import numpy as np
 
 
@@ -198,7 +200,8 @@ def examined(name):
 
 
 def table():
-    """A line for each snippet: its verdict, and its mistake or the custom of its masks."""
+    """Each snippet with its verdict, and its mistake or the custom of its masks, in WIDTH columns.
+    """
     with ThreadPoolExecutor(2) as pool:
         found = dict(zip(SNIPPETS, pool.map(examined, SNIPPETS), strict=True))
     lines = []
@@ -206,5 +209,8 @@ def table():
         verdict = "needs torch" if d is None else d.verdict
         said = "" if d is None else d.mistakes[0].split(" Most likely")[0] if d.mistakes else (
             d.trouble or "; ".join(c for c in d.conventions if "mask" in c or "keys" in c))
-        lines.append(f"{name:42} {verdict:10} {said}")
+        lines += textwrap.wrap(
+            f"{name:40} {verdict:8} {said}", WIDTH, subsequent_indent=" " * 50,
+            break_long_words=False, break_on_hyphens=False,
+        )
     return "\n".join(lines)
