@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import npattn
+from npattn.trees import tree_leaves, tree_unflatten
 from npattn.verification.cases import CASES
 from npattn.verification.pairs import find_pairs
 
@@ -116,6 +117,38 @@ def test_shapes_and_precisions_that_disagree_are_named(attention, args, names):
 def test_a_restriction_of_tiles_that_cannot_be_is_named(options, words):
     message = refusal(lambda: npattn.tiled_attention(Q, K, V, **options))
     assert words in message, message
+
+
+# Their backward is given no shape, or no width: it moves numbers, of whatever shape they are.
+MOVES = {"split_heads", "merge_heads", "unpack"}
+
+
+def wrong_shapes(shape):
+    """No axes, one too many or too few, and each axis in turn of length 1 or longer by 1."""
+    axes = [(shape[:k], n, shape[k + 1:]) for k, n in enumerate(shape)]
+    changed = [(*before, m, *behind) for before, n, behind in axes for m in (1, n + 1)]
+    return {(1, *shape), (2, *shape), shape[1:], (), *changed} - {shape}
+
+
+def run(name):
+    """The output of a pair at the arguments of its case, the cache, and its backward."""
+    case, pair = CASES[name](np.random.default_rng(0)), PAIRS[name.split()[0]]
+    result = (case.forward or pair.forward)(*case.args, **case.options)
+    Y, cache = result if type(result) is tuple else (result, result)
+    return Y, cache, case.backward or pair.backward
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name not in MOVES])
+def test_an_upstream_gradient_of_another_shape_is_no_broadcast(name):
+    Y, cache, backward = run(name)
+    leaves = [np.asarray(leaf) for leaf in tree_leaves(Y)]
+    for i, leaf in enumerate(leaves):
+        for shape in wrong_shapes(leaf.shape):
+            wrong = [*leaves[:i], np.ones(shape, leaf.dtype), *leaves[i + 1:]]
+            dY = tree_unflatten(Y, wrong) if isinstance(Y, tuple) else wrong[0]
+            message = refusal(lambda: backward(dY, cache))
+            assert re.search(rf"\bd\w+(\.\w)? {re.escape(str(shape))}", message), message
+            assert "; d" in message or str(leaf.shape) in message, message
 
 
 CALLS = [

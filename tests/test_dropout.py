@@ -18,7 +18,7 @@ def test_what_survives_is_scaled_up():
 
 
 def test_the_backward_drops_the_same_entries():
-    cache = DropoutCache(np.array([0.0, 2.0, 2.0, 0.0]))
+    cache = DropoutCache(np.array([0.0, 2.0, 2.0, 0.0]), (4,))
     assert_array_equal(dropout_backward(np.array([1.0, 2.0, 3.0, 4.0]), cache), [0, 4, 6, 0])
 
 

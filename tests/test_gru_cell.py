@@ -158,15 +158,18 @@ def test_another_reset(make_params):
 def test_states_that_do_not_fit(make_params, X, H):
     with pytest.raises(ValueError) as error:
         gru_cell(np.zeros(X), np.zeros(H), make_params())
-    assert f"the state H {H} does not fit" in str(error.value)
+    assert f"got X {X}, H {H}, " in str(error.value)
 
 
 def test_inputs_and_parameters_that_do_not_fit(make_params):
     params = make_params()
-    with pytest.raises(ValueError, match="^Din is 5 in X, 4 in W"):
+    with pytest.raises(ValueError, match="^D is 5 in X, 4 in input.W"):
         gru_cell(np.zeros((2, 5)), np.zeros((2, 3)), params)
     narrow = params._replace(input=LinearParams(np.zeros((4, 6)), None))
-    with pytest.raises(ValueError, match=r"input.W \(4, 6\) must have 9 columns"):
+    with pytest.raises(ValueError, match="^G is 6 in input.W, 9 in hidden.W"):
+        gru_cell(np.zeros((2, 4)), np.zeros((2, 3)), narrow)
+    narrow = narrow._replace(hidden=LinearParams(np.zeros((3, 6)), None))
+    with pytest.raises(ValueError, match=r"hidden.W \(3, 6\) must have 9 columns"):
         gru_cell(np.zeros((2, 4)), np.zeros((2, 3)), narrow)
     with pytest.raises(TypeError, match="^X must be a NumPy array, got list"):
         gru_cell([[0.0] * 4] * 2, np.zeros((2, 3)), params)

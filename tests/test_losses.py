@@ -195,7 +195,8 @@ def test_the_upstream_gradient_is_a_scalar(shape):
     _, cache = cross_entropy(np.zeros((3, 5)), np.zeros(3, int))
     with pytest.raises(ValueError) as error:
         cross_entropy_backward(np.ones(shape), cache)
-    assert str(error.value) == f"dloss must be a scalar, as the loss is, got shape {shape}"
+    assert f"got dloss {shape}, loss ()" in str(error.value)
+    assert str(error.value).endswith("; dloss must have the shape ()")
 
 
 def test_logits_without_classes():
@@ -272,5 +273,5 @@ def test_reductions_and_weights_that_do_not_exist(tokens):
             cross_entropy(*tokens, weights=weights)
     with pytest.raises(TypeError, match="weights must be float32 or float64, got int64"):
         cross_entropy(*tokens, weights=np.ones(5, int))
-    with pytest.raises(ValueError, match=r"dloss must be \(...\), \(2, 4\), as the loss is"):
+    with pytest.raises(ValueError, match=r"dloss must have the shape \(2, 4\)"):
         cross_entropy_backward(1.0, cross_entropy(*tokens, reduction="none")[1])

@@ -99,5 +99,5 @@ def test_what_does_not_fit_is_named(mask, draw):
         packing_of(np.array(True))
     with pytest.raises(ValueError, match=r"X \(3, 7, 2\) must begin with .*\(3, 8\)"):
         pack(draw(3, 7, 2), packing)
-    with pytest.raises(ValueError, match=r"Y \(3, 8, 2\) must begin with .*\(2, 8\)"):
+    with pytest.raises(ValueError, match=r"R is 3 in Y, 2 in rows: got Y \(3, 8, 2\), rows"):
         unpack(draw(3, 8, 2), packing)

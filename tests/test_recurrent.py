@@ -139,16 +139,17 @@ def test_against_torch(make_params, draw):
 # ---- errors ----
 
 
-@pytest.mark.parametrize("shape", [(2, 0, 4), (4,)])
-def test_no_steps(make_params, shape):
-    with pytest.raises(ValueError) as error:
+@pytest.mark.parametrize("shape, words", [
+    ((2, 0, 4), r"at least one step, got shape \(2, 0, 4\)"), ((4,), "X has 1 axis, and needs"),
+])
+def test_no_steps(make_params, shape, words):
+    with pytest.raises(ValueError, match=words):
         gru(np.zeros(shape), np.zeros((2, 3)), make_params())
-    assert f"at least one step, got shape {shape}" in str(error.value)
 
 
 def test_arguments_that_do_not_fit(make_params):
     params, X, H = make_params(), np.zeros((2, 5, 4)), np.zeros((2, 3))
-    with pytest.raises(ValueError, match=r"the state H \(3,\) does not fit: it must be \(2, 3\)"):
+    with pytest.raises(ValueError, match=r"H must have the shape \(2, 3\)"):
         gru(X, H[0], params)
     with pytest.raises(ValueError, match=r"mask \(2, 4\) .* the steps \(2, 5\)"):
         gru(X, H, params, np.ones((2, 4), bool))

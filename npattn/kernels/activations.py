@@ -16,6 +16,7 @@ import numpy as np
 
 from npattn.kernels.arrays import require_floats
 from npattn.kernels.floats import quiet
+from npattn.kernels.shapes import require_shapes
 
 _CUBIC = 0.044715
 _STRETCH = math.sqrt(2.0 / math.pi)
@@ -39,6 +40,7 @@ def relu(X):
 
 def relu_backward(dY, Y):
     """dX from dY: the slope is 1 where X > 0, which is where Y > 0, and 0 elsewhere, also at 0."""
+    require_shapes("dY =..., Y ...", dY, Y)
     return dY * ~(Y.real <= 0)
 
 
@@ -46,33 +48,26 @@ def relu_backward(dY, Y):
 def gelu(X):
     """X times the probability that a standard normal variable is below X.
 
-    X  (...)
-
-    Returns Y, shaped like X, and the cache. Raises TypeError for other than float arrays.
+    Returns Y, shaped like X (...), and the cache. Raises TypeError for other than float arrays.
     """
     from scipy.special import erfc  # takes longer to import than all of npattn
 
     require_floats(X=X)
-    Phi = erfc(X * -math.sqrt(0.5))
-    Phi *= 0.5
+    Phi = 0.5 * erfc(X * -math.sqrt(0.5))
     return X * Phi, GeluCache(X, Phi)
 
 
 @quiet
 def gelu_backward(dY, cache):
     """dX from dY: dY/dX = Φ(X) + X φ(X), with the normal density φ = Φ′."""
-    X, Phi = cache
-    density = np.exp(X * X * -0.5) * math.sqrt(0.5 / math.pi)
-    return dY * (Phi + X * density)
+    return _product_rule(dY, cache, np.exp(-0.5 * cache.X**2) * math.sqrt(0.5 / math.pi))
 
 
 @quiet
 def gelu_tanh(X):
     """`gelu` with Φ replaced by a tanh of a cubic, as GPT-2 computes it."""
     require_floats(X=X)
-    Phi = np.tanh(_STRETCH * (X + _CUBIC * (X * X * X)))
-    Phi += 1.0
-    Phi *= 0.5
+    Phi = 0.5 * (1.0 + np.tanh(_STRETCH * (X + _CUBIC * (X * X * X))))
     return X * Phi, GeluCache(X, Phi)
 
 
@@ -82,4 +77,11 @@ def gelu_tanh_backward(dY, cache):
     X, Phi = cache
     near = X.clip(-_SATURATED, _SATURATED)  # or else 0 · inf
     slope = _STRETCH * (1.0 + 3.0 * _CUBIC * (near * near))
-    return dY * (Phi + X * (2.0 * Phi * (1.0 - Phi) * slope))
+    return _product_rule(dY, cache, 2.0 * Phi * (1.0 - Phi) * slope)
+
+
+def _product_rule(dY, cache, dPhi):
+    """dX where Y = X Φ(X): dY/dX = Φ + X Φ′."""
+    X, Phi = cache
+    require_shapes("dY =..., X ...", dY, X)
+    return dY * (Phi + X * dPhi)

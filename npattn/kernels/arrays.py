@@ -1,8 +1,17 @@
 """What every kernel asks of its arguments, and the words it uses when they do not fit."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 PLAIN = np.ndarray, np.memmap  # a masked array or a matrix computes by rules of its own
+
+
+class Shape(NamedTuple):
+    """What is left of an array that is not kept."""
+
+    shape: tuple
+    dtype = np.dtype("V")  # of no kind of numbers
 
 
 def require_floats(**arrays):

@@ -84,6 +84,7 @@ def channel_attention(X, params, *, use_max=False) -> tuple[np.ndarray, ChannelC
 def channel_attention_backward(dY, cache) -> tuple:
     """dX and dparams from dY (..., H, W, C)."""
     X, gate, top, squeezed, hidden, excited = cache
+    require_shapes("dY =... H W C, X ... H W C", dY, X)
     # Y = σ(G) ⊙ X, and G is the sum of what mean and maximum say
     dgate = (dY * X).sum(axis=(-3, -2), keepdims=True)
     dG = (dgate * gate * (1.0 - gate))[..., 0, 0, :]

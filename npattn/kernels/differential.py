@@ -67,6 +67,7 @@ def differential_attention(
 def differential_attention_backward(dO, cache) -> tuple:
     """dQ1, dQ2, dK1, dK2, dV and dlam from dO (..., Tq, Dv)."""
     first, second, O2, lam = cache
+    require_shapes("dO =... Tq Dv, O2 ... Tq Dv", dO, O2)
     # O = O₁ − λ O₂
     dlam = unbroadcast(-(dO * O2).sum(axis=(-2, -1)), lam.shape)
     dQ1, dK1, dV1 = attention_backward(dO, first)
@@ -102,5 +103,6 @@ def differential_lambda(params, *, initial=0.8) -> tuple[np.ndarray, LambdaCache
 def differential_lambda_backward(dlam, cache) -> LambdaParams:
     """dparams from dlam (H,)."""
     (q1, k1, q2, k2), first, second = cache
+    require_shapes("dlam =..., lam ...", dlam, first)
     d1, d2 = (dlam * first)[..., None], (-dlam * second)[..., None]
     return LambdaParams(d1 * k1, d1 * q1, d2 * k2, d2 * q2)

@@ -17,11 +17,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.arrays import require_floats
 from npattn.kernels.linear import (
     LinearCache, LinearParams, init_linear, linear, linear_backward,
 )
 from npattn.kernels.options import require_choice
+from npattn.kernels.shapes import require_shapes
 
 RESETS = "before", "after"
 
@@ -72,8 +72,7 @@ def gru_cell(X, H, params, *, reset="before"):
     Returns the new state (..., Dh) and the cache.
     Raises ValueError if shapes disagree or for another reset.
     """
-    require_floats(X=X, H=H)
-    require_state(X.shape[:-1], H, params, reset)
+    require_gru("X ... D", X, H, params, reset)
     G, input_cache = linear(X, params.input)
     Y, step = gru_step(G, H, params.hidden, reset)
     return Y, GRUCache(input_cache, step, params.hidden, reset)
@@ -81,6 +80,7 @@ def gru_cell(X, H, params, *, reset="before"):
 
 def gru_cell_backward(dY, cache):
     """dX, dH and dparams from dY (..., Dh)."""
+    require_shapes("dY =... Dh, H ... Dh", dY, cache.steps.H)
     dG, dF, dH = gru_step_gradients(dY, cache.steps, cache.hidden, cache.reset)
     dX, dinput = linear_backward(dG, cache.input)
     return dX, dH, GRUParams(dinput, hidden_gradient(dF, cache))
@@ -140,12 +140,10 @@ def _parts(hidden):
     return LinearParams(W[:, :n], b_gates), LinearParams(W[:, n:], b_candidate)
 
 
-def require_state(leading, H, params, reset):
+def require_gru(inputs, X, H, params, reset):
     """A state with the leading axes of the inputs, as wide as the parameters say."""
+    (Win, _), (W, _) = params
     require_choice("reset", reset, RESETS)
-    Dh = len(params.hidden.W)
-    if H.shape != (*leading, Dh):
-        raise ValueError(f"the state H {H.shape} does not fit: it must be {(*leading, Dh)}")
-    for name, (W, _) in params._asdict().items():
-        if W.shape[1:] != (3 * Dh,):
-            raise ValueError(f"{name}.W {W.shape} must have {3 * Dh} columns: [R, Z, C]")
+    require_shapes(f"{inputs}, H =... Dh, input.W D G, hidden.W Dh G", X, H, Win, W)
+    if W.shape[1] != 3 * W.shape[0]:
+        raise ValueError(f"hidden.W {W.shape} must have {3 * len(W)} columns: [R, Z, C]")

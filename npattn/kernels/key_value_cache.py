@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.floats import HALVES
-from npattn.kernels.shapes import require_shapes
+from npattn.kernels.shapes import Shape, require_shapes
 
 
 class KeysValues(NamedTuple):
@@ -29,7 +29,9 @@ class KeysValues(NamedTuple):
 class AppendCache(NamedTuple):
     """What append_keys_values_backward reads."""
 
-    Tp: int  # positions of the past
+    Tp: int   # positions of the past
+    K: tuple  # the shape of all keys, (..., Tp + T, Dk)
+    V: tuple  # and of all values
 
 
 def append_keys_values(past, K, V) -> tuple[KeysValues, AppendCache]:
@@ -56,11 +58,14 @@ def append_keys_values(past, K, V) -> tuple[KeysValues, AppendCache]:
     if not past.K.shape[:-2] == past.V.shape[:-2] == K.shape[:-2] == V.shape[:-2]:
         raise ValueError(f"leading axes differ: past.K {past.K.shape}, past.V {past.V.shape}, "
                          f"K {K.shape}, V {V.shape}")
-    joined = (np.concatenate(pair, axis=-2) for pair in ((past.K, K), (past.V, V)))
-    return KeysValues(*joined), AppendCache(past.K.shape[-2])
+    present = KeysValues(*(np.concatenate(pair, axis=-2) for pair in ((past.K, K), (past.V, V))))
+    return present, AppendCache(past.K.shape[-2], present.K.shape, present.V.shape)
 
 
 def append_keys_values_backward(dpresent, cache) -> tuple:
     """dpast, dK and dV from dpresent, KeysValues: rows go back to where they came from."""
+    spec = "dpresent.K =... T Dk, K ... T Dk, dpresent.V =... T Dv, V ... T Dv"
+    K, V = cache.K, cache.V
+    require_shapes(spec, *map(Shape, (np.shape(dpresent[0]), K, np.shape(dpresent[1]), V)))
     past, (dK, dV) = zip(*((dX[..., :cache.Tp, :], dX[..., cache.Tp:, :]) for dX in dpresent))
     return KeysValues(*past), dK, dV

@@ -100,8 +100,8 @@ def latent_attention_absorbed(
 def latent_attention_absorbed_backward(dO, cache) -> tuple:
     """dQc, dQr, dC, dKr and dparams from dO (..., H, Tq, Dv)."""
     (Qc, Qr, C, Kr, (U, W)), mixed, attended = cache
-    # O = (P C) W
-    dW = unbroadcast(_turn(mixed) @ dO, W.shape)
+    require_shapes("dO =... H Tq Dv, PC ... H Tq R, W H R Dv", dO, mixed, W)
+    dW = unbroadcast(_turn(mixed) @ dO, W.shape)  # O = (P C) W
     dQ, dK, dV = attention_backward(dO @ _turn(W), attended)
     # Q = [Qc Uᵀ, Qr], K = [C, Kr], V = C
     dQu, dQr = np.split(dQ, [C.shape[-1]], axis=-1)

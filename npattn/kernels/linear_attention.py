@@ -27,7 +27,7 @@ import numpy as np
 
 from npattn.kernels.sums import unbroadcast
 from npattn.kernels.floats import half_in, half_out
-from npattn.kernels.linear_state import linear_gradients, require_linear, turn
+from npattn.kernels.linear_state import linear_gradients, require_linear, require_upstream, turn
 
 
 class LinearAttentionCache(NamedTuple):
@@ -78,6 +78,7 @@ def linear_attention(Q, K, V, gates, state, *, scale=None) -> tuple[tuple, Linea
 def linear_attention_backward(dY, cache) -> tuple:
     """dQ, dK, dV, dgates and dstate from dY = (dO, dstate after the last token)."""
     (Q, K, V, gates, _), states, scale, _ = cache
+    require_upstream(dY, cache.args)
     (dO, dS), rows = dY, []
     for t in reversed(range(Q.shape[-2])):
         q, k, v, a, b = _token(t, Q, K, V, *gates)

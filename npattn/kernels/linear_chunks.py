@@ -26,7 +26,8 @@ import numpy as np
 from npattn.kernels.sums import unbroadcast
 from npattn.kernels.floats import half_in, half_out
 from npattn.kernels.linear_state import (
-    decayed_products, products_gradients, decays, linear_gradients, require_linear, turn,
+    decayed_products, products_gradients, decays, linear_gradients, require_linear,
+    require_upstream, turn,
 )
 from npattn.kernels.options import require_counts
 
@@ -76,6 +77,7 @@ def linear_attention_in_chunks(
 @half_out
 def linear_attention_in_chunks_backward(dY, cache) -> tuple:
     """dQ, dK, dV, dgates and dstate from dY = (dO, dstate after the last token)."""
+    require_upstream(dY, cache.args)
     (Q, K, V, gates, _), (dO, dS), gradients = cache.args, dY, []
     for rows, S, U in reversed(cache.chunks):
         tokens = _rows(rows, Q, K, V, *gates)

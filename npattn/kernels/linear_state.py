@@ -55,6 +55,14 @@ def require_linear(Q, K, V, gates, state, scale):
     return 1.0 / math.sqrt(Q.shape[-1]) if scale is None else float(scale)
 
 
+def require_upstream(dY, args):
+    """The gradients of O and of the last state, shaped like them. Raises as `require_shapes`."""
+    Q, K, V, _, state = args
+    dO, dstate = dY
+    require_shapes("dO =... T Dv, Q ... T Dk, V ... T Dv, state ... Dk Dv", dO, Q, V, state)
+    require_shapes("dstate =... Dk Dv, state ... Dk Dv", dstate, state)
+
+
 def turn(X):
     """Xᵀ in the last two axes."""
     return X.swapaxes(-1, -2)

@@ -68,6 +68,7 @@ def lora(X, params, *, scale=1.0):
 def lora_backward(dU, cache):
     """dX and dparams from dU (..., Dout): the forward's products, undone in reverse."""
     X, H, (A, B), scale = cache
+    require_shapes("dU =... Dout, X ... Din, B r Dout", dU, X, B)
     # U = H B · scale
     dH = dU @ B.T * scale
     dB = as_rows(H).T @ as_rows(dU) * scale

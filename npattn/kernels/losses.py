@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.options import require_choice
+from npattn.kernels.shapes import Shape, require_shapes
 from npattn.kernels.token_losses import (
     TokenLossesCache, token_losses, token_losses_backward,
 )
@@ -65,7 +66,5 @@ def cross_entropy_backward(dloss, cache) -> np.ndarray:
     """
     tokens, reduction, N = cache
     shape = tokens.targets.shape if reduction == "none" else ()
-    if np.shape(dloss) != shape:
-        what = f"(...), {shape}," if shape else "a scalar,"
-        raise ValueError(f"dloss must be {what} as the loss is, got shape {np.shape(dloss)}")
+    require_shapes("dloss =..., loss ...", Shape(np.shape(dloss)), Shape(shape))
     return token_losses_backward(np.broadcast_to(dloss / N, tokens.targets.shape), tokens)

@@ -22,7 +22,7 @@ import numpy as np
 
 from npattn.kernels.gated import swiglu, swiglu_backward
 from npattn.kernels.options import require_counts, require_generator
-from npattn.kernels.shapes import require_shapes
+from npattn.kernels.shapes import Shape, require_shapes
 from npattn.kernels.softmax import masked_softmax, softmax, softmax_backward
 
 
@@ -93,7 +93,9 @@ def mixture_of_experts(X, params, k) -> tuple[tuple, ExpertsCache]:
 def mixture_of_experts_backward(dY, cache) -> tuple:
     """dX and dparams from dY = (dY (..., D), dbalance)."""
     X, (router, gate, up, down), G, P, shares, served = cache
-    dY, dbalance = dY[0].reshape(-1, X.shape[-1]), dY[1]
+    dY, dbalance = dY
+    require_shapes("dY =... D, X ... D, dbalance", dY, X, Shape(np.shape(dbalance)))
+    dY = dY.reshape(-1, X.shape[-1])
     rows, dP, dX = X.reshape(dY.shape), np.zeros_like(P), np.zeros_like(dY * P[:, :1])
     dexperts = [np.zeros_like(W, dX.dtype) for W in (gate, up, down)]
     for e, (n, H, activated, f) in enumerate(served):

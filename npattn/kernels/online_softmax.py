@@ -60,6 +60,7 @@ def merge_partials_backward(dmerged, cache):
     With w₁ = exp(L₁ − L):  ∂O/∂O₁ = w₁,  ∂L/∂L₁ = w₁  and  ∂O/∂L₁ = w₁ (O₁ − O).
     """
     (dO, dL), parts = dmerged, cache[:2]
+    require_shapes("dO =... Tq Dv, dL =... Tq, O ... Tq Dv", dO, dL, cache.merged.O)
     return tuple(
         Partial(w * dO, w[..., 0] * (dL + (dO * (part.O - cache.merged.O)).sum(axis=-1)))
         for part, w in zip(parts, _shares(*parts, cache.merged.L), strict=True)

@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.arrays import require_bool, require_floats
+from npattn.kernels.arrays import require_bool
+from npattn.kernels.shapes import Shape, require_shapes
 
 
 class Packing(NamedTuple):
@@ -68,10 +69,7 @@ def unpack(Y, packing):
 
     Returns X (..., T, D), 0 for padding. Raises ValueError if Y is not shaped like the rows.
     """
-    require_floats(Y=Y)
-    if Y.shape[:2] != packing.positions.shape:
-        raise ValueError(f"Y {Y.shape} must begin with the axes of the rows, "
-                         f"{packing.positions.shape}")
+    require_shapes("Y R T D, rows:int R T", Y, packing.positions)
     X = np.zeros((*packing.tokens.shape, *Y.shape[2:]), Y.dtype)
     X[packing.tokens] = Y[packing.places]
     return X
@@ -79,6 +77,7 @@ def unpack(Y, packing):
 
 def unpack_backward(dX, packing):
     """dY (R, T, D) from dX (..., T, D): what stands in a gap goes nowhere, its gradient is 0."""
+    require_shapes("dX =... T D, tokens ... T", dX, Shape(packing.tokens.shape))
     return pack(dX, packing)
 
 

@@ -4,11 +4,10 @@
                  P[t, 2i + 1] = cos(t / 10000^(2i/D))
     learned      Y[..., t, :] = X[..., t, :] + E[offset + t]     X (..., T, D), E (longest, D)
 
-Sinusoidal: each pair of columns is a clock hand that turns at its own speed, from 1 radian a step
-down to nearly 1/10000; moving on by k steps rotates every pair by a fixed angle. The table is
-constant, so adding it to X needs no backward: d(X + P) = dX. Unpaired, column c has a speed of
-its own, 10000^(−c/D), and there is no rotation; codes that build the two exponents from
-arange(0, D, 2) and arange(1, D, 2) do that.
+Sinusoidal: each pair of columns turns at its own speed, from 1 radian a step down to nearly
+1/10000; k steps further every pair is rotated by a fixed angle. The table is constant, so adding
+it to X needs no backward: d(X + P) = dX. Unpaired, column c has its own speed, 10000^(−c/D), and
+nothing rotates; codes with exponents from arange(0, D, 2) and arange(1, D, 2) do that.
 Learned: the rows are the embeddings of the numbers 0, 1, 2, … Each serves all sequences of a
 batch, so its gradient is their sum; positions that do not occur have gradient 0 and learn nothing,
 which is why such a table does not carry beyond the lengths it was trained on.
@@ -20,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.options import require_counts, require_float_dtype
-from npattn.kernels.shapes import require_shapes
+from npattn.kernels.shapes import Shape, require_shapes
 from npattn.kernels.sums import unbroadcast
 
 
@@ -57,6 +56,7 @@ class LearnedPositionsCache(NamedTuple):
 
     E: np.ndarray  # (longest, D)
     offset: int
+    shape: tuple   # of X
 
 
 def learned_positions(X, E, *, offset=0) -> tuple[np.ndarray, LearnedPositionsCache]:
@@ -77,13 +77,13 @@ def learned_positions(X, E, *, offset=0) -> tuple[np.ndarray, LearnedPositionsCa
     T = X.shape[-2]
     if not 0 <= offset <= len(E) - T:
         raise ValueError(f"positions {offset} … {offset + T - 1} are not in E {E.shape}")
-    return X + E[offset : offset + T], LearnedPositionsCache(E, offset)
+    return X + E[offset : offset + T], LearnedPositionsCache(E, offset, X.shape)
 
 
 def learned_positions_backward(dY, cache) -> tuple[np.ndarray, np.ndarray]:
     """dX and dE from dY: the sum hands dY to X as it is, and to a row of E from every sequence."""
-    E, offset = cache
-    require_shapes("dY ... T D, E longest D", dY, E)
+    E, offset, shape = cache
+    require_shapes("dY =... T D, X ... T D", dY, Shape(shape))
     rows = slice(offset, offset + dY.shape[-2])
     dE = np.zeros(E.shape, dY.dtype)
     dE[rows] = unbroadcast(dY, E[rows])

@@ -12,10 +12,9 @@ Source: Werbos 1990, "Backpropagation Through Time"; d2l 9.7, 10.2 (Chinese edit
 
 import numpy as np
 
-from npattn.kernels.arrays import require_floats
-from npattn.kernels.shapes import require_mask
+from npattn.kernels.shapes import require_mask, require_shapes
 from npattn.kernels.gru_cell import (
-    GRUCache, GRUParams, GRUStep, gru_step, gru_step_gradients, hidden_gradient, require_state,
+    GRUCache, GRUParams, GRUStep, gru_step, gru_step_gradients, hidden_gradient, require_gru,
 )
 from npattn.kernels.linear import linear, linear_backward
 
@@ -33,10 +32,9 @@ def gru(X, H, params, mask=None, *, reset="before"):
     Returns Y (..., T, Dh), whose last row is the final state, and the cache.
     Raises ValueError if shapes disagree, there is no step, or for another reset.
     """
-    require_floats(X=X, H=H)
-    if X.ndim < 2 or X.shape[-2] == 0:
+    require_gru("X ... T D", X, H, params, reset)
+    if X.shape[-2] == 0:
         raise ValueError(f"X must be (..., T, D) with at least one step, got shape {X.shape}")
-    require_state(X.shape[:-2], H, params, reset)
     if mask is not None:
         mask = require_mask(mask, X.shape[:-1], "the steps")[..., None]
         X = np.where(mask, X, 0.0)  # 0 · NaN is NaN: a shut gate would not keep it out
@@ -53,6 +51,7 @@ def gru(X, H, params, mask=None, *, reset="before"):
 
 def gru_backward(dY, cache):
     """dX, dH and dparams from dY (..., T, Dh): from the last step to the first."""
+    require_shapes("dY =... T Dh, H ... T Dh", dY, cache.steps.H)
     dG, dF = [], []
     dH = np.zeros_like(dY[..., 0, :])
     for t in reversed(range(dY.shape[-2])):

@@ -4,11 +4,10 @@
     bias    S_ij = E[r_ij]                       one number per offset and head    E (2c + 1, H)
     score   S_ij = q_iᵀ A[r_ij]                  one vector per offset             A (2c + 1, D)
 
-Both are added to the scores of `attention`: see `biased_attention`. All pairs of positions at the
-same distance share a row, so its gradient is a sum along a diagonal of dS; everything beyond c
-shares the first or the last row.
-Source: Shaw, Uszkoreit and Vaswani 2018, "Self-Attention with Relative Position Representations",
-eq. 4 and 5, for A; Raffel et al. 2020 (T5), section 2.1, for E, there with wider and wider rows.
+Both are added to the scores of `attention`: see `biased_attention`. All pairs at one distance, or
+beyond c, share a row, so its gradient is a sum along diagonals of dS. Source: Shaw, Uszkoreit and
+Vaswani 2018, "Self-Attention with Relative Position Representations", eq. 4 and 5, for A; Raffel
+et al. 2020 (T5), section 2.1, for E, there with wider and wider rows.
 """
 
 import math
@@ -51,6 +50,7 @@ def relative_bias(E, Tq, Tk, *, offset=0) -> tuple[np.ndarray, EmbeddingCache]:
 
 def relative_bias_backward(dbias, cache) -> np.ndarray:
     """dE from dbias (H, Tq, Tk): entries of one diagonal come from one row and go back to it."""
+    require_shapes("dbias =... H Tq Tk, rows:int Tq Tk, E r H", dbias, cache.ids, cache.E)
     return embedding_backward(np.moveaxis(dbias, 0, -1), cache)
 
 
@@ -83,8 +83,8 @@ def relative_scores(Q, A, Tk, *, offset=0) -> tuple[np.ndarray, RelativeScoresCa
 def relative_scores_backward(dS, cache) -> tuple[np.ndarray, np.ndarray]:
     """dQ and dA from dS: each vector R_ij gathers dS_ij q_i from the whole batch."""
     Q, R, embedding_cache = cache
-    # S_ij = R_ij q_i
-    dQ = (dS[..., None, :] @ R)[..., 0, :]
+    require_shapes("dS =... Tq Tk, Q ... Tq D, R Tq Tk D", dS, Q, R)
+    dQ = (dS[..., None, :] @ R)[..., 0, :]  # S_ij = R_ij q_i
     N = math.prod(dS.shape[:-2])
     dR = np.einsum("nij,nid->ijd", *(X.reshape(N, *X.shape[-2:]) for X in (dS, Q)))
     # R = A[rows]

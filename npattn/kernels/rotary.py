@@ -20,6 +20,7 @@ from npattn.kernels.arrays import require_floats
 from npattn.kernels.options import require_choice
 from npattn.kernels.rotary_pairings import PAIRINGS, pair_columns
 from npattn.kernels.rotary_table import RotaryTable, rows_of_table
+from npattn.kernels.shapes import Shape, require_shapes
 
 
 class RotaryCache(NamedTuple):
@@ -27,6 +28,7 @@ class RotaryCache(NamedTuple):
 
     table: RotaryTable  # the rows used, (..., T, W/2)
     pairing: str
+    shape: tuple        # of X
 
 
 def rotary(
@@ -58,11 +60,12 @@ def rotary(
     if 2 * rows.cos.shape[-1] > X.shape[-1]:
         raise ValueError(f"{2 * rows.cos.shape[-1]} columns would turn, X {X.shape} has fewer: "
                          "make the speeds with rotary_speeds(width), width ≤ D")
-    return _rotate(X, rows, pairing), RotaryCache(rows, pairing)
+    return _rotate(X, rows, pairing), RotaryCache(rows, pairing, X.shape)
 
 
 def rotary_backward(dY, cache) -> np.ndarray:
     """dX from dY: turned back, since the transpose of a rotation is its inverse."""
+    require_shapes("dY =... T D, X ... T D", dY, Shape(cache.shape))
     cos, sin = cache.table
     return _rotate(dY, RotaryTable(cos, -sin), cache.pairing)
 

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.arrays import require_floats
+from npattn.kernels.shapes import Shape, require_shapes
 from npattn.kernels.sums import unbroadcast
 
 
@@ -23,6 +24,7 @@ class BiasCache(NamedTuple):
     """What add_bias_backward reads."""
 
     bias: np.ndarray  # as given
+    shape: tuple      # of S
 
 
 def add_bias(S, bias) -> tuple[np.ndarray, BiasCache]:
@@ -48,10 +50,11 @@ def add_bias(S, bias) -> tuple[np.ndarray, BiasCache]:
     forbidden = bias == -np.inf
     if forbidden.any():
         Y = np.where(forbidden, Y.dtype.type(-np.inf), Y)
-    return Y, BiasCache(bias)
+    return Y, BiasCache(bias, S.shape)
 
 
 def add_bias_backward(dY, cache) -> tuple:
     """dS and dbias from dY (..., Tq, Tk): a sum hands its gradient to both of its terms."""
+    require_shapes("dY =... Tq Tk, S ... Tq Tk", dY, Shape(cache.shape))
     dS = np.where(cache.bias == -np.inf, dY.dtype.type(0.0), dY)
     return dS, unbroadcast(dS, cache.bias)

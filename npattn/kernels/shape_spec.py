@@ -5,7 +5,7 @@
 
 import numpy as np
 
-from npattn.kernels.arrays import require_floats, require_integers
+from npattn.kernels.arrays import Shape, require_floats, require_integers
 
 
 def parts_of(spec):
@@ -50,7 +50,8 @@ def _bare(name):
 
 def require_kinds(spec, arrays):
     """Raises TypeError that names the array of another kind, if there is one."""
-    pairs = [(name, X) for (name, _), X in zip(parts_of(spec), arrays, strict=True)]
+    pairs = [(name, X) for (name, _), X in zip(parts_of(spec), arrays, strict=True)
+             if type(X) is not Shape]
     integers = {_bare(name): X for name, X in pairs if name.endswith(":int")}
     require_integers(**integers)
     require_floats(**{
@@ -64,7 +65,7 @@ def raise_misfit(spec, shapes):
     names = [_bare(name) for name, _ in parts_of(spec)]
     came = ", ".join(f"{name} {shape}" for name, shape in zip(names, shapes, strict=True))
     wanted = ", ".join(
-        f"{name} ({', '.join(axes).lstrip('=')}{',' * (len(axes) == 1)})"
+        f"{name} ({', '.join(axes).lstrip('=')}{',' * (len(axes) == 1 and axes[0].isidentifier())})"
         for name, (_, axes) in zip(names, parts_of(spec), strict=True)
     )
     raise ValueError(f"{misfit(spec, shapes)}: got {came}; wanted {wanted}{_advice(spec, shapes)}")
@@ -82,7 +83,7 @@ def _exact(spec, shapes):
         shape[:len(shape) - len(axes) + 1] for axes, shape in others if axes[:1] == ["..."]))
     for _, (name, (dots, *axes)), came in parts:
         if dots == "=..." and lengths.keys() >= {*axes}:
-            yield name, came, (*lead, *(lengths[axis] for axis in axes))
+            yield _bare(name), came, (*lead, *(lengths[axis] for axis in axes))
 
 
 def _advice(spec, shapes):

@@ -6,8 +6,9 @@ An axis has one length wherever its name stands. `...` stands for any leading ax
 they broadcast as NumPy's do, so an axis of length 1 is shared. `=...` stands for just the
 leading axes that the others broadcast to, as a gradient has those of its output. An array whose
 name ends in `?` may be None, and one whose name ends in `:int` holds integers; all others are
-float arrays of one precision. A specification together with shapes that fit is remembered, so
-that the next check of the same is one look-up.
+float arrays of one precision. `Shape(X.shape)` takes the place of an X that is not kept. A
+specification together with shapes that fit is remembered, so that the next check of the same is
+one look-up.
 """
 
 from functools import lru_cache
@@ -15,8 +16,11 @@ from operator import attrgetter
 
 import numpy as np
 
-from npattn.kernels.arrays import PLAIN, require_bool
+from npattn.kernels.arrays import PLAIN, Shape, require_bool
 from npattn.kernels.shape_spec import misfit, parts_of, raise_misfit, require_kinds
+
+NUMBERS = np.float32, np.float64, np.complex64, np.complex128  # what NumPy makes of no axes
+KINDS = frozenset((*PLAIN, *NUMBERS, Shape))
 
 _kind = attrgetter("__class__", "dtype.char", "shape")
 
@@ -34,10 +38,10 @@ def require_shapes(spec, *arrays):
     try:
         fits = _fit(spec, *map(_kind, arrays))
     except AttributeError:  # None, or no array
-        fits = _fit(spec, *(_kind(X) if type(X) in PLAIN else None for X in arrays))
+        fits = _fit(spec, *(_kind(X) if type(X) in KINDS else None for X in arrays))
     if not fits:
-        require_kinds(spec, arrays)
-        raise_misfit(spec, [X if X is None else X.shape for X in arrays])
+        require_kinds(spec, [np.asarray(X) if type(X) in NUMBERS else X for X in arrays])
+        raise_misfit(spec, [getattr(X, "shape", X) for X in arrays])
 
 
 def require_mask(mask, shape, what="the scores"):
@@ -57,14 +61,16 @@ def require_mask(mask, shape, what="the scores"):
 @lru_cache(4096)
 def _fit(spec, *kinds):
     """Whether arrays (type, dtype, shape) are as `spec` says."""
-    floats = set()
+    floats, shapes = set(), []
     for (name, _), kind in zip(parts_of(spec), kinds, strict=True):
-        if kind is None and name.endswith("?"):
+        kind, dtype, shape = kind or (None, "", None)
+        shapes.append(shape)
+        if kind is Shape or kind is None and name.endswith("?"):
             continue
-        kind, dtype, _ = kind or (None, "", None)
         integers = name.endswith(":int")
-        if kind not in PLAIN or dtype not in tuple("bBhHiIlLqQ" if integers else "fFdD"):
+        chars = tuple("bBhHiIlLqQ" if integers else "fFdD")
+        if kind not in KINDS or dtype not in chars:
             return False
         if not integers:
             floats.add(dtype.lower())
-    return len(floats) < 2 and not misfit(spec, [kind and kind[2] for kind in kinds])
+    return len(floats) < 2 and not misfit(spec, shapes)

@@ -75,6 +75,7 @@ def spatial_attention_backward(dY, cache) -> tuple:
     """dX and dparams from dY (..., H, W, C)."""
     X, gate, top, patches, (kernel, _) = cache
     C, k = X.shape[-1], len(kernel)
+    require_shapes("dY =... H W C, X ... H W C", dY, X)
     # Y = σ(G) ⊙ X
     dG = (dY * X).sum(axis=-1) * gate * (1.0 - gate)
     # G = patches · kernel + b

@@ -16,6 +16,7 @@ import numpy as np
 
 from npattn.kernels.arrays import require_floats, require_integers
 from npattn.kernels.floats import quiet
+from npattn.kernels.shapes import require_shapes
 from npattn.kernels.softmax import log_softmax
 
 
@@ -70,6 +71,7 @@ def token_losses(
 def token_losses_backward(dY, cache) -> np.ndarray:
     """dlogits from dY (...): the softmax, times what the target weighs, minus the target."""
     L, targets, counts, eps, weights = cache
+    require_shapes("dY =..., targets:int ...", dY, targets)
     C, right = L.shape[-1], targets[..., None]
     dlogits = np.exp(L)
     if weights is None:
@@ -81,7 +83,7 @@ def token_losses_backward(dY, cache) -> np.ndarray:
         dlogits -= eps / C * weights
     onehot = np.take_along_axis(dlogits, right, axis=-1) - (1.0 - eps) * weight
     np.put_along_axis(dlogits, right, onehot, axis=-1)
-    dlogits *= np.asarray(dY)[..., None]
+    dlogits *= dY[..., None]
     return np.where(counts[..., None], dlogits, dlogits.dtype.type(0))
 
 

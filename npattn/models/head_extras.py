@@ -26,7 +26,7 @@ from npattn.kernels.qk_norm import (
 from npattn.kernels.rotary import rotary, rotary_backward
 from npattn.kernels.rotary_pairings import PAIRINGS
 from npattn.kernels.rotary_speeds import rotary_speeds
-from npattn.kernels.shapes import require_shapes
+from npattn.kernels.shapes import Shape, require_shapes
 from npattn.models.kernel_choice import window_sides
 
 
@@ -58,6 +58,7 @@ class PreparedCache(NamedTuple):
     mask: np.ndarray | None
     window: int | tuple | None  # where it is not in the mask
     present: KeysValues     # to hand to the next call as its past
+    shapes: tuple           # of Q, K and V as they are returned
 
 
 def init_head_extras(
@@ -111,12 +112,16 @@ def prepare_heads(
     if zero_key:
         K, V = _append(K), _append(V)
     mask = _with_columns(mask, Tp + new, K.shape[-2])
-    return (Q, K, V), PreparedCache(params, normed, turned, Tp, new, mask, window, present)
+    return (Q, K, V), PreparedCache(
+        params, normed, turned, Tp, new, mask, window, present, (Q.shape, K.shape, V.shape)
+    )
 
 
 def prepare_heads_backward(dQKV, cache):
     """dQ, dK, dV and dparams from dQKV = (dQ, dK, dV): the forward's steps, undone in reverse."""
     dQ, dK, dV = dQKV
+    for name, dX, shape in zip("QKV", dQKV, cache.shapes):
+        require_shapes(f"d{name} =... H T D, {name} ... H T D", dX, Shape(shape))
     params, end = cache.params, cache.past + cache.new
     dnorm, dextra = None, (None, None)
     if params is not None and params.extra_key is not None:

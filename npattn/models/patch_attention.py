@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.arrays import require_floats
+from npattn.kernels.shapes import Shape, require_shapes
 from npattn.models.multihead import MultiHeadCache, self_attention, self_attention_backward
 
 
@@ -23,7 +24,8 @@ class PatchAttentionCache(NamedTuple):
     """What the backward of inner_ and cross_patch_attention reads."""
 
     multihead: MultiHeadCache
-    grid: tuple[int, int]  # H/P, W/P
+    shape: tuple  # of X
+    patch: int    # P
 
 
 def to_patches(X, P):
@@ -40,12 +42,11 @@ def to_patches(X, P):
     return tiles.reshape(*leading, H * W // P**2, P**2, C)
 
 
-def from_patches(patches, P, grid):
-    """(..., N, P², C) put back in place on a grid of (H/P, W/P) patches: (..., H, W, C)."""
-    *leading, _, _, C = patches.shape
-    rows, columns = grid
-    tiles = patches.reshape(*leading, rows, columns, P, P, C).swapaxes(-4, -3)
-    return tiles.reshape(*leading, rows * P, columns * P, C)
+def from_patches(patches, P, shape):
+    """(..., N, P², C) put back in place, (..., H, W, C), the given shape."""
+    *leading, H, W, C = shape
+    tiles = patches.reshape(*leading, H // P, W // P, P, P, C).swapaxes(-4, -3)
+    return tiles.reshape(shape)
 
 
 def inner_patch_attention(X, params, *, patch, num_heads, kernel="attention"):
@@ -62,15 +63,15 @@ def inner_patch_attention(X, params, *, patch, num_heads, kernel="attention"):
     """
     T = to_patches(X, patch)
     O, multihead = self_attention(T, params, num_heads=num_heads, kernel=kernel)
-    grid = X.shape[-3] // patch, X.shape[-2] // patch
-    return from_patches(O, patch, grid), PatchAttentionCache(multihead, grid)
+    return from_patches(O, patch, X.shape), PatchAttentionCache(multihead, X.shape, patch)
 
 
 def inner_patch_attention_backward(dY, cache):
     """dX and dparams from dY: patches cut, attention undone, patches put back."""
-    P = dY.shape[-3] // cache.grid[0]
-    dT, dparams = self_attention_backward(to_patches(dY, P), cache.multihead)
-    return from_patches(dT, P, cache.grid), dparams
+    multihead, shape, P = cache
+    require_shapes("dY =... H W C, X ... H W C", dY, Shape(shape))
+    dT, dparams = self_attention_backward(to_patches(dY, P), multihead)
+    return from_patches(dT, P, shape), dparams
 
 
 def cross_patch_attention(X, params, *, patch, num_heads=1, kernel="attention"):
@@ -87,17 +88,17 @@ def cross_patch_attention(X, params, *, patch, num_heads=1, kernel="attention"):
     """
     T = np.moveaxis(to_patches(X, patch), -1, -3)
     O, multihead = self_attention(T, params, num_heads=num_heads, kernel=kernel)
-    grid = X.shape[-3] // patch, X.shape[-2] // patch
-    Y = from_patches(np.moveaxis(O, -3, -1), patch, grid)
-    return Y, PatchAttentionCache(multihead, grid)
+    Y = from_patches(np.moveaxis(O, -3, -1), patch, X.shape)
+    return Y, PatchAttentionCache(multihead, X.shape, patch)
 
 
 def cross_patch_attention_backward(dY, cache):
     """dX and dparams from dY: the same path back, channels in front of the patches."""
-    P = dY.shape[-3] // cache.grid[0]
+    multihead, shape, P = cache
+    require_shapes("dY =... H W C, X ... H W C", dY, Shape(shape))
     dO = np.moveaxis(to_patches(dY, P), -1, -3)
-    dT, dparams = self_attention_backward(dO, cache.multihead)
-    return from_patches(np.moveaxis(dT, -3, -1), P, cache.grid), dparams
+    dT, dparams = self_attention_backward(dO, multihead)
+    return from_patches(np.moveaxis(dT, -3, -1), P, shape), dparams
 
 
 def attention_cost(kind, H, W, C, *, patch=None):

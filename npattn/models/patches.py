@@ -54,5 +54,5 @@ def patch_embedding_backward(dY, cache):
     drows, dparams = linear_backward(dY, cache.linear)
     (C, H, W), P = cache.shape, cache.patch
     dpixels = drows.reshape(*drows.shape[:-1], P * P, C)
-    dX = from_patches(dpixels, P, (H // P, W // P))
+    dX = from_patches(dpixels, P, (*drows.shape[:-2], H, W, C))
     return np.moveaxis(dX, -1, -3), dparams

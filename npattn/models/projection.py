@@ -14,6 +14,7 @@ import numpy as np
 
 from npattn.kernels.linear import LinearCache, LinearParams, linear, linear_backward
 from npattn.kernels.lora import LoRACache, LoRAParams, lora, lora_backward
+from npattn.kernels.shapes import Shape, require_shapes
 from npattn.kernels.sums import as_rows
 
 
@@ -62,6 +63,8 @@ def project_backward(dY, cache):
     if isinstance(cache, LinearCache):
         return linear_backward(dY, cache)
     if isinstance(cache, FrozenCache):
+        spec = "dY =... Dout, X ... Din, W Din Dout"
+        require_shapes(spec, dY, Shape(cache.shape), cache.W)
         dX = (as_rows(dY) @ cache.W.T).reshape(cache.shape)
         return dX, FrozenParams(None, None)
     dX, dlayer = project_backward(dY, cache.layer)

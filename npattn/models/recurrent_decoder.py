@@ -78,6 +78,7 @@ def recurrent_step_backward(dstates, cache):
     """dX, dstates (of the old ones), dM and dparams from dstates (of the new ones)."""
     dZ, dold, dlayers = 0.0, [], []
     for dstate, (dropped, layer) in zip(reversed(dstates), reversed(cache.layers), strict=True):
+        require_shapes("dstates =... Dh, states ... Dh", dstate, layer.steps.H)
         dZ, dH, dlayer = gru_cell_backward(dstate + dZ, layer)
         dZ = dropout_backward(dZ, dropped)
         dold.append(dH)

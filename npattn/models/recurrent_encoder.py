@@ -19,6 +19,7 @@ from npattn.kernels.embedding import EmbeddingCache, embedding, embedding_backwa
 from npattn.kernels.gru_cell import GRUCache, GRUParams, init_gru
 from npattn.kernels.options import require_counts
 from npattn.kernels.recurrent import gru, gru_backward
+from npattn.kernels.shapes import require_shapes
 
 
 class RecurrentEncoderParams(NamedTuple):
@@ -78,6 +79,8 @@ def recurrent_encoder_backward(dY, cache):
     dX, dstates = dY
     dlayers = []
     for dstate, (dropped, layer) in zip(reversed(dstates), reversed(cache.layers), strict=True):
+        H = layer.steps.H
+        require_shapes("dM =... T Dh, dstates =... Dh, states ... T Dh", dX, dstate, H)
         dX = np.concatenate([dX[..., :-1, :], dX[..., -1:, :] + dstate[..., None, :]], axis=-2)
         dX, _, dlayer = gru_backward(dX, layer)
         dX = dropout_backward(dX, dropped)

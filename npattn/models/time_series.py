@@ -22,6 +22,7 @@ from npattn.kernels.dropout import DropoutCache, dropout, dropout_backward
 from npattn.kernels.linear import LinearCache, LinearParams, init_linear, linear, linear_backward
 from npattn.kernels.options import require_counts
 from npattn.kernels.positions import sinusoidal_positions
+from npattn.kernels.shapes import Shape, require_shapes
 from npattn.models.config import Options, model_config, fix_shape, require_blocks, require_sizes
 from npattn.models.encoder import EncoderParams, encoder, encoder_backward, init_encoder
 from npattn.models.stack import StackCache
@@ -67,7 +68,7 @@ class TimeSeriesCache(NamedTuple):
     input: LinearCache | None
     dropped: DropoutCache
     encoder: StackCache
-    shape: tuple[int, ...]  # of E
+    shapes: tuple           # of E and of Y
     output: LinearCache
 
 
@@ -104,16 +105,17 @@ def time_series_transformer(X, params, *, config, rng=None):
     Z, dropped = dropout(Z + positions, config.dropout, rng)
     E, encoder_cache = encoder(Z, params.encoder, options=config, rng=rng)
     Y, output_cache = linear(E.reshape(*E.shape[:-2], E.shape[-2] * E.shape[-1]), params.output)
-    return Y.reshape(*Y.shape[:-1], *config.output_shape), TimeSeriesCache(
-        input_cache, dropped, encoder_cache, E.shape, output_cache
-    )
+    Y = Y.reshape(*Y.shape[:-1], *config.output_shape)
+    return Y, TimeSeriesCache(input_cache, dropped, encoder_cache, (E.shape, Y.shape), output_cache)
 
 
 def time_series_transformer_backward(dY, cache):
     """dX and dparams from dY: the forward's calls, undone in reverse."""
-    flat = dY.reshape(*cache.shape[:-2], cache.output.params.W.shape[1])
+    E, Y = cache.shapes
+    require_shapes("dY =..., Y ...", dY, Shape(Y))
+    flat = dY.reshape(*E[:-2], cache.output.params.W.shape[1])
     dE, doutput = linear_backward(flat, cache.output)
-    dZ, dencoder = encoder_backward(dE.reshape(cache.shape), cache.encoder)
+    dZ, dencoder = encoder_backward(dE.reshape(E), cache.encoder)
     dX, dinput = dropout_backward(dZ, cache.dropped), None
     if cache.input is not None:
         dX, dinput = linear_backward(dX, cache.input)
