@@ -16,7 +16,7 @@ from npattn.exercises.grading import grade
 from npattn.exercises.registry import UnknownExercise, headings, load, section_title
 from npattn.exercises.repairs import source_here
 from npattn.exercises.sandbox import grade_file
-from npattn.exercises.symptoms import exact
+from npattn.exercises.symptoms import telling
 from npattn.exercises.trials import PLAIN, SINGLE, STRIDED, quiet, trials
 
 
@@ -280,6 +280,55 @@ def test_the_line_that_is_wrong_is_named_with_what_mends_it(name, function, word
     assert re.search(words, said(function, name)), said(function, name)
 
 
+def deviation_of_everything(X, gain, bias, eps):
+    mean, deviation = X.mean(), np.sqrt(((X - X.mean()) ** 2).mean() + eps)
+    return (X - mean) / deviation * gain + bias
+
+
+def wide_root(X, gain, bias, eps):
+    away = X - X.mean(-1, keepdims=True)
+    return away / (np.sqrt((away * away).mean(-1, keepdims=True)) + eps) * gain - bias
+
+
+def hidden_summed_first(dO, cache):
+    dWq, dWk, dw = load("additive-attention-backward").reference(dO, cache)
+    Q, K, V, Wq, Wk, w, F, P = cache
+    dP = dO @ V.swapaxes(-1, -2)
+    dS = P * (dP - (dP * P).sum(axis=-1, keepdims=True))
+    dG = (dS[..., None] * w * (1.0 - F * F)).sum(axis=(1, 2))
+    return Q.sum(axis=1).T @ dG, dWk, dw
+
+
+def queries_by_the_sum_of_their_row(dO, cache):
+    Q, K, V, P = cache
+    dP = dO @ V.swapaxes(-1, -2)
+    dS = P * dP / Q.shape[-1] ** 0.5
+    return dS.sum(axis=-1)[..., None] * Q
+
+
+def factors_summed_first(dY, cache):
+    dX, dW, db = load("linear-backward").reference(dY, cache)
+    X = cache.X.reshape(-1, cache.X.shape[-1])
+    return dX, np.outer(X.sum(axis=0), db), db
+
+
+@pytest.mark.parametrize(("name", "function", "words"), [
+    ("layer-norm", deviation_of_everything, "all that must run over axis -1 runs over the whole"),
+    ("layer-norm", wide_root, "ε was added to the standard deviation.* besides: `bias` is sub"),
+    ("additive-attention-backward", hidden_summed_first, "the subscripts are `bzi,bqkh->ih`"),
+    ("attention-dq", queries_by_the_sum_of_their_row,
+     "lacks its second term.* besides: `dS` is summed up by itself, and multiplied by `Q`"),
+    ("linear-backward", factors_summed_first, "are summed up before they are multiplied"),
+])
+def test_what_is_summed_too_early_or_over_another_axis_throughout_is_named(name, function, words):
+    assert re.search(words, said(function, name)), said(function, name)
+
+
+def test_what_is_wrong_for_some_numbers_of_axes_is_said_without_reservation():
+    verdict = check("split-heads", heads_of_a_matrix)
+    assert "No known mistake" not in str(verdict) and "has 2 axes, and never" in str(verdict)
+
+
 def test_a_changed_answer_is_neither_called_without_end_nor_beside_itself():
     def endless(dP, P):
         while P.size:
@@ -465,7 +514,7 @@ def test_facts_are_stated_and_no_cause_is_guessed(name, function, words):
     text = said(function, name)
     assert "Most likely" not in text and "most likely" not in text
     named = "Exactly these numbers come out where" in text or "One change in your" in text
-    clear = exact(check(name, function).diagnosis.facts)
+    clear = telling(check(name, function).diagnosis.facts)
     assert named or clear != ("No known mistake gives these numbers" in text)
     assert re.search(words, text), text
 

@@ -27,7 +27,7 @@ from npattn.exercises.answers import Trouble
 from npattn.exercises.registry import headings, load
 from npattn.exercises.sandbox import LIMIT, grade_file
 from npattn.exercises.submissions import LARGEST, Unreadable, exercises_of
-from npattn.exercises.symptoms import exact
+from npattn.exercises.symptoms import telling
 
 FIELDS = ("student", "exercise", "verdict", "mistakes", "step", "seconds", "file")
 SUFFIXES = (".py", ".ipynb")
@@ -190,7 +190,7 @@ def _facts(verdict):
     diagnosis, outcome = verdict.diagnosis, verdict.failure.outcome
     if diagnosis and not diagnosis.compared and isinstance(outcome, Trouble):
         return (outcome.words,)
-    return diagnosis.facts if diagnosis and exact(diagnosis.facts) else ()
+    return diagnosis.facts if diagnosis and telling(diagnosis.facts) else ()
 
 
 def counts(rows):

@@ -80,18 +80,44 @@ def slips(function):
                 written = old[: low - start] + new + old[high - start :]
                 made = _least(source, low, high, new)
                 found.setdefault(text, Slip(Edit(source, text, words), number, written, made))
-    for slip in _everywhere(source, statements, known):
+    for slip in (*_everywhere(source, statements, known), *_axes(source, statements, tree)):
         found.setdefault(slip.edit.new, slip)
     return tuple(found.values())
 
 
+def _axes(source, statements, tree):
+    """Slips in which all that runs over an axis runs over another one."""
+    words = [word.value for node in ast.walk(tree) if isinstance(node, ast.Call)
+             for word in node.keywords if word.arg == "axis"]
+    marked, places = {(node.lineno, node.col_offset) for node in words}, {}
+    for low, high, node in expressions(source):
+        if (node.lineno, node.col_offset) in marked:
+            places.setdefault(source[low:high], []).append((low, high))
+    for old, spans in places.items():
+        for new in ("None", "0", "-1", "-2"):
+            if len(spans) > 1 and new != old:
+                made = tuple((low, high, new) for low, high in sorted(set(spans)))
+                text = source
+                for low, high, _ in reversed(made):
+                    text = text[:low] + new + text[high:]
+                over = "the whole array" if new == "None" else f"axis {new}"
+                said = f"all that must run over axis {old} runs over {over}"
+                yield Slip(Edit(source, text, said), -1, "", made)
+
+
 def _least(source, low, high, new):
     """The changes of source[low:high] into `new`, without what stays as it is."""
-    old, inner = source[low:high], new[1:-1]
-    if new == f"({inner})" and old.startswith(inner):  # what is behind it goes
-        return (low, low, "("), (low + len(inner), high, ")")
-    if new == f"({inner})" and old.endswith(inner):
-        return (low, high - len(inner), "("), (high, high, ")")
+    old, bracket = source[low:high], new.find(")")
+    while bracket > 0 and new.startswith("("):  # "A + B" became "(A) - B", say
+        inner = new[1:bracket]
+        if old.startswith(inner):
+            if inner.count("(") == inner.count(")"):
+                return (low, low, "("), (low + len(inner), high, new[bracket:])
+        elif not old.endswith(inner):
+            break
+        elif bracket == len(new) - 1:
+            return (low, high - len(inner), "("), (high, high, ")")
+        bracket = new.find(")", bracket + 1)
     front = len(os.path.commonprefix([old, new]))
     back = len(os.path.commonprefix([old[front:][::-1], new[front:][::-1]]))
     return ((low + front, high - back, new[front : len(new) - back]),)
@@ -223,7 +249,9 @@ def _later(statements, number, known):
 
 def slipped(function, slip):
     """The function with that slip."""
-    return _run(function, {slip.number: slip.text}) or rewritten(function, slip.edit.new)
+    pieces = {slip.number: slip.text} if slip.text else _pieces(
+        source_of(function), _statements(function), slip.changes)
+    return pieces and _run(function, pieces) or rewritten(function, slip.edit.new)
 
 
 def slipped_too(function, edit):
@@ -235,7 +263,7 @@ def slipped_too(function, edit):
     def both(slip):
         if base is None:
             return None
-        if slip.number not in base:
+        if slip.text and slip.number not in base:
             return _run(function, {**base, slip.number: slip.text})
         if any(low < stop and start < high for low, high, _ in slip.changes
                for start, stop, _ in made):
@@ -443,6 +471,13 @@ def _binop(node, names):
             yield f"{L} @ {R}.swapaxes(-1, -2)", f"{_said(right)} is transposed and must not be"
         yield f"({L} @ {R}).swapaxes(-1, -2)", f"the product {_said(node)} is transposed"
         yield f"{L} * {R}", f"{_said(node)} is made entry by entry, not as a matrix product"
+        summed = f"{L}.sum(axis=-1, keepdims=True)"
+        yield f"({summed} * {R}.sum(axis=-2, keepdims=True))", (
+            f"both factors of {_said(node)} are summed up before they are multiplied")
+        for X in names:
+            yield f"({summed} * {X})", (
+                f"{_said(left)} is summed up by itself, and multiplied by `{X}`, where the product "
+                f"{_said(node)} belongs")
     elif kind is ast.Pow:
         yield L, f"the power {_said(right)} is missing"
         yield f"{L} ** (2 * {R})", f"the power of {_said(left)} is twice what it should be"
@@ -478,6 +513,11 @@ def _subscripts(text):
         for a in re.findall(r"[A-Za-z]", part) if k == len(parts) - 1 else ():
             for b in sorted(set(re.findall(r"[A-Za-z]", text)) - set(part)):
                 yield "".join([*parts[:k], part.replace(a, b)])
+    for k, part in enumerate(parts[:-2]):  # an operand is summed over an index by itself
+        for a in re.findall(r"[A-Za-z]", part):
+            if any(a in other for other in parts[:k] + parts[k + 1 : -2]):
+                new = next(letter for letter in "zyxwvuts" if letter not in text)
+                yield "".join([*parts[:k], part.replace(a, new), *parts[k + 1 :]])
 
 
 def _constant(node, names):

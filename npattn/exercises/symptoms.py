@@ -87,6 +87,12 @@ def exact(sentences):
     return any(part in sentence for sentence in sentences for part in words)
 
 
+def telling(sentences):
+    """Whether a sentence says what is wrong, be it of the numbers or of the cases."""
+    words = ("and never where it has", "and it must.")
+    return exact(sentences) or any(part in sentence for sentence in sentences for part in words)
+
+
 def changed(exercise, trials, outcomes, others, k):
     """What tells array k of an answer from what a function returned in its place; "" if nothing.
 
@@ -218,8 +224,8 @@ def _split_by_rank(given, right, what):
         return []
     here, there = (" or ".join(map(str, sorted(ndims))) for ndims in (good, bad))
     return [
-        f"{what} is right where {name} has {here} axes, and never where it has {there}. Write for "
-        "the last axes, with any number in front of them: axis=-1, swapaxes(-1, -2), `...` in "
+        f"{what} is right where {name} has {_axes(here)}, and never where it has {there}. Write "
+        "for the last axes, with any number in front of them: axis=-1, swapaxes(-1, -2), `...` in "
         "einsum."
     ]
 
@@ -231,8 +237,12 @@ def _wrong_ranks(name, given, right, bad):
     if len(ranks - bad) < 2 or 2 * sum(most) > len(most):
         return []
     axes = " or ".join(map(str, sorted(bad)))
-    return [f"All that is wrong is where {name} has {axes} axes; with another number of them "
+    return [f"All that is wrong is where {name} has {_axes(axes)}; with another number of them "
             "everything is right."]
+
+
+def _axes(number):
+    return f"{number} {'axis' if number == '1' else 'axes'}"
 
 
 def _properties(exercise, given, lengths):

@@ -9,7 +9,7 @@ import numpy as np
 from npattn.exercises.answers import Trouble
 from npattn.exercises.diagnosis import Diagnosis
 from npattn.exercises.plain import fill
-from npattn.exercises.symptoms import exact
+from npattn.exercises.symptoms import telling
 from npattn.exercises.texts import translated
 
 MOST = 30    # entries of an array that are printed in full
@@ -115,7 +115,7 @@ class Verdict:
             if self.diagnosis.facts:
                 facts = " ".join(map(self.say, self.diagnosis.facts))
                 unsure = f"No known mistake gives these numbers. What they show: {facts}"
-                clear = found or exact(self.diagnosis.facts)
+                clear = found or telling(self.diagnosis.facts)
                 found.append(facts if clear else self.say(unsure))
         return [*found, *map(self.say, self.notes)]
 

@@ -125,7 +125,8 @@ MISTAKES = {
     "multiplied": (2, "None] + (K", "None] * (K",
         "The two projections were multiplied; the additive score adds them."),
     "query left out": (2, "(Q @ Wq)[:, :, None] +", "0.0 * (Q @ Wq)[:, :, None] +",
-        "The query is missing in the additive score."),
+        "The query has no part in the additive weights: it is missing in the score, or has a tanh "
+        "of its own, a number that all keys of its row share and that cancels."),
     "w left out": (2, " @ w\n", ".sum(axis=-1)\n",
         "The hidden units were summed as they are; each has a weight, w."),
     "additive scaled": (2, " @ w\n", " @ w / math.sqrt(len(w))\n",

@@ -82,7 +82,9 @@ $1 - e^{b} / z < 1$.
 
 
 MISTAKES = {
-    "no sink": (1, " + np.exp(b - top)", "",
+    "no sink": (
+        1, [("np.maximum(S.max(axis=-1, keepdims=True), S.dtype.type(b))",
+             "S.max(axis=-1, keepdims=True)"), (" + np.exp(b - top)", "")],
         "The sink is missing, or was divided away again: the rows sum to 1."),
     "sink not shifted": (2, "np.exp(b - top)", "np.exp(b)",
         "The sink's exponential was not shifted by the maximum, as those of the scores were."),

@@ -127,6 +127,14 @@ MISTAKES = {
     ),
     "only queries normalised": (1, " / np.sqrt((K * K).sum(axis=-1, keepdims=True))", "",
         "The keys were not divided by their lengths."),
+    "only queries normalised, then differences": (
+        1, [
+            (" / np.sqrt((K * K).sum(axis=-1, keepdims=True))", ""),
+            ("cosine = Q @ K.swapaxes(-1, -2)",
+             "cosine = 1.0 - ((Q[..., :, None, :] - K[..., None, :, :]) ** 2).sum(axis=-1) / 2.0"),
+        ],
+        "The keys were not divided by their lengths; the distances are those of q̂ and k.",
+    ),
     "columns normalised": (
         1, [
             ("(Q * Q).sum(axis=-1", "(Q * Q).sum(axis=-2"),
