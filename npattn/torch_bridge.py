@@ -82,6 +82,8 @@ def from_torch(tree):
     """
 
     def carry(tensor):
+        if not isinstance(tensor, torch.Tensor):
+            raise TypeError(f"from_torch takes torch tensors, got {type(tensor).__name__}")
         tensor = tensor.detach().cpu()
         return (tensor.float() if tensor.dtype in HALVES else tensor).numpy().copy()
 
@@ -161,6 +163,9 @@ def from_key_padding_mask(key_padding_mask):
 
 
 def _from_drop(drop):
+    if not isinstance(drop, torch.Tensor):
+        raise TypeError(f"the mask must be a torch tensor, got {type(drop).__name__}: "
+                        "mask_from_drop and mask_from_additive take NumPy arrays")
     came = from_torch(drop)
     return mask_from_drop(came) if came.dtype == bool else mask_from_additive(came)
 

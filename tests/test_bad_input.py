@@ -1,7 +1,7 @@
 """A catalogue of bad input: each argument of each pair in turn is spoilt, and the error names it.
 
 No warning of NumPy's, no error of NumPy's: a TypeError or a ValueError of our own. The second part
-has options, the third what a pair is given for a gradient or a cache.
+has options, the third what a pair is given for a gradient or a cache, the last all else.
 """
 
 import inspect
@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 import npattn
+from npattn import nn
+from npattn.models.search import greedy_answers
 from npattn.trees import tree_leaves, tree_unflatten
 from npattn.verification.cases import CASES
 from npattn.verification.pairs import find_pairs
@@ -168,3 +170,68 @@ CALLS = [
 def test_a_gradient_that_does_not_fit_the_output_is_named(forward, backward, args, spoil):
     Y, cache = forward(*args)
     assert re.search(r"\bd[OY]\b", refusal(lambda: backward(spoil(Y), cache)))
+
+
+@pytest.mark.parametrize("backward", [
+    npattn.attention_backward, npattn.attend_backward, npattn.tiled_attention_backward,
+    npattn.layer_norm_backward, npattn.linear_backward, npattn.gelu_backward,
+    npattn.biased_attention_backward, npattn.dot_scores_backward, npattn.embedding_backward,
+], ids=lambda f: f.__name__)
+def test_the_cache_of_another_page_is_named(backward):
+    _, other = npattn.relative_scores(Q, np.ones((3, 4)), 6)
+    for cache, came in ((other, "RelativeScoresCache"), (None, "NoneType"), ((Q, K, V), "tuple")):
+        message = refusal(lambda: backward(Q, cache))
+        assert re.search(rf"{backward.__name__} takes the cache, \w+Cache, .* got {came}$", message)
+
+
+SIZES = 0, -1, 2.5, "3", None, True
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(("name", "build"), [
+    ("Din", lambda n: nn.Linear(n, 3)), ("Dout", lambda n: nn.Linear(3, n)),
+    ("vocabulary", lambda n: nn.Embedding(n, 3)), ("D", lambda n: nn.Embedding(3, n)),
+    ("D", nn.LayerNorm), ("D", lambda n: nn.FeedForward(n, 3)),
+    ("F", lambda n: nn.FeedForward(3, n)), ("Dq", lambda n: nn.AdditiveAttention(n, 3, 3)),
+    ("H", lambda n: nn.AdditiveAttention(3, 3, n)),
+    ("Da", lambda n: nn.BidirectionalAttention(n, 3, 3)),
+    ("D", lambda n: nn.MultiHeadAttention(n, 1)), ("D", lambda n: nn.EncoderBlock(n, 1, 4)),
+    ("F", lambda n: nn.DecoderBlock(4, 1, n)), ("F", lambda n: nn.TransformerEncoder(4, 1, n, 1)),
+])
+def test_a_width_of_a_layer_that_cannot_be_is_named(name, build, size):
+    assert re.match(rf"{name} must be (at least 1|an integer), got ", refusal(lambda: build(size)))
+
+
+@pytest.mark.parametrize(("call", "words"), [
+    (lambda: nn.TransformerEncoder(4, 2, 4, -1), "num_blocks must be at least 0, got -1"),
+    (lambda: nn.Dropout(-0.1), "dropout rate must lie in [0, 1), got -0.1"),
+    (lambda: nn.Dropout("0.1"), "dropout rate must be a number in [0, 1), got '0.1'"),
+    (lambda: npattn.training.schedules.constant(1, lr=-1), "lr must be at least 0, got -1"),
+    (lambda: npattn.training.schedules.constant(1, lr=np.nan), "lr must be finite, got nan"),
+    (lambda: npattn.training.schedules.constant(1, lr="0.1"), "lr must be a number, got '0.1'"),
+    (lambda: npattn.training.schedules.linear_warmup_linear_decay(1, peak=-1, warmup=1, total=9),
+     "peak must be at least 0, got -1"),
+    (lambda: npattn.plots.anatomy(None), "cache must be an AttentionCache, which `attention` "),
+    (lambda: greedy_answers(None, None, 1, bos=0, eos=1, max_len=-1),
+     "max_len must be at least 0, got -1"),
+    (lambda: greedy_answers(None, None, 1, bos=0, eos=1, max_len=1.5),
+     "max_len must be an integer, got 1.5"),
+], ids=range(10))
+def test_what_else_cannot_be_is_named(call, words):
+    assert words in refusal(call)
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf])
+def test_a_state_that_is_not_finite_is_named_and_nothing_is_loaded(broken):
+    layer = nn.Linear(2, 3, rng=0)
+    before = layer.state_dict()
+    state = {**layer.state_dict(), "W": np.full((2, 3), broken), "b": np.ones(3)}
+    assert "W holds NaN or inf" in refusal(lambda: layer.load_state_dict(state))
+    assert all(np.array_equal(before[path], X) for path, X in layer.state_dict().items())
+
+
+@pytest.mark.parametrize("mask", [MASK, None, [[True]]], ids=str)
+def test_a_mask_that_is_no_tensor_is_named(mask):
+    bridge = pytest.importorskip("npattn.torch_bridge", exc_type=ImportError)
+    for call in (bridge.from_key_padding_mask, lambda mask: bridge.from_attn_mask(mask, 1)):
+        assert "the mask must be a torch tensor, got " in refusal(lambda: call(mask))

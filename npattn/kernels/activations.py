@@ -58,7 +58,7 @@ def gelu(X):
 
 
 @quiet
-def gelu_backward(dY, cache):
+def gelu_backward(dY, cache: GeluCache):
     """dX from dY: dY/dX = Φ(X) + X φ(X), with the normal density φ = Φ′."""
     return _product_rule(dY, cache, np.exp(-0.5 * cache.X**2) * math.sqrt(0.5 / math.pi))
 
@@ -72,7 +72,7 @@ def gelu_tanh(X):
 
 
 @quiet
-def gelu_tanh_backward(dY, cache):
+def gelu_tanh_backward(dY, cache: GeluCache):
     """dX from dY: dY/dX = Φ + X Φ′, where (tanh u)′ = 1 − tanh² u makes Φ′ = 2 Φ (1 − Φ) u′."""
     X, Phi = cache
     near = X.clip(-_SATURATED, _SATURATED)  # or else 0 · inf

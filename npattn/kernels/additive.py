@@ -84,7 +84,7 @@ def additive_attention(
 
 
 @quiet
-def additive_attention_backward(dO, cache) -> tuple[np.ndarray, ...]:
+def additive_attention_backward(dO, cache: AdditiveCache) -> tuple[np.ndarray, ...]:
     """dQ, dK, dV and dparams from dO (..., Tq, Dv): the forward's lines, undone in reverse.
 
     A query meets every key and a key every query, so their gradients are sums over the pairs;

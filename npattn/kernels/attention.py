@@ -67,7 +67,7 @@ def attend(S, V, mask=None, *, dropout=0.0, rng=None, out=None) -> tuple[np.ndar
 
 
 @quiet
-def attend_backward(dO, cache) -> tuple[np.ndarray, np.ndarray]:
+def attend_backward(dO, cache: AttendCache) -> tuple[np.ndarray, np.ndarray]:
     """dS and dV from dO (..., Tq, Dv): the forward's lines, undone in reverse."""
     V, P, keep, _ = cache
     require_shapes("dO =... Tq Dv, P ... Tq Tk, V ... Tk Dv", dO, P, V)
@@ -126,7 +126,7 @@ def attention(
 
 
 @half_out
-def attention_backward(dO, cache) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def attention_backward(dO, cache: AttentionCache) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """dQ, dK, dV from dO (..., Tq, Dv): the forward's lines, undone in reverse."""
     Q, K, V, P, keep, scale, mask, _ = cache
     # O = P V,  P = softmax(S)

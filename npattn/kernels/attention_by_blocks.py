@@ -83,7 +83,9 @@ def attention_by_blocks(
 
 
 @quiet
-def attention_by_blocks_backward(dO, cache) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def attention_by_blocks_backward(
+    dO, cache: BlocksCache
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """dQ, dK, dV from dO (..., Tq, Dv): block by block the weights are computed once more."""
     Q, K, V, O, L, mask, scale, block = cache
     require_shapes("dO =... Tq Dv, O ... Tq Dv", dO, O)

@@ -58,7 +58,7 @@ def biased_attention(
 
 
 @half_out
-def biased_attention_backward(dO, cache) -> tuple[np.ndarray, ...]:
+def biased_attention_backward(dO, cache: BiasedAttentionCache) -> tuple[np.ndarray, ...]:
     """dQ, dK, dV and dbias from dO: a sum hands dS to both of its terms."""
     dS, dV = attend_backward(dO, cache.attended)
     dS, dbias = add_bias_backward(dS, cache.bias)

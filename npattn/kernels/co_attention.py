@@ -74,7 +74,7 @@ def co_attention(
 
 
 @quiet
-def co_attention_backward(dO, cache) -> tuple[np.ndarray, ...]:
+def co_attention_backward(dO, cache: CoAttentionCache) -> tuple[np.ndarray, ...]:
     """dA, dB, dVa, dVb from (dOa, dOb).
 
     S is read along its rows and along its columns, so its gradient has two terms:

@@ -42,7 +42,7 @@ def distance_scores(Q, K) -> tuple[np.ndarray, DistanceScoresCache]:
 
 
 @quiet
-def distance_scores_backward(dS, cache) -> tuple[np.ndarray, np.ndarray]:
+def distance_scores_backward(dS, cache: DistanceScoresCache) -> tuple[np.ndarray, np.ndarray]:
     """dQ and dK from dS: ∂S_ij/∂q_i = k_j − q_i, and ∂S_ij/∂k_j is its opposite."""
     Q, K, difference = cache
     require_shapes("dS =... Tq Tk, Q ... Tq D, K ... Tk D", dS, Q, K)
@@ -72,7 +72,7 @@ def key_norm_scores(Q, K) -> tuple[np.ndarray, KeyNormScoresCache]:
 
 
 @quiet
-def key_norm_scores_backward(dS, cache) -> tuple[np.ndarray, np.ndarray]:
+def key_norm_scores_backward(dS, cache: KeyNormScoresCache) -> tuple[np.ndarray, np.ndarray]:
     """dQ and dK from dS: ∂S_ij/∂q_i = k_j and ∂S_ij/∂k_j = q_i − k_j."""
     Q, K = cache
     require_shapes("dS =... Tq Tk, Q ... Tq D, K ... Tk D", dS, Q, K)

@@ -55,7 +55,7 @@ def embedding(ids, E, *, padding=None) -> tuple[np.ndarray, EmbeddingCache]:
 
 
 @quiet
-def embedding_backward(dY, cache) -> np.ndarray:
+def embedding_backward(dY, cache: EmbeddingCache) -> np.ndarray:
     """dE from dY (..., D). An id that occurs twice gathers both gradients, an absent one gets 0."""
     ids, E, _ = cache
     require_shapes("dY =... D, ids:int ..., E vocabulary D", dY, ids, E)

@@ -3,6 +3,8 @@
     @quiet                                    forward or backward without warnings
     @half_in, @half_out                       the same, and they take float16 and bfloat16
 
+A backward that says what its cache is, `cache: AttendCache`, is given no other.
+
 A half has 11 or 8 significant bits, too few for sums of many terms; processors keep their sums in
 float32, too. So the output and the gradients are rounded once, at the end. bfloat16 is a type of
 the package ml_dtypes, and is known by its name.
@@ -20,8 +22,12 @@ def quiet(f):
 
     A NaN that counts is still in the result.
     """
+    kind = f.__annotations__.get("cache")
+
     @functools.wraps(f)
     def quiet_f(*args, **options):
+        if kind is not None:
+            _require_cache(f, kind, *args[1:])
         with np.errstate(all="ignore"):
             return f(*args, **options)
 
@@ -45,8 +51,11 @@ def half_in(f):
 
 def half_out(f_backward):
     """Its backward: the gradients are halves if the arguments of the forward were."""
+    kind = f_backward.__annotations__["cache"]
+
     @functools.wraps(f_backward)
     def backward(dY, cache, *args, **options):
+        _require_cache(f_backward, kind, cache)
         with np.errstate(all="ignore"):
             if cache.half is None:
                 return f_backward(dY, cache, *args, **options)
@@ -54,6 +63,13 @@ def half_out(f_backward):
             return _convert(f_backward(dY, cache, *args, **options), np.float32, cache.half)
 
     return backward
+
+
+def _require_cache(f_backward, kind, cache, *_):
+    if not isinstance(cache, kind):
+        name = f_backward.__name__
+        raise TypeError(f"{name} takes the cache, {kind.__name__}, that "
+                        f"{name.removesuffix('_backward')} returned, got {type(cache).__name__}")
 
 
 def _convert(tree, old, new):

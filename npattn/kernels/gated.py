@@ -59,7 +59,7 @@ def silu(A) -> tuple[np.ndarray, SiluCache]:
 
 
 @quiet
-def silu_backward(dY, cache) -> np.ndarray:
+def silu_backward(dY, cache: SiluCache) -> np.ndarray:
     """dA from dY: ∂Y/∂A = σ + A σ (1 − σ)."""
     A, sigma = cache
     require_shapes("dY =..., A ...", dY, A)

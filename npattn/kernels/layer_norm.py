@@ -67,7 +67,7 @@ def layer_norm(X, params, *, eps=1e-5) -> tuple[np.ndarray, LayerNormCache]:
 
 
 @quiet
-def layer_norm_backward(dY, cache) -> tuple[np.ndarray, LayerNormParams]:
+def layer_norm_backward(dY, cache: LayerNormCache) -> tuple[np.ndarray, LayerNormParams]:
     """dX = rstd ⊙ (dX̂ − mean(dX̂) − X̂ ⊙ mean(dX̂ ⊙ X̂)), and dparams, from dY (..., D)."""
     Xhat, rstd, _, (gain, bias) = cache
     require_shapes("dY =... D, X ... D", dY, Xhat)

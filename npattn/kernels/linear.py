@@ -71,7 +71,7 @@ def linear(X, params) -> tuple[np.ndarray, LinearCache]:
 
 
 @quiet
-def linear_backward(dY, cache) -> tuple[np.ndarray, LinearParams]:
+def linear_backward(dY, cache: LinearCache) -> tuple[np.ndarray, LinearParams]:
     """dX and dparams from dY (..., Dout). Positions share W and b, so theirs are sums."""
     W, b = cache.params
     require_shapes("dY =... Dout, X ... Din, W Din Dout", dY, cache.X, W)

@@ -75,7 +75,7 @@ def linear_attention(Q, K, V, gates, state, *, scale=None) -> tuple[tuple, Linea
 
 
 @half_out
-def linear_attention_backward(dY, cache) -> tuple:
+def linear_attention_backward(dY, cache: LinearAttentionCache) -> tuple:
     """dQ, dK, dV, dgates and dstate from dY = (dO, dstate after the last token)."""
     (Q, K, V, gates, _), states, scale, _ = cache
     require_upstream(dY, cache.args)

@@ -75,7 +75,7 @@ def linear_attention_in_chunks(
 
 
 @half_out
-def linear_attention_in_chunks_backward(dY, cache) -> tuple:
+def linear_attention_in_chunks_backward(dY, cache: LinearChunksCache) -> tuple:
     """dQ, dK, dV, dgates and dstate from dY = (dO, dstate after the last token)."""
     require_upstream(dY, cache.args)
     (Q, K, V, gates, _), (dO, dS), gradients = cache.args, dY, []

@@ -131,7 +131,7 @@ def gaussian_pooling(Q, K, V, w, mask=None) -> tuple[np.ndarray, GaussianPooling
 
 
 @quiet
-def gaussian_pooling_backward(dO, cache) -> tuple[np.ndarray, ...]:
+def gaussian_pooling_backward(dO, cache: GaussianPoolingCache) -> tuple[np.ndarray, ...]:
     """dQ, dK, dV and dw from dO: Q w and K w both hand a share to w."""
     Q, K, w, distance, attended = cache
     # O = softmax(S) V

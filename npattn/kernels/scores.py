@@ -41,7 +41,7 @@ def dot_scores(Q, K, *, scale=None) -> tuple[np.ndarray, DotScoresCache]:
 
 
 @quiet
-def dot_scores_backward(dS, cache) -> tuple[np.ndarray, np.ndarray]:
+def dot_scores_backward(dS, cache: DotScoresCache) -> tuple[np.ndarray, np.ndarray]:
     """dQ and dK from dS (..., Tq, Tk): S is linear in each."""
     Q, K, scale = cache
     require_shapes("dS =... Tq Tk, Q ... Tq D, K ... Tk D", dS, Q, K)
@@ -72,7 +72,9 @@ def bilinear_scores(Q, K, M) -> tuple[np.ndarray, BilinearScoresCache]:
 
 
 @quiet
-def bilinear_scores_backward(dS, cache) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def bilinear_scores_backward(
+    dS, cache: BilinearScoresCache
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """dQ, dK and dM from dS: with G = dS K, the gradient of Q M, dQ = G Mᵀ and dM = Σ Qᵀ G."""
     Q, K, M = cache
     require_shapes("dS =... Tq Tk, Q ... Tq Dq, K ... Tk Dk", dS, Q, K)

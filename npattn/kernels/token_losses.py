@@ -68,7 +68,7 @@ def token_losses(
 
 
 @quiet
-def token_losses_backward(dY, cache) -> np.ndarray:
+def token_losses_backward(dY, cache: TokenLossesCache) -> np.ndarray:
     """dlogits from dY (...): the softmax, times what the target weighs, minus the target."""
     L, targets, counts, eps, weights = cache
     require_shapes("dY =..., targets:int ...", dY, targets)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.arrays import require_integers
+from npattn.kernels.options import require_counts
 from npattn.kernels.softmax import log_softmax
 from npattn.models.decoding import decode_step, select_rows, start_decoding
 from npattn.models.transformer import encode
@@ -54,6 +55,7 @@ def greedy_answers(step, state, B, *, bos, eos, max_len):
 
     Returns a list of B `Answer` and the last state.
     """
+    require_counts(0, max_len=max_len)
     newest = np.full(B, bos)
     ids, log_probs = [], []
     for _ in range(max_len):
@@ -83,6 +85,7 @@ def beam_search(
     Raises ValueError for more than one source or a beam below 1.
     """
     require_sentences(source)
+    require_counts(0, max_len=max_len)
     if len(source) != 1 or beam < 1:
         raise ValueError(f"need one source and a beam of at least 1, got {len(source)} and {beam}")
     state = _before_the_first(source, params, source_mask, config)

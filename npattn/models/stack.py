@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from npattn.kernels.options import require_counts
 from npattn.models.config import options_of
 from npattn.models.normalize import normalize, normalize_backward
 
@@ -37,6 +38,7 @@ def init_stack(
     init_block  init_block(D, F, rng, dtype=…, options=…)
     last_norm   whether there is one; None means yes, but not in post-norm
     """
+    require_counts(0, num_blocks=num_blocks)
     o = options_of(options, changes)
     last_norm = o.norm != "post" if last_norm is None else last_norm
     return StackParams(

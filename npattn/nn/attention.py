@@ -12,6 +12,7 @@ import numpy as np
 from npattn.kernels.additive import additive_attention, additive_attention_backward, init_additive
 from npattn.kernels.co_attention import co_attention, co_attention_backward
 from npattn.kernels.heads import require_heads
+from npattn.kernels.options import require_counts
 from npattn.models.co_attention import (
     bidirectional_attention, bidirectional_attention_backward, init_bidirectional,
 )
@@ -45,6 +46,7 @@ class AdditiveAttention(Layer):
     """`additive_attention`: Q (..., Tq, Dq), K (..., Tk, Dk), V (..., Tk, Dv), mask."""
 
     def __init__(self, Dq, Dk, H, *, dropout=0.0, rng=None, dtype=np.float64):
+        require_counts(1, Dq=Dq, Dk=Dk, H=H)
         rng = np.random.default_rng(rng)
         super().__init__(
             additive_attention, additive_attention_backward,
@@ -69,6 +71,7 @@ class BidirectionalAttention(Layer):
     """`bidirectional_attention`: Xa (..., Ta, Da), Xb (..., Tb, Db), mask_a, mask_b → (Ya, Yb)."""
 
     def __init__(self, Da, Db, D, *, scale=None, bias=True, rng=None, dtype=np.float64):
+        require_counts(1, Da=Da, Db=Db, D=D)
         params = init_bidirectional(Da, Db, D, np.random.default_rng(rng), bias=bias, dtype=dtype)
         super().__init__(
             bidirectional_attention, bidirectional_attention_backward, params, scale=scale
@@ -91,6 +94,8 @@ class MultiHeadAttention(Layer):
         num_kv_heads=None, head_width=None, sink=False, qk_norm=False, rotary=None,
         rng=None, dtype=np.float64, **options,
     ):
+        widths = {"D": D, "Dq": Dq, "Dk": Dk, "Dv": Dv}
+        require_counts(1, **{name: n for name, n in widths.items() if name == "D" or n is not None})
         if head_width is None:
             require_heads(num_heads, D)
         require_rotary(rotary)

@@ -18,6 +18,7 @@ from npattn.kernels.embedding import embedding, embedding_backward, normal
 from npattn.kernels.layer_norm import init_layer_norm, layer_norm, layer_norm_backward
 from npattn.kernels.linear import init_linear, linear, linear_backward
 from npattn.kernels.losses import cross_entropy, cross_entropy_backward
+from npattn.kernels.options import require_counts, require_rate
 from npattn.kernels.positions import sinusoidal_positions
 from npattn.models.feed_forward import feed_forward, feed_forward_backward, init_feed_forward
 from npattn.nn.layer import Composite, Layer
@@ -27,6 +28,7 @@ class Linear(Layer):
     """`linear`: X (..., Din) → X W + b (..., Dout)."""
 
     def __init__(self, Din, Dout, *, bias=True, rng=None, dtype=np.float64):
+        require_counts(1, Din=Din, Dout=Dout)
         rng = np.random.default_rng(rng)
         params = init_linear(Din, Dout, rng, bias=bias, dtype=dtype)
         super().__init__(linear, linear_backward, params)
@@ -39,6 +41,7 @@ class Embedding(Layer):
     """
 
     def __init__(self, vocabulary, D, *, rng=None, dtype=np.float64):
+        require_counts(1, vocabulary=vocabulary, D=D)
         rng = np.random.default_rng(rng)
         table = normal(1.0 / math.sqrt(D), (vocabulary, D), rng, dtype)
         super().__init__(embedding, embedding_backward, table, slot="E")
@@ -48,6 +51,7 @@ class LayerNorm(Layer):
     """`layer_norm`: every row of X (..., D) to mean 0 and variance 1, then gain and bias."""
 
     def __init__(self, D, *, eps=1e-5, dtype=np.float64):
+        require_counts(1, D=D)
         params = init_layer_norm(D, dtype=dtype)
         super().__init__(layer_norm, layer_norm_backward, params, eps=eps)
 
@@ -56,6 +60,7 @@ class Dropout(Layer):
     """`dropout`: in training mode a random share `rate` of X becomes 0, the rest grows."""
 
     def __init__(self, rate, *, rng=None):
+        require_rate(rate)
         super().__init__(drop, drop_backward, rng=rng, rate=rate)
 
 
@@ -77,6 +82,7 @@ class FeedForward(Layer):
     """`feed_forward`: X (..., T, D) → F wide → (..., T, D), each position by itself."""
 
     def __init__(self, D, F, *, activation="relu", bias=True, rng=None, dtype=np.float64):
+        require_counts(1, D=D, F=F)
         params = init_feed_forward(D, F, np.random.default_rng(rng), bias=bias, dtype=dtype)
         super().__init__(feed_forward, feed_forward_backward, params, activation=activation)
 

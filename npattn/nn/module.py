@@ -120,7 +120,7 @@ class Module:
     def load_state_dict(self, state):
         """Copy the parameters from a dict as `state_dict` makes it, all of them or none.
 
-        Raises ValueError that names every missing, unexpected or mis-shaped path.
+        Raises ValueError that names every path missing, unexpected, mis-shaped or not finite.
         """
         wanted = dict(self._named_leaves())
         wrong = [f"missing {path}" for path in wanted if path not in state]
@@ -130,6 +130,8 @@ class Module:
             for path, leaf in wanted.items()
             if path in state and _form(state[path]) != _form(leaf)
         ]
+        wrong = wrong or [f"{path} holds NaN or inf" for path in wanted
+                          if not np.isfinite(state[path]).all()]
         if wrong:
             raise ValueError(f"state does not fit {type(self).__name__}: {'; '.join(wrong)}")
         self.params = tree_unflatten(self.params, [np.array(state[path]) for path in wanted])

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.heads import require_heads
+from npattn.kernels.options import require_counts
 from npattn.models.block import (
     attention_weights, decoder_block, decoder_block_backward, encoder_block,
     encoder_block_backward, init_decoder_block, init_encoder_block,
@@ -43,6 +44,7 @@ class _Block(Layer):
     """A block of width D, F in its feed-forward network; options are those of `BlockOptions`."""
 
     def __init__(self, D, num_heads, F, *, rng=None, dtype=np.float64, **options):
+        require_counts(1, D=D, F=F)
         require_heads(num_heads, D)
         forward, backward, init = self._functions
         rng, options = np.random.default_rng(rng), dict(num_heads=num_heads, **options)
@@ -80,6 +82,7 @@ class _Stack(Layer):
     def __init__(
         self, D, num_heads, F, num_blocks, *, last_norm=None, rng=None, dtype=np.float64, **options
     ):
+        require_counts(1, D=D, F=F)
         require_heads(num_heads, D)
         forward, backward, init = self._functions
         rng, options = np.random.default_rng(rng), dict(num_heads=num_heads, **options)

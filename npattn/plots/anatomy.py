@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.attention import attention_backward
+from npattn.kernels.attention import AttentionCache, attention_backward
 from npattn.kernels.softmax import softmax_backward
 from npattn.plots import checks
 from npattn.plots.style import house_style
@@ -54,6 +54,9 @@ def anatomy(cache, dO=None, *, index=None, title=None):
 
 def _one_matrix(cache, dO, index):
     """The cache and dO at one place of the leading axes, checked."""
+    if not isinstance(cache, AttentionCache):
+        raise TypeError("cache must be an AttentionCache, which `attention` returns beside O, "
+                        f"got {type(cache).__name__}")
     lead = cache.P.ndim - 2
     index = () if index is None else tuple(np.atleast_1d(index).tolist())
     if len(index) != lead:

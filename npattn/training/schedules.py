@@ -11,10 +11,13 @@ Sources: Vaswani et al. 2017, section 5.3 (noam, named for its author Noam Shaze
 Devlin et al. 2018, appendix A.2 (warm-up, then linear decay).
 """
 
+from npattn.kernels.options import require_real
+
 
 def constant(step, *, lr):
-    """The same rate at every step."""
+    """The same rate at every step. Raises ValueError for a negative one, or a step below 1."""
     _require_step(step)
+    _require_rate(lr=lr)
     return float(lr)
 
 
@@ -22,9 +25,10 @@ def linear_warmup_linear_decay(step, *, peak, warmup, total):
     """Up in a straight line to `peak` at step `warmup`, down to 0 at step `total` and after.
 
     warmup = 0 starts at once with the decay.
-    Raises ValueError unless 0 ≤ warmup < total, and for a step below 1.
+    Raises ValueError unless 0 ≤ warmup < total, for a negative peak, and for a step below 1.
     """
     _require_step(step)
+    _require_rate(peak=peak)
     if not 0 <= warmup < total:
         raise ValueError(f"need 0 <= warmup < total, got warmup {warmup} and total {total}")
     if step <= warmup:
@@ -43,6 +47,12 @@ def noam(step, *, width, warmup):
     if width < 1 or warmup < 1:
         raise ValueError(f"width and warmup must be at least 1, got {width} and {warmup}")
     return float(width**-0.5 * min(step**-0.5, step * warmup**-1.5))
+
+
+def _require_rate(**rate):
+    (name, value), = rate.items()
+    if require_real(**rate) < 0.0:
+        raise ValueError(f"{name} must be at least 0, got {value!r}")
 
 
 def _require_step(step):

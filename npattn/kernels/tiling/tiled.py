@@ -109,7 +109,7 @@ def tiled_attention(
 
 
 @half_out
-def tiled_attention_backward(dO, cache, dL=None):
+def tiled_attention_backward(dO, cache: TiledCache, dL=None):
     """dQ, dK, dV from dO (..., Tq, Dv), and from dL (..., Tq) if the loss depends on cache.L too.
 
     Behind them dbias and dsink, each where there is such a thing.
