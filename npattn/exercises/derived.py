@@ -78,6 +78,22 @@ def derived_cases(exercise, drawn, rng):
             **_signs(exercise, drawn)}
 
 
+def with_all_digits(exercise, drawn, rng):
+    """The cases; in one of them numbers have so many digits that single precision rounds products.
+
+    The others are multiples of 1/8: easy to read, and exact wherever they are added and multiplied.
+    """
+    words, base = _largest(exercise, drawn)
+    done = {}  # what was one array stays one
+
+    def moved(X):
+        plain = not isinstance(X, np.ndarray) or X.dtype.kind != "f" or (X == np.round(X)).all()
+        return X if plain else done.setdefault(
+            id(X), X * (1.0 + rng.uniform(-1.0, 1.0, X.shape) / 1024.0))
+
+    return {**drawn, words: tuple(map(moved, base))}
+
+
 def _signs(exercise, drawn):
     """A number of the other sign, where it has only one in the task and may have any."""
     _, base = _largest(exercise, drawn)

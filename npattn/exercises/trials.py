@@ -20,7 +20,7 @@ import numpy as np
 from npattn.checking.complex_step import ComplexStep
 from npattn.checking.derivatives import Derivatives, UnitDirections
 from npattn.checking.pairs import flat, random_upstream
-from npattn.exercises.derived import derived_cases
+from npattn.exercises.derived import derived_cases, with_all_digits
 from npattn.trees import tree_items, tree_map
 
 PLAIN, SINGLE, STRIDED = "float64", "float32", "not contiguous"
@@ -94,6 +94,7 @@ def cases_of(exercise, seed):
     derive = _specified if exercise.forward is None else _differentiated
     drawn = exercise.cases(rng)
     more = derived_cases(exercise, drawn, np.random.default_rng([seed, 1]))
+    drawn = with_all_digits(exercise, drawn, np.random.default_rng([seed, 2]))
     return [
         derive(exercise, words, _cast(inputs, np.float32), rng)._replace(derived=words in more)
         for words, inputs in {**drawn, **more}.items()

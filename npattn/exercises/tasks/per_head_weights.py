@@ -61,6 +61,7 @@ def cases(rng):
         return draw(rng, B, T, Dx), draw(rng, Dx, H * D), draw(rng, Dx, H * D), H, mask
 
     X, *rest = inputs(2, 4, 3, 2, 3)
+    first = np.arange(4) == 0
     return {
         "two positions, two heads of one number": inputs(1, 2, 1, 2, 1),
         "every length different": inputs(2, 5, 4, 3, 2),
@@ -71,6 +72,8 @@ def cases(rng):
         "one position": inputs(2, 1, 3, 2, 2),
         "a mask that allows everything": inputs(1, 3, 2, 2, 1, np.ones((3, 3), bool)),
         "large scores, in float64": (256.0 * X, *rest),
+        "padding that is large, in float64": (
+            np.where(first[:, None], 1024.0, X), *rest[:-1], np.tile(~first, (4, 1))),
     }
 
 
