@@ -24,7 +24,8 @@ QUICK = """right_keys_first right_scale_in_weights right_features_first right_ro
     wrong_back_rowsum wrong_back_stale wrong_bias_unused wrong_rotary_restart wrong_one_maximum
     wrong_no_self wrong_float32 wrong_either_mask right_a01 right_a03 right_a17 wrong_a22 wrong_a25
     wrong_a38 wrong_a45 wrong_b05 wrong_b09 wrong_b10 errata_02 errata_05 errata_20
-    wrong_e49 wrong_e31 wrong_d44 wrong_d16 wrong_d35 right_d21 right_d10 right_d12""".split()
+    wrong_f05 wrong_f19 wrong_f20 wrong_f32 wrong_f56 wrong_f61 right_f19 wrong_e49 wrong_e31
+    wrong_d44 wrong_d16 wrong_d35 right_d21 right_d10 right_d12""".split()
 
 
 def needs_torch(name):
@@ -108,6 +109,28 @@ def test_each_general_slip_is_undone_at_its_place(meant, line):
     ("from torch import nn\n", True), ("from .mine import x\n", False)])
 def test_a_file_that_may_touch_files_is_not_run_with_changes(text, fine):
     assert harmless(text, ast.parse(text)) is fine
+
+
+ON_THE_CPU = """import torch
+
+def attend(q, k, v, causal=False):
+    s = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5
+    if causal:
+        s = s.masked_fill(torch.ones(s.shape[-2:]DEVICE).triu(1) > 0, float("-inf"))
+    return s.softmax(-1) @ v
+"""
+
+
+@pytest.mark.skipif(not TORCH, reason="torch is not installed")
+@pytest.mark.parametrize(("device", "kept"), [("", False), (", device=q.device", True)])
+def test_a_tensor_that_is_made_on_the_cpu_is_seen_without_another_device(device, kept, tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(ON_THE_CPU.replace("DEVICE", device))
+    found = doctor(f"{path}:attend", limit=240.0)
+    assert found.verdict == "right"
+    said = " ".join(found.conventions)
+    assert ("works on the CPU alone" in said and "in line 6" in said) is not kept
+    assert any(p.probe == "the device is kept" and p.holds for p in found.properties) is kept
 
 
 def test_a_difference_is_told_by_its_place_or_factor():

@@ -22,8 +22,11 @@ def cache_stage(exam):
         return
     if exam.hints.get("causal") == "no" or exam.form() == "core":
         return
-    case = exam.case("cache", "chunks follow each other with a cache", Tq=6, seed=120, B=2)
-    chunkings = ((1,) * 6, (3, 1, 2), (2, 3, 1))[: 1 if exam.alone else 3]
+    window = exam.model.c.window if exam.model is not None else 0
+    more = min(window, 16) if window else 0  # longer than a window, so that the cache is cut
+    case = exam.case("cache", "chunks follow each other with a cache", Tq=6 + more, seed=120, B=2)
+    chunkings = ((1,) * (6 + more), (3, 1, 2) + (more,) * bool(more), (2 + more, 3, 1))
+    chunkings = chunkings[: 1 if exam.alone else 3]
     got = [in_chunks(exam, case, chunks, how) for chunks in chunkings]
     if got[0][0] is None:
         exam.conventions.append(f"the cache is not examined: {got[0][1]}")
@@ -31,7 +34,7 @@ def cache_stage(exam):
     if exam.model is None:
         (_, right), = exam.ask([case])
     else:
-        right = chunked(mistaken(*exam.model.mistakes), exam.model, case, (6,))
+        right = chunked(mistaken(*exam.model.mistakes), exam.model, case, (6 + more,))
     bad = [(chunks, Y, why) for chunks, (Y, why) in zip(chunkings, got, strict=True)
            if Y is None or right is None or fit.gap(Y, right) > exam.near()]
     if not bad:
@@ -58,8 +61,29 @@ def explain_chunks(exam, case, chunkings, outputs, right, bad):
             found.append(name)
     for name in found[:2]:
         exam.name_mistake(f"cache: {name}", len(found) == 1)
+    if not found and exam.model is not None and all(Y is not None for Y in outputs):
+        found = of_the_layer(exam, case, chunkings, outputs)
     if not found:
         describe_chunks(exam, *bad, outputs[0], right)
+
+
+def of_the_layer(exam, case, chunkings, outputs):
+    """A mistake of the layer itself that is there step by step alone; it is named."""
+    found = []
+    names = [n for n in fit.PLAIN if ", tiles of " not in n]
+    for name in fit.possible(exam.model, names):
+        try:
+            space = mistaken(*exam.model.mistakes, name)
+            made = [chunked(space, exam.model, case, c) for c in chunkings]
+        except Exception:  # an edited source may raise anything: it is no explanation then
+            continue
+        if all(fit.gap(Y, Z) <= exam.near() for Y, Z in zip(outputs, made, strict=True)):
+            found.append(name)
+    for name in found[:2]:
+        exam.name_mistake(name, len(found) == 1)
+        words = exam.mistakes[-1]["sentence"]
+        exam.mistakes[-1]["sentence"] = f"Step by step with a cache: {words}"
+    return found
 
 
 def describe_chunks(exam, chunks, Y, why, single, right):

@@ -30,7 +30,7 @@ def device_stage(exam):
             return
         if reply.kept is False:
             exam.properties.append(Property(PROBE, False, {
-                "case": case.words, "inputs": {}, "got": "cpu", "expected": "cuda"}))
+                "case": case.words, "inputs": {}, "got": "cpu", "expected": "the other device"}))
             exam.said("The output is not on the device of the arguments: it comes back on the CPU.",
                       *exam.patient.line(r"\.cpu\(|device|\.to\("))
             return

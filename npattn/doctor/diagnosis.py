@@ -178,6 +178,7 @@ def _concluded(exam):
         reason = ("its outputs are those of no attention that the doctor knows, but no property "
                   "that could be asked fails; hints may help")
         reason += f". {exam.guess}" * bool(exam.guess)
+        mistakes = [f"Possibly: {exam.guess}"] * bool(exam.guess)
     elif exam.partly:
         verdict, reason = "undecided", exam.partly
     else:

@@ -53,7 +53,7 @@ def predict(model, case):
         with np.errstate(all="ignore"):
             if model.form == "core":
                 M = space["allowed"](case.keep, causal, case.q.shape[-2], case.k.shape[-2], c)
-                return space["core"](case.q, case.k, case.v, M, c)
+                return space["alone"](case.q, case.k, case.v, M, c)
             if model.form == "mha":
                 return space["multihead"](case.q, case.k, case.v, case.keep, causal, W, c)
             if model.form == "sublayer":
@@ -124,11 +124,12 @@ def fits(model, observed, dtype="float64"):
 
 @lru_cache(maxsize=64)
 def mistakes_for(form, names):
-    return [n for n in names if MISTAKES[n].where in WITHIN[form]]
+    return [n for n in names if MISTAKES[n].where in WITHIN[form] or (
+        form == "core" and n.startswith("rotary"))]
 
 
-BEYOND = {"cap": r"cap", "window": r"window", "slopes": r"ALiBi", "table": r"table|buckets",
-          "sink": r"sink"}
+BEYOND = {"cap": r"cap", "rotary": "rotary", "window": r"window", "slopes": r"ALiBi",
+          "table": r"table|buckets", "sink": r"sink"}
 
 
 def possible(model, names):

@@ -86,12 +86,17 @@ def other_layouts(exam, name, role, ran):
 
 
 def first_for_all(exam, name, ran, good):
-    """Whether a mask with an axis for the batch is taken, and that of the first item is used."""
+    """Whether a mask of another form is taken, too, and is wrong there.
+
+    Such as one with an axis for the batch, where that of the first item is used.
+    """
     way, fine = exam.way, {form for form, _ in good}
-    wider = [] if any("b" in form for form in fine) else [
-        r for r in ran if r[0] not in fine and "b" in r[0] and r[1] == good[0][1]]
-    for form, how, observed in wider:
-        if found := fit.explain([exam.model], observed, FIRSTS, way.dtype):
+    for form, how, observed in ran:
+        if form in fine or how != good[0][1]:
+            continue
+        names = OTHER_FORMS if form.startswith("lens") or any("b" in f for f in fine) else (
+            *OTHER_FORMS, *FIRSTS) if "b" in form else ()
+        if found := fit.explain([exam.model], observed, names, way.dtype):
             exam.way = way._replace(mask=(name, form, how))
             exam.blame(found)
             case, got = observed[0]
@@ -123,8 +128,10 @@ def conclude_mask(exam, name, role, good, sizes):
         masks(exam, name, *option)
     exam.masks_found.append((name, *chosen[0]))
     exam.way = exam.way._replace(mask=(name, *chosen[0]))
-    if {how[0] for _, how in good} == {"add"}:
-        float_mask(exam, name, *chosen[0])
+    added = next(((form, how) for form, how in good if how[0] == "add"), None)
+    if added:  # also where booleans are taken, too
+        float_mask(exam, name, *added)
+        exam.way = exam.way._replace(mask=(name, *chosen[0]))
 
 
 def together_stage(exam):
@@ -233,6 +240,7 @@ def float_mask(exam, name, form, how):
                                      seed=44 + seed), form, seed)
         drawn = np.random.default_rng(seed).standard_normal(case.keep.shape)
         asked.append(case._replace(bias=np.round(1.5 * drawn, 1)))
+    exam.way = exam.way._replace(mask=(name, form, how))
     observed = exam.ask(asked)
     cut = [(c._replace(keep=c.keep & (c.bias >= 0), bias=None), Y) for c, Y in observed]
     if all(Y is not None for _, Y in cut) and fit.fits(exam.model, cut, exam.way.dtype):
@@ -241,6 +249,10 @@ def float_mask(exam, name, form, how):
     compare(exam, "a float mask is added to the scores", asked, fit.BIAS)
 
 
+OTHER_FORMS = ("one key too many", "one key too few", "keys before the length",
+               "last key never masked", "first key never masked", "mask of the first query",
+               "mask for the first head alone", "mask for the first item alone", "masks tiled",
+               "masked scores 0", "masked weights 0", "masked values 0")
 FIRSTS = ("mask of the first item", "mask of the first query", "mask of the first head")
 
 
@@ -274,7 +286,9 @@ def trial(exam, name, options, **sizes):
         if any(got is None for _, got in observed):
             continue
         ran.append((form, how, observed))
-        if exam.model is not None and fit.fits(exam.model, observed, exam.way.dtype):
+        if exam.model is not None and all(
+                fit.distance(exam.model, case, got) <= fit.tolerance(
+                    case, exam.way.dtype) * exam.loose for case, got in observed):
             good.append((form, how))
     return ran, good
 
@@ -490,7 +504,7 @@ def dead_stage(exam, name, form):
     if exam.model is None:
         return
     probe = "a query without keys harms no other query"
-    if fit.distance(exam.model, case, got) > fit.tolerance(case, exam.way.dtype):
+    if fit.distance(exam.model, case, got) > fit.tolerance(case, exam.way.dtype) * exam.loose:
         want = fit.predict(exam.model, case)[0]
         exam.properties.append(Property(probe, False, counterexample(exam, case, got, want)))
         note_cases(exam, [case], [exam.model._replace(mistakes=())])

@@ -34,9 +34,10 @@ def models(exam, form):
     if form == "core":
         heads = exam.heads()
         for causal in always:
-            for corner in corners if causal else corners[:1]:
+            for corner, turn in itertools.product(corners if causal else corners[:1],
+                                                  rotaries(exam)):
                 for more in variants(exam, heads, causal):
-                    c = conventions(scale=scale, corner=corner, **more)
+                    c = conventions(scale=scale, corner=corner, **turn, **more)
                     yield Model(form, c, causal=causal)
         return
     scales = [scale, *([np.sqrt(s.width // s.heads)] if t.scaled else [])]

@@ -45,7 +45,7 @@ def property_stage(exam):
                       "calls (state that is not reset).", reply.line)
         return
     quiet, size = not exam.mistakes, max(np.abs(one).max(initial=0.0), 1.0)
-    near = size * (1e-9 if exam.way.dtype == "float64" else 1e-4)
+    near = size * max(1e-9 if exam.way.dtype == "float64" else 1e-4, 2e-12 * exam.loose)
     for (probe, changed, expected), (_, got) in zip(kinds, observed[1:], strict=True):
         if got is None:
             exam.properties.append(Property(probe, None))

@@ -103,6 +103,13 @@ def core(Q, K, V, M, c):
     return O * kept(S, M, c), P * kept(S, M, c)
 
 
+def alone(Q, K, V, M, c):
+    """`core` of heads that come as they are, and are turned by position where c says so."""
+    if c.rotary:
+        Q, K = rotary(Q, 0, c), rotary(K, 0, c)
+    return core(Q, K, V, M, c)
+
+
 def kept(S, M, c):
     """The part of the weight that a sink, one more score of a head without a value, leaves."""
     S = np.where(M, S, -np.inf)

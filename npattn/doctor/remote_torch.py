@@ -69,13 +69,17 @@ def _difference(torch, call, upstream, X, R, h):
 def elsewhere(torch, owner, function, args, kwargs):
     """{"kept": whether the output is where the arguments are}, of a call on another device.
 
-    No device is needed: torch computes with tensors that have a shape and a place, and no numbers.
+    No device is needed: torch computes with tensors that have a shape and a place, and no numbers;
+    the other place is its `meta`.
     """
-    fake, cuda = importlib.import_module("torch._subclasses.fake_tensor"), torch.device("cuda")
-    with fake.FakeTensorMode(allow_non_fake_inputs=True) as mode, torch.no_grad():
+    fake = importlib.import_module("torch._subclasses.fake_tensor")
+    config = importlib.import_module("torch._functorch.config")
+    place, owner = torch.device("meta"), copy.deepcopy(owner)
+    with config.patch(fake_tensor_allow_meta=True), fake.FakeTensorMode(
+            allow_non_fake_inputs=True) as mode, torch.no_grad():
         def moved(value):
             if isinstance(value, torch.Tensor):
-                return fake.FakeTensor(mode, value.detach().to("meta"), cuda)
+                return fake.FakeTensor(mode, value.detach().to("meta"), place)
             if isinstance(value, dict):
                 return {k: moved(v) for k, v in value.items()}
             return type(value)(map(moved, value)) if type(value) in (list, tuple) else value
@@ -83,8 +87,8 @@ def elsewhere(torch, owner, function, args, kwargs):
         args, kwargs = moved(list(args)), moved(kwargs)
         if isinstance(owner, torch.nn.Module):
             held = moved({**dict(owner.named_parameters()), **dict(owner.named_buffers())})
-            out = torch.func.functional_call(copy.deepcopy(owner), held, tuple(args), kwargs)
+            out = torch.func.functional_call(owner, held, tuple(args), kwargs)
         else:
             out = function(*args, **kwargs)
         found = tensors(torch, out, [])
-        return {"kept": all(Y.device.type == "cuda" for Y in found)} if found else {}
+        return {"kept": all(Y.device.type == "meta" for Y in found)} if found else {}

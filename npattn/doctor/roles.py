@@ -7,7 +7,7 @@
 import re
 
 _TABLE = (
-    ("tile", r"(block|tile|chunk)(_?(size|len|k|q|m|n|kv|rows|cols))?|b[crkq]|bs|kblock|qblock|"
+    ("tile", r"[qkv]_?(block|tile|chunk)(_?size)?|(block|tile|chunk)(_?(size|len|k|q|m|n|kv|rows|cols))?|b[crkq]|bs|kblock|qblock|"
              r"block_?size_[qk]"),
     ("cap", r"(attn_?)?(logits?_?)?(soft_?)?cap(ping)?(_value)?|max_logit|tanh_clip(ping)?"),
     ("slopes", r"(alibi_?)?slopes?"),

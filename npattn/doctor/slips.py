@@ -322,6 +322,9 @@ class _Slips:
             yield f"({right}) {sign} ({left})", "the two sides are exchanged", 2
         if sign == "//":
             yield f"-(-({left}) // ({right}))", "it must be rounded up", 0
+        if sign == "/" and re.search(r"\*\*\s*-?1$", left):
+            put = re.sub(r"\*\*\s*(-?)1$", rf"** (\g<1>1 / {right})", left)
+            yield put, "a power binds closer than a division", 0
         for other in COMPUTED.get(type(node.op), ()):
             yield f"({left}) {other} ({right})", f"`{other}` is meant, not `{sign}`", 1
         yield from self._regrouped(node, sign, right)

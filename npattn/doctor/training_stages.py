@@ -38,6 +38,30 @@ def same_in_training(exam, switch, off):
             return
 
 
+def noise_of_weights(exam, way, case, runs):
+    """Whether dropout acts behind the softmax. Where all tokens are the same, so are all values: an
+    output without noise then shows that the weights of a row still sum to 1.
+    """
+    same = [np.repeat(X[..., :1, :], X.shape[-2], -2) for X in (case.q, case.k, case.v)]
+    alike = case._replace(q=same[0], k=same[1], v=same[2], words="all tokens are the same")
+    seen = [cases.received(r, way, alike) for r in exam.patient.call([
+        {**exam.patient.spec(way, alike, train=True, seed=run["seed"]), **{
+            k: {**run[k], **{n: exam.patient.spec(way, alike)[k][n] for n, _ in way.inputs}}
+            for k in ("kwargs",) if k in run}} for run in runs[:6]])]
+    if any(Y is None for Y in seen):
+        return
+    still = fit.predict(exam.model, alike)[0]
+    holds = any(fit.gap(Y, still) > exam.near() for Y in seen)
+    probe = "dropout acts on the weights, behind the softmax"
+    exam.properties.append(Property(probe, holds, {} if holds else counterexample(
+        exam, alike, seen[0], "an output with noise")))
+    if not holds:
+        exam.said("In training the noise of dropout leaves each row of weights with the sum 1: it "
+                  "acts on the scores, before the softmax (or on queries and keys, or the weights "
+                  "are normalised again); it must act on the weights, behind the softmax.",
+                  *exam.patient.line(r"drop|rand|binomial|bernoulli"))
+
+
 def train_stage(exam):
     """Dropout, where it can be switched on: its mean is what evaluation gives."""
     switch = exam.target.parameter("train")
@@ -80,6 +104,7 @@ def train_stage(exam):
         if np.abs(got[0] - want).max() > 1e-9:
             exam.properties.append(Property("dropout keeps the mean", None))
         return
+    noise_of_weights(exam, way, case, runs)
     off = (got.mean(0) * want).sum() / (want * want).sum()
     spread = ((got * want).sum(tuple(range(1, got.ndim))) / (want * want).sum()).std() / np.sqrt(60)
     holds = abs(off - 1) < max(0.06, 5 * spread)

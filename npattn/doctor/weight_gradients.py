@@ -48,7 +48,7 @@ def kept_gradients(exam, calls, case, dO, fresh):
 
 def weight_gradients(exam, case, dO, arrays):
     """Gradients of weights that a hand-written backward leaves or returns, by their names."""
-    t, slopes = exam.target, {}
+    t, slopes, turned = exam.target, {}, []
     for name, X, _ in [*(w for ws in t.weights.values() for w in ws), *t.loose]:
         G = gradient_of(name, X.shape, arrays)
         if G is None:
@@ -57,6 +57,8 @@ def weight_gradients(exam, case, dO, arrays):
         told = [difference(exam, case, dO, name, X, R, h) for h in (STEP, STEP / 2)]
         if None not in told:
             slopes[name] = (float((G * R).sum()), *told)
+            if G.shape == G.T.shape and not differing({name: (float((G.T * R).sum()), *told)}):
+                turned.append(name)
     wrong = differing(slopes)
     if wrong:
         B, T = case.q.shape[:2]
@@ -65,6 +67,8 @@ def weight_gradients(exam, case, dO, arrays):
                  1 / T: ": it is averaged over the tokens; it must be summed"}
         why = next((words for r, words in known.items()
                     if all(abs(ratio / r - 1) < 1e-5 for ratio in wrong.values())), "")
+        if wrong.keys() <= set(turned):
+            why = ": it is transposed"
         blame(exam, wrong, why or ratio_of(wrong))
     if slopes:
         exam.properties.append(property_of(wrong))
@@ -86,7 +90,7 @@ def difference(exam, case, dO, name, X, R, h):
 def moved(exam, case, name, X):
     """The answer to a case with another value for one weight."""
     others = tuple((n, replaced(value, n, name, X)) for n, value in exam.way.others)
-    if others != exam.way.others:
+    if any(one[1] is not two[1] for one, two in zip(others, exam.way.others, strict=True)):
         way = exam.way
         exam.way = way._replace(others=others)
         found = exam.ask([case])
@@ -99,11 +103,10 @@ def moved(exam, case, name, X):
 
 def replaced(value, own, name, X):
     """The value of an argument, with X for the weight of that name in it."""
-    kind, *rest = value
-    if kind == "array" and own == name:
-        return kind, X
-    if kind in ("dict", "bag") and name in rest[0]:
-        return kind, {**rest[0], name: ("array", X)}
+    if value[0] == "array" and own == name:
+        return "array", X
+    if value[0] in ("dict", "bag") and name in value[1]:
+        return value[0], {**value[1], name: ("array", X)}
     return value
 
 

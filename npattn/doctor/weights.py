@@ -217,6 +217,8 @@ def _joined(key, ws, turn, sizes):
             X = X.T
         if key.startswith("W") and X.ndim == 3:
             if key == "Wo":
+                if X.shape[-1] != sizes.width == X.shape[1]:  # (heads, tokens' width, head's width)
+                    X = X.swapaxes(1, 2)
                 X = X.reshape(-1, X.shape[-1])
             else:
                 X = X.swapaxes(0, 1).reshape(X.shape[1], -1) if len(X) == sizes.heads or len(

@@ -61,12 +61,13 @@ def _stepped(text):
 @lru_cache(maxsize=4096)
 def _code(where, names):
     text = _functions()[where]
-    if where == "step":  # what a layer does wrong it does with a cache, too
+    if where in ("step", "alone"):  # what a layer does wrong it does with a cache, too
         for name in names:
             if ALL[name].where == "multihead":
                 for old, new in ALL[name].edit.pairs:
-                    text = text.replace(_stepped(old), _stepped(new))
-        names = [name for name in names if ALL[name].where == "step"]
+                    text = text.replace(old, new) if where == "alone" else text.replace(
+                        _stepped(old), _stepped(new))
+        names = [name for name in names if ALL[name].where == where]
     text = apply(text, *[ALL[name].edit for name in names])
     try:
         return compile(text, str(SOURCE), "exec")
@@ -86,6 +87,7 @@ def mistaken(*names):
         by.setdefault(ALL[name].where, []).append(name)
         if ALL[name].where == "multihead":
             by.setdefault("step", []).append(name)
+            by.setdefault("alone", []).append(name)
     for where in _functions():
         exec(_code(where, tuple(by.get(where, ()))), space)
     return space

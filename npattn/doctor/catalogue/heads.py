@@ -28,6 +28,11 @@ TILES = {  # what a loop over tiles of keys (flash attention) does wrong
     "last tile only": "Only the last tile of keys counts.",
     "tiles averaged": "Each tile of keys is normalised alone and the tiles are averaged; they must be "
                       "weighted by their sums.",
+    "padded keys count": "Keys are padded with zeros up to a whole tile, and the padded ones count in "
+                         "the softmax; they must be masked (−inf).",
+    "padded keys count behind the first": "Keys are padded with zeros up to a whole tile, and the "
+                                          "padded ones count in the softmax; they must be masked "
+                                          "(−inf).",
     "tiles added": "Each tile of keys is normalised alone and the tiles are added.",
 }
 
@@ -136,6 +141,12 @@ def tiled(S, V, kind, n):
     whole = Tk - Tk % n
     stop = {"tail dropped": whole, "tail dropped behind the first": max(n, whole),
             "first tile only": n}.get(kind, Tk)
+    padded = {"padded keys count": True, "padded keys count behind the first": Tk > n}
+    if padded.get(kind) and Tk % n:
+        more = n - Tk % n
+        S = np.concatenate([S, np.zeros((*S.shape[:-1], more))], -1)
+        V = np.concatenate([V, np.zeros((*V.shape[:-2], more, V.shape[-1]))], -2)
+        stop = Tk + more
     parts, more = [], {"tiles overlap": 1, "a key between tiles lost": -1}.get(kind, 0)
     for j in range(0, stop, n):
         s, v = S[..., j : j + n + more], V[..., j : j + n + more, :]

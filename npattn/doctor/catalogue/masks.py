@@ -134,6 +134,13 @@ MASK_MISTAKES = {
     "causal upwards": mistake("allowed", CAUSAL, CAUSAL.replace("<=", ">="),
                               "The causal mask is the upper triangle: a query sees itself and the "
                               "future.", MASK + "|causal|diagonal", "causal"),
+    **{f"causal tiles, {n} queries and {m} keys": mistake(
+        "allowed", f"M = {CAUSAL}",
+        f"M = ({CAUSAL}) & (np.arange(Tk) // {m} <= np.arange(Tq)[:, None] // {n})",
+        "Causal tiles are skipped by their number: tile j of keys lies behind tile i of queries only "
+        "if j > i and both have one size; tiles of different sizes must be compared by their places.",
+        r"break|continue|range|>|<", "causal")
+       for m in (2, 4, 8, 16, 32, 64) for n in (2 * m, 4 * m)},
     "causal corner": mistake(
         "allowed", 'Tk - Tq if c.corner == "lower" else 0', '0 if c.corner == "lower" else Tk - Tq',
         "The causal mask starts at the wrong corner where there are more keys than queries: the last "

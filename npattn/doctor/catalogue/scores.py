@@ -15,6 +15,13 @@ SCORE_MISTAKES = {
     "scale by d": mistake("scale", SCALE, "1.0 / Q.shape[-1]",
                           "The scores are divided by d; they must be divided by its root, √d.",
                           SCORES + r"|sqrt|scale"),
+    "scale by precedence": mistake(
+        "scale", SCALE, "0.5 / Q.shape[-1]",
+        "The scores are divided by d and by 2: `d ** 1/2` is (d ** 1) / 2; they must be divided by "
+        "√d, `d ** (1/2)`.", r"1 ?/ ?2"),
+    "scale by half": mistake(
+        "scale", SCALE, "2.0 / Q.shape[-1]",
+        "The scores are divided by d/2; they must be divided by √d.", r"/ ?2|sqrt|scale|\*\*"),
     "scale by root of root": mistake("scale", SCALE, "Q.shape[-1] ** -0.25",
                                      "The scores are divided by the fourth root of d; they must be "
                                      "divided by √d.", SCORES + r"|sqrt|scale|\*\*"),
