@@ -19,7 +19,7 @@ from npattn.exercises.comparing import (
 from npattn.exercises.slips import sentence, slipped_too, slips
 from npattn.exercises.symptoms import changed
 
-BOTH = 2500  # pairs of a mistake and a slip that are tried
+BOTH = 1500  # pairs of a mistake and a slip that are tried
 
 
 class Explanation(NamedTuple):
@@ -55,12 +55,22 @@ def explain(wrong, arrays):
         written = written_slips(wrong, arrays) if size == 1 else ()
         if written:
             return (), written, ""
-    for size in (1, 2):
+    raised = any(isinstance(outcome, Trouble) for outcome in wrong.outcomes)
+    for size in (1, 2) if raised or _overflows(wrong) else ():
         sets = _sets(wrong, arrays, size, lenient=True)
         if sets:
             return sets, (), ""
-    raised = any(isinstance(outcome, Trouble) for outcome in wrong.outcomes)
     return (), written_slips(wrong, arrays, True) if raised else (), ""
+
+
+def _overflows(wrong):
+    """Whether a mistake gives NaN or inf, for which something else may stand in the answer."""
+    if "overflows" not in wrong.tried:
+        wrong.tried["overflows"] = not all(
+            np.isfinite(X).all() for key in wrong.exercise.mistakes
+            for found in predictions(wrong.exercise, wrong.seed, (key,))
+            if not isinstance(found, Trouble) for X in found)
+    return wrong.tried["overflows"]
 
 
 def _sets(wrong, arrays, size, lenient=False):
@@ -86,6 +96,11 @@ def exchanged(wrong):
     """The `Diagnosis` by a mistake, or a slip, where two arrays are also exchanged; else None."""
     names = list(wrong.exercise.answer)
     for i, j in combinations(range(len(names)), 2):
+        if any(truth[i].shape != truth[j].shape and not isinstance(found, Trouble)
+               and (found[i].shape, found[j].shape) != (truth[j].shape, truth[i].shape)
+               for found, truth in zip(wrong.outcomes, wrong.truths, strict=True)):
+            continue  # not exchanged
+
         def turned(outcome, i=i, j=j):
             if isinstance(outcome, Trouble):
                 return outcome

@@ -321,7 +321,7 @@ def _run(function, pieces):
 
 def _space(function, args, number):
     """(which statement comes next, the names known there): `number`, or 0 if arrays are changed."""
-    if WRITES.search(source_of(function)):
+    if _writes(function):
         number = 0
     known = _known.setdefault((function, *map(id, args)), (args, {}))[1]
     if len(_known) > 64:
@@ -333,6 +333,11 @@ def _space(function, args, number):
         known[k + 1] = dict(known[k])
         exec(_compiled(_statements(function)[k].text), known[k + 1])
     return number, dict(known[number])
+
+
+@lru_cache(maxsize=64)
+def _writes(function):
+    return bool(WRITES.search(source_of(function)))
 
 
 _known = {}  # {(function, ids of arguments): (arguments, {number of a statement: names before it})}
