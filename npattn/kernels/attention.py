@@ -58,7 +58,7 @@ def attend(S, V, mask=None, *, dropout=0.0, rng=None, out=None) -> tuple[np.ndar
     """
     require_shapes("S ... Tq Tk, V ... Tk Dv", S, V)
     P = masked_softmax(S, mask, out=out)
-    keep = None if type(dropout) is float and not dropout else draw_keep(P, dropout, rng)
+    keep = draw_keep(P, dropout, rng)
     A = P if keep is None else P * keep
     O = A @ V
     if not all_finite(O):  # a masked value may be NaN, and 0 · NaN is NaN

@@ -28,7 +28,8 @@ def draw_keep(X, rate, rng):
     rate  the probability of a zero, in [0, 1); ValueError for another
     rng   numpy.random.Generator, or None for no dropout; TypeError for another kind
     """
-    require_rate(rate)
+    if type(rate) is not float or rate:  # 0.0, as mostly, needs no look
+        require_rate(rate)
     if rng is None or rate == 0.0:
         return None
     require_generator(rng)

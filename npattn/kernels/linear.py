@@ -78,7 +78,7 @@ def linear_backward(dY, cache: LinearCache) -> tuple[np.ndarray, LinearParams]:
     X, dY = as_rows(cache.X), as_rows(dY)
     # Y = X W + b
     dX = product(dY, W.T)
-    dW = (dY.T @ X).T  # = Xᵀ dY
+    dW = (dY.T @ X).T  # = Xᵀ dY; dYᵀ stands at the left, since below its zeros silence NaN
     db = None if b is None else column_sums(dY)
     if not all_finite(dW):  # a position without a gradient may hold NaN, and 0 · NaN is NaN
         dW = weighted_sum(dY.T, X).T

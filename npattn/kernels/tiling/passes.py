@@ -111,11 +111,11 @@ def backward_pass(dO, columns, grads, flat, shape, heads, rows, keys):
         if any_wild:
             silence(dS, allowed, 0.0)
         # S = cap tanh(Q Kᵀ · scale / cap) + bias, of which the scale is in g1
-        dS, dY = steps.undo(dS, T), dS
+        steps.hand_on(dS, dbias, heads, part, tile)
+        dS = steps.undo(dS, T)
         add_to(dK, owner, heads, [tile], _scratch.product(2, dS, Q[heads, part]))
         K_tile = taken(K, owner, heads, tile)
         dQ[heads, part] += _scratch.product(2, dS.swapaxes(1, 2), K_tile)
-        steps.hand_on(dY, dbias, heads, part, tile)
 
 
 def appended_columns(delta, flat):
