@@ -288,6 +288,11 @@ def _named_sizes(parameters):
     missing = [role for role in ("width", "heads") if role not in wants]
     if "config" in wants or "params" in wants or any(r and r.startswith("weight:") for r in wants):
         return parameters
+    if "width" in missing and "heads" not in missing and (widths := [
+            n for n, *_, r in parameters if r == "hidden" and n.lower().startswith("hidden")]):
+        missing.remove("width")  # hidden_dim beside mlp_dim, or alone beside num_heads
+        parameters = [(n, d, need, "width" if n == widths[0] else r)
+                      for n, d, need, r in parameters]
     found = []
     for name, default, required, role in parameters:
         if required and missing and (role is None or role == "hidden" and "width" in missing):

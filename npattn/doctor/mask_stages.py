@@ -129,8 +129,8 @@ def conclude_mask(exam, name, role, good, sizes):
     exam.masks_found.append((name, *chosen[0]))
     exam.way = exam.way._replace(mask=(name, *chosen[0]))
     added = next(((form, how) for form, how in good if how[0] == "add"), None)
-    if added:  # also where booleans are taken, too
-        float_mask(exam, name, *added)
+    if added:
+        float_mask(exam, name, *added, {how[0] for _, how in good} != {"add"})
         exam.way = exam.way._replace(mask=(name, *chosen[0]))
 
 
@@ -232,8 +232,11 @@ def both_given(exam, one, two):
     return seen
 
 
-def float_mask(exam, name, form, how):
-    """A mask that is added may hold any numbers."""
+def float_mask(exam, name, form, how, others=False):
+    """A mask that is added may hold any numbers.
+
+    others  whether it may be another mask than one that is added: then a mistake must have a name
+    """
     asked = []
     for seed in (0, 1, 2):
         case = exam.masked(exam.case("float mask", "a float mask holds ordinary numbers",
@@ -246,7 +249,9 @@ def float_mask(exam, name, form, how):
     if all(Y is not None for _, Y in cut) and fit.fits(exam.model, cut, exam.way.dtype):
         exam.conventions.append(f"`{name}`: what is below 0 is masked, whatever its size")
         return
-    compare(exam, "a float mask is added to the scores", asked, fit.BIAS)
+    names = [n for n in fit.BIAS if n != "bias ignored"]
+    if not others or fit.explain([exam.model], observed, names, exam.way.dtype):
+        compare(exam, "a float mask is added to the scores", asked, fit.BIAS)
 
 
 OTHER_FORMS = ("one key too many", "one key too few", "keys before the length",

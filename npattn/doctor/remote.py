@@ -342,6 +342,7 @@ def _call(path, arrays, spec):
     torch, dtype, strided, train, seed
     upstream       torch only: gradients of the arguments are returned for this one
     slopes         torch only: those of the weights and arguments along directions, twice
+    quiet          torch only: a module's rates of dropout are 0
     elsewhere      torch only: what happens on another device
     """
     torch = _torch() if spec.get("torch") else None
@@ -355,6 +356,8 @@ def _call(path, arrays, spec):
     if _torch() and owner is not None and isinstance(owner, _torch().nn.Module):
         if spec.get("dtype", "float64") != "float64":
             owner = copy.deepcopy(owner).to(getattr(_torch(), spec["dtype"]))
+        if spec.get("quiet"):
+            owner = remote_torch.without_dropout(_torch(), copy.deepcopy(owner))
         owner.train(bool(spec.get("train")))
     elif owner is not None and (switch := getattr(
             owner, "train" if spec.get("train") else "eval", None)) and callable(switch):

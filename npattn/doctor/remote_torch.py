@@ -66,6 +66,16 @@ def _difference(torch, call, upstream, X, R, h):
     return (a - 8 * b + 8 * c - d) / (12 * h)
 
 
+def without_dropout(torch, module):
+    """The module with all rates of dropout at 0."""
+    for part in module.modules():
+        for name, value in vars(part).items():
+            if isinstance(value, float) and ("drop" in name or isinstance(
+                    part, torch.nn.modules.dropout._DropoutNd)):
+                vars(part)[name] = 0.0
+    return module
+
+
 def elsewhere(torch, owner, function, args, kwargs):
     """{"kept": whether the output is where the arguments are}, of a call on another device.
 

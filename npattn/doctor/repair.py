@@ -6,6 +6,7 @@ there and what should, also where no catalogue knows the mistake.
 """
 
 import contextlib
+from functools import lru_cache
 from typing import NamedTuple
 
 from npattn.doctor import cases, fit
@@ -38,13 +39,23 @@ def note_cases(exam, asked, models, **extra):
     """The same, for cases whose outputs must be those of one of the models."""
     way, loose = exam.way, exam.loose
     specs = [exam.patient.spec(way, case, **extra) for case in asked]
+    models, near = list(models), [fit.tolerance(case, way.dtype) * loose for case in asked]
+
+    @lru_cache(maxsize=None)
+    def wanted(m, i):
+        """(output, entries that are asked for) of a model in a case; None if it has none."""
+        try:
+            want = fit.predict(models[m], asked[i])[0]
+        except fit.Failed:
+            return None
+        return want, fit.rows(asked[i], models[m], want)
 
     def fine(replies):
-        observed = [(case, cases.received(reply, way, case))
-                    for case, reply in zip(asked, replies, strict=False)]
-        return all(got is not None for _, got in observed) and any(
-            all(fit.distance(model, case, got) <= fit.tolerance(case, way.dtype) * loose
-                for case, got in observed) for model in models)
+        seen = [cases.received(reply, way, case) for case, reply in zip(
+            asked, replies, strict=False)]
+        return all(got is not None for got in seen) and any(
+            all(wanted(m, i) and fit.gap(got, *wanted(m, i)) <= near[i]
+                for i, got in enumerate(seen)) for m in range(len(models)))
 
     note(exam, specs, fine)
 

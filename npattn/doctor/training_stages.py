@@ -14,7 +14,8 @@ def same_in_training(exam, switch, off):
     asked = [case, exam.masked(case, exam.way.mask[1], 33)] if exam.way.mask else [case]
     flags = {name: ("value", value) for name, value in ((switch, True), (off, False)) if name}
     way = exam.way._replace(others=tuple({**dict(exam.way.others), **flags}.items()))
-    made = [exam.patient.spec(w, c, train=t, seed=s) for c in asked
+    quiet = {"quiet": True} if getattr(exam.patient.facts, "module", False) else {}
+    made = [exam.patient.spec(w, c, train=t, seed=s, **quiet) for c in asked
             for w, t, s in ((way, True, 1), (way, True, 2), (exam.way, False, 1))]
     got = [None if r.error else dict(r.out).get(exam.way.out) for r in exam.patient.call(made)]
     for i, c in enumerate(asked):
@@ -69,11 +70,11 @@ def train_stage(exam):
     module = getattr(exam.patient.facts, "module", False)
     rate = exam.target.parameter("dropout")
     made = any(r == "dropout" for *_, r in made_with(exam))
-    if exam.model is None or exam.model.mistakes or exam.form() == "block":
+    if exam.model is None or exam.model.mistakes:
         return
     if module or switch or off or exam.way.modes:
         same_in_training(exam, switch, off)
-    if not (rate or made) or not (
+    if exam.form() == "block" or not (rate or made) or not (
             switch or off or module or rate or exam.way.modes):
         return
     case = exam.case("train", "it is training, with dropout", Tq=24, Tk=24, B=4, seed=90)
