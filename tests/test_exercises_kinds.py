@@ -1,17 +1,20 @@
 """Each kind of wrong answer that the grader must refuse, or name, tried on answers of its own."""
 
 import re
+import sys
 import types
 
 import numpy as np
 import pytest
 
-from npattn.exercises import check
+from npattn.exercises import check, classroom, sandbox
 from npattn.exercises.answers import call
 from npattn.exercises.derived import least_rank, rank_of, shapes_of
 from npattn.exercises.grading import _judge, _right
+from npattn.exercises.progress import read_progress
 from npattn.exercises.registry import headings, load
 from npattn.exercises.trials import PLAIN, SINGLE, STRIDED, cases_of, quiet, trials
+from npattn.exercises.verdict import Verdict
 
 every_exercise = pytest.mark.parametrize("exercise", [load(name) for name in headings()],
                                          ids=list(headings()))
@@ -66,6 +69,7 @@ def _off(X):
     return ~X if X.dtype == bool else X + X.dtype.type(1)
 
 
+@pytest.mark.sampled(3)
 @every_exercise
 def test_an_answer_for_other_numbers_of_leading_axes_only_is_refused(exercise):
     with quiet():
@@ -76,6 +80,7 @@ def test_an_answer_for_other_numbers_of_leading_axes_only_is_refused(exercise):
         assert tried and refused(exercise, function), rank
 
 
+@pytest.mark.sampled(3)
 @every_exercise
 def test_single_precision_and_strides_and_read_only_arrays_are_tried(exercise):
     def single(*args):
@@ -358,3 +363,54 @@ KINDS = [
 def test_a_kind_of_mistake_is_named(name, function, words):
     text = said(name, function)
     assert re.search(words, text), text
+
+
+# ---- what a learner and a teacher meet ----
+
+
+def untransposed(dO, cache):
+    Q, K, V, P = cache
+    dP = dO @ V
+    dS = P * (dP - (dP * P).sum(axis=-1, keepdims=True)) / Q.shape[-1] ** 0.5
+    return dS @ K
+
+
+def test_a_product_that_does_not_fit_is_told_in_shapes_and_runs_in_some_case():
+    verdict = check("attention-dq", untransposed)
+    text = re.sub(r"\s+", " ", str(verdict))
+    assert re.search(r"dO \(\d, \d\) times V \(\d, \d\): .*\d and \d", text), text
+    assert verdict.diagnosis.compared > 0
+
+
+def test_a_failing_verdict_shows_the_step_and_the_way_to_a_hint():
+    text = str(check("softmax-backward", lambda dP, P: P * dP))
+    assert "Step 1 of the derivation: " in text and "npattn exercise hint softmax-backward" in text
+
+
+def test_what_is_solved_where_somebody_types_is_noted(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
+    assert check("softmax-backward", right).ok
+    assert read_progress(tmp_path)["softmax-backward"]["solved"]
+
+
+def test_an_answer_of_which_no_number_was_compared_is_not_right(tmp_path, monkeypatch):
+    path = tmp_path / "softmax_backward.py"
+    path.write_text("def softmax_backward(dP, P):\n    return dP\n")
+    monkeypatch.setattr(sandbox, "grade", lambda exercise, *_: Verdict(exercise.name, True))
+    verdict = sandbox.grade_file(path, "softmax-backward")
+    assert not verdict.ok and "no number was compared" in verdict.trouble
+
+
+def test_a_teacher_sees_which_mistake_was_made_how_often():
+    fields = dict(exercise="softmax", verdict="wrong", mistakes="no shift", step=2, seconds=0.1)
+    rows = [{"student": who, **fields, "file": "f.py"} for who in ("ann", "bob")]
+    assert classroom.counts(rows) == {"softmax": [("no shift", 2)]}
+    assert "2  no shift" in classroom.table(rows) and "2 × no shift" in classroom.html_text(rows)
+
+
+def test_what_says_it_all_and_what_raises_everywhere_stand_in_the_table_as_well(tmp_path):
+    path = tmp_path / "softmax_backward.py"
+    path.write_text("def softmax_backward(dP, P):\n    P *= dP\n    return P\n")
+    row = classroom.row_of(classroom.Submission("ann", "softmax-backward", path))
+    assert row["verdict"] == "wrong" and "writes to one of its arguments" in row["mistakes"]
