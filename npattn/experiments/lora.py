@@ -22,10 +22,14 @@ from npattn.datasets.dates import held_out_dates, training_dates, write_dates
 from npattn.kernels.losses import cross_entropy, cross_entropy_backward
 from npattn.models.adapting import adapted, frozen, init_updates, updates_of
 from npattn.models.language_model import language_model, language_model_backward
-from npattn.training import fit, linear_warmup_linear_decay
+from npattn.training import adam, fit, init_adam, linear_warmup_linear_decay
 
 RANK, BATCH, STEPS, PEAK, GAIN = 8, 4, 160, 3.5e-3, 5.0
 POOL = 8  # so many batches are drawn for a step, which takes one: dates of about one length
+SPOKEN = (  # the hardest to read: 十月 is the 10th month, 二十 is 20, 十八 is 18
+    "二〇二一年三月五日", "二〇二一年三月五日 星期五", "二零二一年三月五日", "二零二一年三月五号",
+)
+MORE_SPOKEN = 0.15  # of the dates are written as one of them, beside what all formats make of them
 TESTED = 40
 
 
@@ -37,9 +41,9 @@ class Example(NamedTuple):
     answers: np.ndarray  # (N,) what they are to predict, row by row
 
 
-def examples(weights, rng, dates):
-    """An Example of each date, written in a random format."""
-    texts, isos = write_dates(rng, dates)
+def examples(weights, rng, dates, formats=None):
+    """The tokens of each date, written in a random format, and of its answer."""
+    texts, isos = write_dates(rng, dates, formats)
     return [(weights.encode(f"Date: {text} ="), weights.encode(f" {iso}"))
             for text, iso in zip(texts, isos, strict=True)]
 
@@ -74,7 +78,10 @@ def train(weights, seed=0, *, steps=STEPS, **options):
         return loss_and_grads(updates, batch, rng, model=model, config=weights.config)
 
     def batches(rng):
-        pool = examples(weights, rng, rng.choice(training_dates(), POOL * BATCH))
+        dates = rng.choice(training_dates(), POOL * BATCH)
+        spoken = round(MORE_SPOKEN * len(dates))
+        pool = examples(weights, rng, dates[:spoken], SPOKEN)
+        pool += examples(weights, rng, dates[spoken:])
         pool.sort(key=lambda pair: sum(map(len, pair)))  # little is padded in any of them
         first = BATCH * int(rng.integers(POOL))
         return batch_of(pool[first:first + BATCH])
@@ -82,7 +89,7 @@ def train(weights, seed=0, *, steps=STEPS, **options):
     return fit(
         init_updates(weights.params, RANK, rng, gain=GAIN), loss, batches, rng=rng, steps=steps,
         schedule=partial(linear_warmup_linear_decay, peak=PEAK, warmup=5, total=steps),
-        clip=1.0, **options,
+        optimizer=(init_adam, partial(adam, beta2=0.99)), clip=1.0, **options,
     )
 
 
