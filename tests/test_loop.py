@@ -347,7 +347,7 @@ def test_a_folder_in_the_place_of_the_checkpoint_is_seen_before_the_first_step(t
     ({"resume": True}, ValueError, "resume=True needs checkpoint"),
     ({"checkpoint": "no/such/folder/run.npz"}, ValueError, "the folder does not exist"),
     ({"clip": 0.0}, ValueError, "max_norm must be positive"),
-    ({"schedule": -1.0}, ValueError, "lr must be finite and at least 0"),
+    ({"schedule": -1.0}, ValueError, "lr must be at least 0, got -1.0"),
 ])
 def test_impossible_options_are_refused(options, error, message):
     with pytest.raises(error, match=message):

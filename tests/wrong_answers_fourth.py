@@ -1140,7 +1140,7 @@ def per_head_weights_dev_2(X, Wq, Wk, H, mask):
     return masked_softmax(S, mask)
 
 
-@fourth("unit-sphere-distance", None)
+@fourth("unit-sphere-distance", "keys were not divided by their lengths")
 def unit_sphere_distance_dev_2(Q, K, sigma):
     # only the queries are normalized, the keys keep their length
     Qn = Q / np.linalg.norm(Q, axis=-1, keepdims=True)

@@ -391,7 +391,7 @@ def do_of_heads_cut_as_b_h_t_d_without_swap(dY, cache):
             dot(merge(O), dY))
 
 
-@second("sink-softmax", "does not change where b does")
+@second("sink-softmax", "sink is missing, or was divided away")
 def sink_subtracted_from_the_scores_softmax_s_b(S, b):
     return sm(S - b)
 

@@ -871,7 +871,8 @@ def clip(dY, cache):
     return np.einsum("...e,de->...d", g, W), dW, g.reshape(-1, W.shape[1]).sum(axis=0)
 
 
-@third("linear-backward", "dX is right where Dout is not Din.* db is right where dY has 1 axes")
+@third("linear-backward", "Where dX is wrong, it is `dY @ W`.*dX is right where Dout is not Din.*"
+                          " db is right where dY has 1 axis")
 def onebatchaxis(dY, cache):
     # sums the bias gradient over all but the last two axes only if there are any, so one row
     # per position is left; multiplies dY by W instead of its transpose where W is square

@@ -124,7 +124,6 @@ class Examination:
 
     def blame(self, models):
         """Name the mistakes of the models that explain what was found; the first is most likely."""
-        known = {m["sentence"] for m in self.mistakes}
         numbers = set(re.findall(r"\d+", self.patient.text))  # those of the file are likelier
         models = sorted(models, key=lambda m: (
             bool(found := set(re.findall(r"\d+", m.mistakes[-1]))) and not found & numbers,
@@ -132,11 +131,11 @@ class Examination:
             m.form != "core" and ALL[m.mistakes[-1]].where == "core"))
         for model in models[:3]:
             for name in model.mistakes:
-                self.name_mistake(name, len(models) == 1, known)
+                self.name_mistake(name, len(models) == 1)
 
-    def name_mistake(self, name, certain=True, known=()):
+    def name_mistake(self, name, certain=True):
         mistake = ALL[name]
-        if mistake.words in known or any(m["name"] == name for m in self.mistakes):
+        if any(m["sentence"] == mistake.words for m in self.mistakes):
             return
         number, text = self.patient.line(mistake.at)
         self.mistakes.append({"name": name.removeprefix("backward: "), "sentence": mistake.words,

@@ -72,6 +72,8 @@ def symptoms(exercise, trials, function, outcomes, judged, k, brief=False):
                                if not (brief and symptom is _product))), None)
     if brief:
         return [whole] * bool(whole)
+    if whole and whole.endswith(NOTHING_ELSE) and len(bad) < len(cases):
+        whole = f"Where {name} is wrong, it{whole.removeprefix(name)}"
     sentences = [whole] if whole else [symptom(name, bad) for symptom in told]
     if len(bad) < len(cases):
         sentences.append(f"{name} is right in {len(cases) - len(bad)} of {len(cases)} cases.")
@@ -414,6 +416,9 @@ def _with_input(key, make, case):
     return None
 
 
+NOTHING_ELSE = ", in the names of the solution, and nothing else."
+
+
 def _product(name, cases):
     """A product of two arrays that the solution makes, or is given."""
     if any(case.got.ndim < 2 for case in cases):
@@ -425,8 +430,7 @@ def _product(name, cases):
         for one, two in itertools.product(keys, keys):
             if all(_is_product(case.got, multiply, each[one], each[two])
                    for case, each in zip(cases, made, strict=True)):
-                return (f"{name} is `{words.format(one, two)}`, in the names of the solution, and "
-                        "nothing else.")
+                return f"{name} is `{words.format(one, two)}`{NOTHING_ELSE}"
     return None
 
 

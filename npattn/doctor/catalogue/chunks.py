@@ -65,11 +65,11 @@ STEPS = {
         "New keys and values are put before the cached ones; they belong behind them.", r"cat|stack"),
     "new keys before the cache": mistake(
         "step", "np.concatenate([past[0], K], -2)", "np.concatenate([K, past[0]], -2)",
-        "New keys are put before the cached ones, and values behind them: keys and values no longer "
+        "New keys and new values are put at different ends of the cache: keys and values no longer "
         "belong together.", r"cat|stack"),
     "new values before the cache": mistake(
         "step", "np.concatenate([past[1], V], -2)", "np.concatenate([V, past[1]], -2)",
-        "New values are put before the cached ones, and keys behind them: keys and values no longer "
+        "New keys and new values are put at different ends of the cache: keys and values no longer "
         "belong together.", r"cat|stack"),
     "cache of the first item": mistake(
         "step", "np.concatenate([past[0], K], -2), np.concatenate([past[1], V], -2)",

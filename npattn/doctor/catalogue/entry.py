@@ -5,7 +5,8 @@ from typing import NamedTuple
 from npattn.edits import Edit
 
 SOFTMAX, SCORES = r"softmax|\.exp\(|exp\(", r"@|matmul|einsum|bmm|\.dot\("
-MASK = r"mask|where|masked_fill|tril|triu|keep|inf|-1e|-1\.?0?e"
+MASK = r"mask|where|tril|triu|keep(?!dim)|\binf|finfo|-1\.?0?e"  # not np.sum(keepdims=True)
+BEHIND = r"(mask|keep(?!dim)|valid)\w*\)?\s*\*|\*=?\s*\(?\w*(mask|keep|valid)|where\(.*mask"
 HEADS = r"reshape|view|transpose|permute|swapaxes|rearrange|einsum|split"
 NORM = r"mean|var|std|norm"
 
