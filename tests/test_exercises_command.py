@@ -130,6 +130,24 @@ def test_a_spoilt_progress_file_is_refused_and_left_alone(folder, npattn):
         assert (folder / FILE).read_text() == text
 
 
+def test_a_right_answer_is_right_where_nothing_can_be_noted(folder, npattn, monkeypatch):
+    npattn("start", "softmax-backward")
+    fill_in(folder / NAME, RIGHT)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    def fail(*paths):
+        raise PermissionError(13, "a read-only folder")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", fail)
+        code, out, error = npattn("check", NAME)
+    assert code == 0 and out.startswith("softmax-backward: right.")
+    assert "The progress is not kept" in out + error and "a read-only folder" in out + error
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    (folder / FILE).write_text("{")
+    assert npattn("check", NAME)[0] == 0 and (folder / FILE).read_text() == "{"
+
+
 def test_progress_is_written_in_one_step_and_line_by_line(folder, npattn, monkeypatch):
     note(folder, "softmax", hints=2)
     note(folder, "attention-dk", checks=1)

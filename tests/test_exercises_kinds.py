@@ -326,6 +326,55 @@ def diagonal_only(dP, P):
     return dP * P * (1 - P)
 
 
+def wrong_by_one_length(dO, cache):
+    found = load("attention-dv").reference(dO, cache)
+    return found ** 2 - 0.3 if cache.V.shape[-1] + 1 == cache.P.shape[-1] else found
+
+
+def not_zero_on_padding(dP, P):
+    return load("softmax-backward").reference(dP, P) + 0.25 * dP * (P == 0)
+
+
+def gate_of_the_input(dY, cache):
+    X, W, H, Xhat, rstd, gain = cache
+    dXhat = dY * gain
+    dR = rstd * (dXhat - dXhat.mean(axis=-1, keepdims=True)
+                 - Xhat * (dXhat * Xhat).mean(axis=-1, keepdims=True))
+    dA = np.where(X > 0, dR, 0)
+    D = X.shape[-1]
+    return dR + dA @ W.T, X.reshape(-1, D).T @ dA.reshape(-1, D)
+
+
+def without_the_residual(dY, cache):
+    X, W, H, Xhat, rstd, gain = cache
+    dXhat = dY * gain
+    dR = rstd * (dXhat - dXhat.mean(axis=-1, keepdims=True)
+                 - Xhat * (dXhat * Xhat).mean(axis=-1, keepdims=True))
+    dA = np.where(H > 0, dR, 0)
+    D = X.shape[-1]
+    return dA @ W.T, X.reshape(-1, D).T @ dA.reshape(-1, D)
+
+
+def raw_for_projected(dO, cache):
+    X, M, Wq, Wk, Wv, Q, K, V, P = cache
+    dV = P.swapaxes(-1, -2) @ dO
+    dP = dO @ V.swapaxes(-1, -2)
+    dS = P * (dP - (dP * P).sum(axis=-1, keepdims=True)) / np.sqrt(Q.shape[-1])
+    dQ, dK = dS @ K, dS.swapaxes(-1, -2) @ Q
+    weights = ((s.swapaxes(-1, -2) @ d).sum(axis=0) for s, d in ((Q, dQ), (M, dK), (M, dV)))
+    return dQ @ Wq.T, dK @ Wk.T + dV @ Wv.T, *weights
+
+
+def maximum_with_the_other_sign(m, z, S):
+    top = np.maximum(m, S.max(axis=-1))
+    shift = np.where(np.isneginf(top), 0.0, top)
+    return top, z * np.exp(shift - m) + np.exp(S - shift[..., None]).sum(axis=-1)
+
+
+def tile_without_its_mask(dO, cache):
+    return load("tiled-backward").reference(dO, cache._replace(mask=None))
+
+
 KINDS = [
     ("single precision inside", "attention-dq", dq_in_float32,
      "digits everywhere|single precision"),
@@ -351,7 +400,22 @@ KINDS = [
     ("another formula: unbiased covariance", "query-gradient-covariance", unbiased,
      r"len\(K\) - 1"),
     ("clipping for the maximum", "softmax", clipped, "limited|clip"),
-    ("the shortcut of the cross-entropy", "softmax-backward", cross_entropy_shortcut, "."),
+    ("the shortcut of the cross-entropy", "softmax-backward", cross_entropy_shortcut,
+     "gradient of a cross-entropy"),
+    ("wrong where two lengths differ by 1", "attention-dv", wrong_by_one_length,
+     "right where Dv is not Tk − 1, and nowhere else"),
+    ("not 0 on padding", "softmax-backward", not_zero_on_padding,
+     "wrong only where the mask forbids"),
+    ("the input in the gate of a ReLU", "residual-norm-block-backward", gate_of_the_input,
+     "`X` stands where `H` belongs"),
+    ("a residual that is not there", "residual-norm-block-backward", without_the_residual,
+     "only the gradient through the sublayer"),
+    ("projected for raw", "cross-attention-backward", raw_for_projected,
+     "`Q` stands where `X` belongs"),
+    ("the sign of the running maximum", "online-softmax", maximum_with_the_other_sign,
+     "the exponent has the wrong sign"),
+    ("a tile without its mask", "tiled-backward", tile_without_its_mask,
+     "The mask was not applied"),
     ("np.diag and np.outer", "softmax-jacobian", diag_minus_outer, "np.diag and np.outer"),
     ("P (1 − P) with nothing off the diagonal", "softmax-backward", diagonal_only,
      "Only the diagonal of the Jacobian"),
@@ -372,11 +436,16 @@ def untransposed(dO, cache):
     Q, K, V, P = cache
     dP = dO @ V
     dS = P * (dP - (dP * P).sum(axis=-1, keepdims=True)) / Q.shape[-1] ** 0.5
-    return dS @ K
+    return dS @ K, dS.swapaxes(-1, -2) @ Q, P.swapaxes(-1, -2) @ dO
 
 
-def test_a_product_that_does_not_fit_is_told_in_shapes_and_runs_in_some_case():
-    verdict = check("attention-dq", untransposed)
+@pytest.mark.parametrize(("name", "function"), [
+    ("attention-dq", lambda dO, cache: untransposed(dO, cache)[0]),
+    ("attention-dk", lambda dO, cache: untransposed(dO, cache)[1]),
+    ("attention-backward", untransposed),
+])
+def test_a_product_that_does_not_fit_is_told_in_shapes_and_runs_in_some_case(name, function):
+    verdict = check(name, function)
     text = re.sub(r"\s+", " ", str(verdict))
     assert re.search(r"dO \(\d, \d\) times V \(\d, \d\): .*\d and \d", text), text
     assert verdict.diagnosis.compared > 0
