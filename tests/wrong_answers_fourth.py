@@ -2568,7 +2568,7 @@ def changed_keys_held_2(Q, K, Wq, Wk, w, W, valid_lens):
     return (masked_softmax(Sa, real), masked_softmax(Sd))
 
 
-@fourth("vector-sum-score", "dK is .dS.swapaxes.-1, -2. @ Q")
+@fourth("vector-sum-score", "Where dK is wrong, it is .dS.swapaxes.-1, -2. @ Q")
 def vector_sum_score_held_1(dO, cache):
     # dK is as for the dot product: dS times the queries
     Q, K, V, P = cache
