@@ -181,6 +181,7 @@ def ratio_of(wrong):
 
 
 def blame(exam, wrong, why):
+    """Says that the gradients of these weights are wrong, why, and in which line most likely."""
     last = re.escape(next(iter(wrong)).split(".")[-1])
     exam.said(f"The gradient of the weights {', '.join(wrong)} is not the derivative of the "
               f"forward{why}.",
@@ -188,5 +189,6 @@ def blame(exam, wrong, why):
 
 
 def property_of(wrong):
+    """PROBE, and by which factors it fails."""
     return Property(PROBE, not wrong, {"inputs": {}, "got": dict(wrong), "expected": "ratio 1"}
                     if wrong else {})

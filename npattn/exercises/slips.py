@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.edits import Edit, changes, expressions, rewritten, source_of, wrote
+from npattn.exercises.changed import WRITES
 
 UNARY = ("sqrt", "exp", "log", "tanh", "abs", "square")
 ALIKE = (("sin", "cos"), ("log", "log2", "log1p", "log10"), ("exp", "exp2", "expm1"),
@@ -24,7 +25,6 @@ MODULES = ("np", "math")
 SUBSCRIPTS = re.compile(r"[\w.]+(?:,[\w.]+)+->[\w.]*")
 TURNED = (".swapaxes(-1, -2)", ".T")
 WORD = re.compile(r"(?<![\w.])[A-Za-z_]\w*")  # a name that is no attribute
-WRITES = re.compile(r"[-+*/]=|\.at\(|out=|\] = |fill")
 RARER = 800
 MOST = 40  # characters of an expression in a sentence
 OTHER = {ast.Lt: "<=", ast.LtE: "<", ast.Gt: ">=", ast.GtE: ">", ast.Eq: "!=", ast.NotEq: "=="}

@@ -94,8 +94,8 @@ class MultiHeadAttention(Layer):
         num_kv_heads=None, head_width=None, sink=False, qk_norm=False, rotary=None,
         rng=None, dtype=np.float64, **options,
     ):
-        widths = {"D": D, "Dq": Dq, "Dk": Dk, "Dv": Dv}
-        require_counts(1, **{name: n for name, n in widths.items() if name == "D" or n is not None})
+        others = {"Dq": Dq, "Dk": Dk, "Dv": Dv}
+        require_counts(1, D=D, **{name: n for name, n in others.items() if n is not None})
         if head_width is None:
             require_heads(num_heads, D)
         require_rotary(rotary)

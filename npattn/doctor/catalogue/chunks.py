@@ -2,6 +2,9 @@
 
 from npattn.doctor.catalogue.entry import MASK, mistake
 
+ENDS = ("New keys and new values are put at different ends of the cache: keys and values no longer "
+        "belong together.")
+
 STEPS = {
     "positions restart": mistake("step", "at = start =", "at = 0\n    start =",
                                  "With a cache the rotary positions start at 0 again in each call; they "
@@ -65,12 +68,10 @@ STEPS = {
         "New keys and values are put before the cached ones; they belong behind them.", r"cat|stack"),
     "new keys before the cache": mistake(
         "step", "np.concatenate([past[0], K], -2)", "np.concatenate([K, past[0]], -2)",
-        "New keys and new values are put at different ends of the cache: keys and values no longer "
-        "belong together.", r"cat|stack"),
+        ENDS, r"cat|stack"),
     "new values before the cache": mistake(
         "step", "np.concatenate([past[1], V], -2)", "np.concatenate([V, past[1]], -2)",
-        "New keys and new values are put at different ends of the cache: keys and values no longer "
-        "belong together.", r"cat|stack"),
+        ENDS, r"cat|stack"),
     "cache of the first item": mistake(
         "step", "np.concatenate([past[0], K], -2), np.concatenate([past[1], V], -2)",
         "(np.concatenate([past[i][:1].repeat(len(N), 0), N], -2) for i, N in enumerate((K, V)))",

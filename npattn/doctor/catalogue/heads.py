@@ -8,6 +8,11 @@ TURN = "return X.reshape(B, T, H, D // H).swapaxes(1, 2)"
 MERGE = "return O.swapaxes(1, 2).reshape(B, T, H * d)"
 GROUPS = "np.repeat(K, H // K.shape[1], axis=1)"
 
+TAIL = ("The last keys, which fill no whole tile, are left out: the number of tiles must be rounded "
+        "up.")
+PADDED = ("Keys are padded with zeros up to a whole tile, and the padded ones count in the softmax; "
+          "they must be masked (−inf).")
+
 TILES = {  # what a loop over tiles of keys (flash attention) does wrong
     "output not rescaled": "The running output is not rescaled when the maximum of the scores "
                            "changes; it must be multiplied by exp(old − new maximum).",
@@ -17,10 +22,8 @@ TILES = {  # what a loop over tiles of keys (flash attention) does wrong
                         "changes; they must be multiplied by exp(old − new maximum).",
     "own maxima": "Each tile subtracts its own maximum and the sums are added as they are; they must "
                   "be brought to one maximum, that of all tiles so far.",
-    "tail dropped": "The last keys, which fill no whole tile, are left out: the number of tiles must "
-                    "be rounded up.",
-    "tail dropped behind the first": "The last keys, which fill no whole tile, are left out: the "
-                                     "number of tiles must be rounded up.",
+    "tail dropped": TAIL,
+    "tail dropped behind the first": TAIL,
     "last queries dropped": "The last queries, which fill no whole tile, are left out.",
     "first tile only": "Only the first tile of keys counts.",
     "tiles overlap": "Tiles of keys overlap by one key, which counts twice.",
@@ -28,11 +31,8 @@ TILES = {  # what a loop over tiles of keys (flash attention) does wrong
     "last tile only": "Only the last tile of keys counts.",
     "tiles averaged": "Each tile of keys is normalised alone and the tiles are averaged; they must be "
                       "weighted by their sums.",
-    "padded keys count": "Keys are padded with zeros up to a whole tile, and the padded ones count in "
-                         "the softmax; they must be masked (−inf).",
-    "padded keys count behind the first": "Keys are padded with zeros up to a whole tile, and the "
-                                          "padded ones count in the softmax; they must be masked "
-                                          "(−inf).",
+    "padded keys count": PADDED,
+    "padded keys count behind the first": PADDED,
     "tiles added": "Each tile of keys is normalised alone and the tiles are added.",
 }
 

@@ -4,6 +4,8 @@ from npattn.doctor.catalogue.entry import BEHIND, MASK, mistake
 
 PLAIN = "S = np.where(M, S, -np.inf)"
 RATIO = "A / A.sum(-1, keepdims=True)"
+AFTER = ("The mask is applied after the softmax and the weights are not normalised again: they no "
+         "longer sum to 1.")
 CAUSAL = "np.arange(Tk) <= start + np.arange(Tq)[:, None]"
 
 MASK_MISTAKES = {
@@ -97,12 +99,10 @@ MASK_MISTAKES = {
                                      "−inf.", MASK, "mask"),
     "masked weights 0": mistake("softmax", (PLAIN, f"return {RATIO}"),
                                 ("S = S", "return A / A.sum(-1, keepdims=True) * M"),
-                                "The mask is applied after the softmax and the weights are not normalised "
-                                "again: they no longer sum to 1.", BEHIND, "mask"),
+                                AFTER, BEHIND, "mask"),
     "masked values 0": mistake("core", ("P = softmax(S, M, c)", "O = P @ V"),
                                ("P = softmax(S, np.ones_like(M), c)", "O = (P * M) @ V"),
-                               "The mask is applied after the softmax and the weights are not normalised "
-                               "again: they no longer sum to 1.", BEHIND, "mask"),
+                               AFTER, BEHIND, "mask"),
     "smallest positive": mistake("softmax", PLAIN, "S = np.where(M, S, np.finfo(float).tiny)",
                                  "Masked scores are set to the smallest positive number, which is 0; "
                                  "they must be −inf.", MASK, "mask"),
