@@ -232,6 +232,8 @@ def test_a_state_that_is_not_finite_is_named_and_nothing_is_loaded(broken):
 
 @pytest.mark.parametrize("mask", [MASK, None, [[True]]], ids=str)
 def test_a_mask_that_is_no_tensor_is_named(mask):
-    bridge = pytest.importorskip("npattn.torch_bridge", exc_type=ImportError)
+    pytest.importorskip("torch", reason="torch is not installed")
+    from npattn import torch_bridge as bridge
+
     for call in (bridge.from_key_padding_mask, lambda mask: bridge.from_attn_mask(mask, 1)):
         assert "the mask must be a torch tensor, got " in refusal(lambda: call(mask))

@@ -134,8 +134,10 @@ BEYOND = {"cap": r"cap", "rotary": "rotary", "window": r"window", "slopes": r"AL
 
 def possible(model, names):
     """Mistakes of what the model has: a window, a soft cap, …"""
-    lacking = [words for field, words in BEYOND.items()
-               if getattr(model.c, field) is None or not np.any(getattr(model.c, field))]
+    def has(value):
+        return bool(value) if isinstance(value, str) else value is not None and np.any(value)
+
+    lacking = [words for field, words in BEYOND.items() if not has(getattr(model.c, field))]
     pattern = re.compile(rf"\b({'|'.join(lacking)})\b") if lacking else None
     return [n for n in mistakes_for(model.form, tuple(names)) if not (
         pattern and pattern.search(n))]
