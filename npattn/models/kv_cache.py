@@ -60,29 +60,31 @@ class Past(NamedTuple):
     length: int         # tokens before the newest
     window: int | None  # how many keys a query sees, itself included
 
-    def attend(self, Q, K, V, *, scale=None):
-        """O (H, T, D) of the newest T positions, whose keys and values are appended.
+    def attend(self, Q, K, V, *, left=None, scale=None):
+        """O, shaped like Q, of the newest T positions, whose keys and values are appended.
 
-        Q     (H, T, D)
-        K, V  (G, T, D)
+        Q     (G, r, T, D), or (H, T, D)
+        K, V  (G, 1, T, D), or (G, T, D)
+        left  how many earlier keys a query sees; None for all
         """
-        G, T, D = K.shape
+        (G, *_, T, D), shape = K.shape, Q.shape
         start, end = self.length, self.length + T
-        self.keys[:, start:end], self.values[:, start:end] = K, V
+        self.keys[:, start:end], self.values[:, start:end] = (X.reshape(G, T, D) for X in (K, V))
         scale = Q.dtype.type(1.0 / math.sqrt(D) if scale is None else scale)
         Q = Q.reshape(G, -1, T, D) * scale
         O = np.empty_like(Q)
         for first in range(0, T, TILE):
             last = min(first + TILE, T)
-            O[:, :, first:last] = self._tile(Q[:, :, first:last], start + first, start + last)
-        return O.reshape(-1, T, D)
+            O[:, :, first:last] = self._tile(Q[:, :, first:last], start + first, start + last, left)
+        return O.reshape(shape)
 
-    def _tile(self, Q, first, last):
+    def _tile(self, Q, first, last, left):
         """O (G, r, n, D) of the queries at positions first … last − 1."""
-        least = 0 if self.window is None else max(0, first - self.window + 1)
+        window = self.window if left is None else left + 1
+        least = 0 if window is None else max(0, first - window + 1)
         K, V = self.keys[:, None, least:last], self.values[:, None, least:last]
         S = Q @ K.swapaxes(-1, -2)
-        _hide(S, first - least, self.window)
+        _hide(S, first - least, window)
         S -= S.max(axis=-1, keepdims=True)
         np.exp(S, out=S)
         O = S @ V
