@@ -8,6 +8,7 @@ its parameters: a bias, an output projection or a last norm that is None is left
 """
 
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 
 from npattn.kernels.heads import require_heads
 from npattn.kernels.options import require_choice, require_counts, require_rate
@@ -37,6 +38,15 @@ class Options:
         require_rate(self.dropout)
         if not self.eps >= 0.0:
             raise ValueError(f"eps must be 0 or more, such as 1e-5, got {self.eps!r}")
+
+    @property
+    def key_heads(self):
+        """How many heads keys and values have."""
+        return self.num_kv_heads or self.num_heads
+
+    def width_of_head(self, D):
+        """How many columns a head has in a model of width D."""
+        return self.head_width or D // self.num_heads
 
     def block_options(self, rng):
         """All of them as keywords of a block, with the Generator of its dropout."""
@@ -118,16 +128,24 @@ class BlockOptions(Options):
     dropout: float = 0.0               # share dropped of weights and of what sublayers return
 
 
-def model_config(cls):
+# What the blocks of a model are, unless its config is told otherwise.
+LLAMA = dict(norm="pre", normalization="rms_norm", eps=1e-6, activation="silu", gated=True,
+             bias=False, rotary="interleaved")
+
+
+def model_config(cls=None, **defaults):
     """Makes a class of Options a frozen dataclass of its own fields, then all of BlockOptions.
 
     A field that the class names itself has the default and the place that it has there; the others
-    are given by keyword.
+    are given by keyword, and have their defaults here, or in BlockOptions.
     """
+    if cls is None:
+        return partial(model_config, **defaults)
     for option in fields(BlockOptions):
         if option.name not in cls.__annotations__:
             cls.__annotations__[option.name] = option.type
-            setattr(cls, option.name, field(default=option.default, kw_only=True))
+            default = defaults.get(option.name, option.default)
+            setattr(cls, option.name, field(default=default, kw_only=True))
     return dataclass(frozen=True)(cls)
 
 
