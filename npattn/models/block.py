@@ -92,7 +92,7 @@ def encoder_block(
             or a layer of a `KVCache`: then there is no backward
     patch   outputs of other heads, as in `multihead_attention`
     rng     Generator for dropout, or None
-    options, changes  num_heads, norm, activation, …: BlockOptions, or keywords of it
+    options, changes  BlockOptions or a config, and keywords of BlockOptions
 
     Returns Y (..., T, D) and the cache.
     """

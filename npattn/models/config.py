@@ -3,8 +3,9 @@
     encoder(X, params, mask, num_heads=4, norm="pre")     options as keywords, or
     encoder(X, params, mask, options=options)             a BlockOptions, or a config
 
-Every config has the options of a block beside its sizes. What a block has beyond that is seen in
-its parameters: a bias, an output projection or a last norm that is None is left out.
+Every config has the options of a block beside its sizes; they are given by keyword. What a block
+has beyond that is seen in its parameters: a bias, an output projection or a last norm that is None
+is left out.
 """
 
 from dataclasses import dataclass, field, fields, replace
@@ -129,6 +130,10 @@ class BlockOptions(Options):
 
 
 # What the blocks of a model are, unless its config is told otherwise.
+TRANSFORMER = dict(num_heads=4, norm="pre")  # "post" in Vaswani et al. and d2l
+TIME_SERIES = dict(num_heads=3, dropout=0.1)
+VISION = dict(num_heads=4, norm="pre", activation="gelu")
+BERT = dict(activation="gelu", eps=1e-12)
 LLAMA = dict(norm="pre", normalization="rms_norm", eps=1e-6, activation="silu", gated=True,
              bias=False, rotary="interleaved")
 
@@ -147,6 +152,9 @@ def model_config(cls=None, **defaults):
             default = defaults.get(option.name, option.default)
             setattr(cls, option.name, field(default=default, kw_only=True))
     return dataclass(frozen=True)(cls)
+
+
+CAT = BlockOptions(num_heads=1, norm="pre", activation="gelu")
 
 
 def options_of(options, changes):

@@ -64,6 +64,11 @@ class PreparedCache(NamedTuple):
     laid_out: Past | None   # the past where it is a layer of a KVCache, still without K and V
     shapes: tuple           # of Q, K and V as they are returned
 
+    @property
+    def placed(self):
+        """What `chosen_attention` is told of positions."""
+        return dict(window=self.window, offset=self.past, laid_out=self.laid_out)
+
 
 def init_head_extras(
     head_width, key_width, rng, *, qk_norm=False, extra_key=False, dtype=np.float64

@@ -126,7 +126,7 @@ def multihead_attention(
     cap, score_bias  as in `scored_attention`; the bias, a constant, broadcasts to (..., H, Tq, Tk)
     patch     {head: (..., Tq, D/H), or 0.0}: outputs that take the place of those of these heads
     past      KeysValues of earlier positions; or a layer of a `KVCache`, which Xk and Xv extend
-    options   turn, window, zero_key, qk_eps: as in `prepare_heads`
+    options   of what comes before the attention, such as turn: as in `prepare_heads`
 
     Returns Y (..., Tq, Do) and the cache.
     Raises ValueError if shapes disagree, if num_heads does not divide the width, or for an unknown
@@ -147,9 +147,7 @@ def multihead_attention(
         mask, present = prepared.mask, prepared.present
     if G != num_heads:
         Q, K, V, mask, score_bias, sink = _grouped(Q, K, V, mask, score_bias, sink)
-    placed = {} if prepared is None else dict(
-        window=prepared.window, offset=prepared.past, laid_out=prepared.laid_out
-    )
+    placed = {} if prepared is None else prepared.placed
     O, attention_cache = chosen_attention(
         Q, K, V, mask, score_bias, sink,
         kernel=kernel, cap=cap, scale=scale, dropout=dropout, rng=rng, **placed,
