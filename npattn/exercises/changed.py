@@ -17,7 +17,7 @@ import re
 import sys
 import time
 
-TRIES = 1000      # changes at most
+TRIES = 600       # changes at most
 FEWEST = 10       # and at least
 WORK = 150_000    # lines of Python that all of them may run, if each runs as many as the text
 ENDLESS = 6.0     # seconds: a change that runs away ends the search

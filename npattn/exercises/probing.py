@@ -1,12 +1,13 @@
 """What is found out about a wrong answer by calling it, or the solution, with other inputs."""
 
 import inspect
+from functools import lru_cache
 
 import numpy as np
 
 from npattn.exercises.answers import Trouble, call, close
 from npattn.exercises.derived import cut, free_lengths, lengths_in, stated_shapes
-from npattn.exercises.trials import cases_of, trial_of, trials
+from npattn.exercises.trials import cases_of, trial_like, trials
 
 
 def unused(exercise, seed, function, arrays):
@@ -24,16 +25,23 @@ def right_again(exercise, seed, function, arrays, lengths):
 
     It is cut out of the largest case in which no number is extreme. None if that cannot be.
     """
+    trial = _again(exercise, seed, tuple(sorted(lengths.items())))
+    if trial is None:
+        return None
+    found, right = (call(f, trial, exercise.answer, False) for f in (function, exercise.reference))
+    return not isinstance(found, Trouble) and not any(_differ(found[k], right[k]) for k in arrays)
+
+
+@lru_cache(maxsize=256)
+def _again(exercise, seed, lengths):
+    """The trial of `right_again`, or None; what is right in it, the solution tells."""
     case, _ = _ordinary(exercise, seed)[-1]
     have = lengths_in(exercise, case.inputs)
     free = free_lengths(exercise, case.inputs)
-    known = all(name in free and 0 < n <= have[name] for name, n in lengths.items())
+    known = all(name in free and 0 < n <= have[name] for name, n in lengths)
     if not known or any(np.asarray(X).dtype.kind == "i" for X in case.inputs):
         return None  # an integer may be a length or a place
-    trial = trial_of(exercise, cut(exercise, case.inputs, lengths))
-    found = call(function, trial, exercise.answer, False)
-    return not isinstance(found, Trouble) and not any(
-        _differ(found[k], trial.truths[k].value) for k in arrays)
+    return trial_like(exercise, case, cut(exercise, case.inputs, dict(lengths)))
 
 
 def right_elsewhere(exercise, seed, function, arrays):

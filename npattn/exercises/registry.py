@@ -14,7 +14,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
-from npattn.edits import Edit, Overlap, edited
+from npattn.edits import Edit, Overlap
 
 TASKS = Path(__file__).with_name("tasks")
 FIRST_LINE = re.compile(
@@ -102,10 +102,12 @@ class Exercise:
 
 @lru_cache(maxsize=2**13)
 def _made(exercise, made):
+    from npattn.exercises.slips import with_edits  # NumPy, which a list of names does without
+
     edits = [exercise.mistakes[key].edit for key in made]
     if None in edits:
         return partial(exercise.mistaken, frozenset(made))
-    return edited(exercise.reference, *edits)
+    return with_edits(exercise.reference, tuple(edits))
 
 
 class UnknownExercise(LookupError):

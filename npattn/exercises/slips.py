@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.edits import Edit, changes, expressions, rewritten, source_of, wrote
+from npattn.edits import Edit, changes, edited, expressions, rewritten, source_of, wrote
 from npattn.exercises.changed import WRITES
 
 UNARY = ("sqrt", "exp", "log", "tanh", "abs", "square")
@@ -252,6 +252,14 @@ def slipped(function, slip):
     pieces = {slip.number: slip.text} if slip.text else _pieces(
         source_of(function), _statements(function), slip.changes)
     return pieces and _run(function, pieces) or rewritten(function, slip.edit.new)
+
+
+@lru_cache(maxsize=2**13)
+def with_edits(function, made):
+    """The function with edits made together. Raises Overlap and SyntaxError as `edited` does."""
+    pieces = _pieces(source_of(function), _statements(function),
+                     [tuple(change) for change in changes(source_of(function), *made)])
+    return pieces and _run(function, pieces) or edited(function, *made)
 
 
 def slipped_too(function, edit):

@@ -178,10 +178,12 @@ def _split(exercise, given, right, what, again, wanted=None):
 
 def _again(words, again, lengths, pair):
     """Whether more cases bear out what relates the lengths of a pair."""
-    found = [again(each) for each in _such(lengths, *pair)] if again and pair else []
+    such = dict.fromkeys(tuple(each.items()) for each in _such(lengths, *pair)) if (
+        again and pair) else {}
+    found = (again(dict(each)) for each in such)
     if " is not " in words:
-        return not found or not all(found)
-    return False not in found
+        return not such or not all(found)
+    return not any(each is False for each in found)
 
 
 def _such(lengths, one, two, more):

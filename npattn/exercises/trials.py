@@ -101,10 +101,13 @@ def cases_of(exercise, seed):
     ]
 
 
-def trial_of(exercise, inputs):
-    """A trial with other inputs."""
-    derive = _specified if exercise.forward is None else _differentiated
-    return _trial(exercise, derive(exercise, "", inputs, np.random.default_rng(0)), PLAIN)
+def trial_like(exercise, case, inputs):
+    """A trial like a case, with other inputs; its truths are still those of the case."""
+    dY = None
+    if exercise.forward is not None:
+        Y = _output(exercise.forward, inputs)
+        dY = random_upstream(Y, np.random.default_rng(0))
+    return _trial(exercise, case._replace(inputs=inputs, dY=dY), PLAIN)
 
 
 def _differentiated(exercise, words, inputs, rng):
