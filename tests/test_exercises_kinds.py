@@ -377,10 +377,10 @@ def tile_without_its_mask(dO, cache):
 
 KINDS = [
     ("single precision inside", "attention-dq", dq_in_float32,
-     "digits everywhere|single precision"),
+     "float32, in line 2.., has few digits"),
     ("a constant with few digits", "gelu-backward", gelu_with_few_digits,
      r"to \d digits|few digits"),
-    ("a stray epsilon", "attention-dv", dv_with_an_epsilon, r"to \d digits everywhere"),
+    ("a stray epsilon", "attention-dv", dv_with_an_epsilon, "it should be `P = cache.P`"),
     ("finite differences", "softmax-backward", by_differences, "difference quotient"),
     ("an upstream gradient that is not used", "softmax-backward", without_upstream,
      "does not depend on dP: the gradient that arrives is not used"),

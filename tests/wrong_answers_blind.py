@@ -1144,7 +1144,7 @@ def one_hot_by_bincount_negative_only_unique(dY, cache):
     return dE
 
 
-@first("rms-norm-backward", "agrees .* to 6 digits")
+@first("rms-norm-backward", r"\+ 1e-6\)\),`; it should be")
 def nearly_right_epsilon_put_in_again(dY, cache):
     X, gain, rstd = cache
     g = dY * gain

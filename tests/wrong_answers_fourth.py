@@ -2216,7 +2216,7 @@ def sink_softmax_held_1(S, b):
     return num / den
 
 
-@fourth("sink-softmax", None)
+@fourth("sink-softmax", "b itself was added to the sum")
 def sink_softmax_held_2(S, b):
     # the sink is added as a number b, not as exp(b)
     e = np.exp(S - S.max(-1, keepdims=True))

@@ -16,6 +16,7 @@ import itertools
 import re
 import sys
 import time
+from collections.abc import Iterator
 
 TRIES = 600       # changes at most
 FEWEST = 10       # and at least
@@ -120,7 +121,8 @@ class _Text:
                 exec(self.blocks[number - 1][2], known)
             else:
                 known = {**self.known, **dict(zip(self.names, args, strict=True))}
-            self.before[number] = known
+            if not any(isinstance(value, Iterator) for value in known.values()):  # read once
+                self.before[number] = known
         return known
 
     def _blocks(self, function):

@@ -11,6 +11,7 @@ from npattn.exercises.answers import Trouble, alike, call, close
 from npattn.exercises.slips import slipped
 from npattn.exercises.trials import trials
 
+ANYTHING = 2
 MANY = 3  # more than these give the same numbers: none of them is named
 
 
@@ -77,7 +78,7 @@ def explains(wrong, predicted, arrays, number=False, lenient=False, apart=False)
     predicted  what the function returns in trial i
     number     whether a wrong number must be among it, and not only an exception
     lenient    whether the answer may raise where the function does not, and may be right, or 0,
-               where it overflows; two wrong cases must then be alike
+               where it overflows, or if ANYTHING, any number; two wrong cases must then be alike
     apart      whether other arrays do not matter
     """
     others = [k for k in range(len(wrong.exercise.answer)) if k not in arrays]
@@ -93,15 +94,16 @@ def explains(wrong, predicted, arrays, number=False, lenient=False, apart=False)
                 return False
             telling += alike and not number
             continue
+        guarded = lenient == ANYTHING and _guarded(found, other, truth)
         if lenient and not number:
-            other = without_overflow(found, other, truth)
+            other = without_overflow(found, other, truth, guarded)
         if not all(equal(found[k], other[k]) for k in arrays):
             return False
         if not apart and not all(equal(truth[k], other[k]) or _alike(found[k], other[k])
                                  for k in others):
             return False
-        telling += any(not equal(found[k], truth[k]) for k in arrays)
-    return telling > lenient
+        telling += not guarded and any(not equal(found[k], truth[k]) for k in arrays)
+    return telling > bool(lenient)
 
 
 def same_outcomes(given, outcomes, others, arrays):
@@ -118,20 +120,28 @@ def same_outcomes(given, outcomes, others, arrays):
 def comparable(outcomes, others, truths=None):
     """In how many trials both functions gave numbers, and the second no NaN of its own."""
     triples = zip(outcomes, others, truths or others, strict=True)
-    return sum(
-        not (isinstance(found, Trouble) or isinstance(other, Trouble))
-        and all(map(equal, other, without_overflow(found, other, truth)))
-        for found, other, truth in triples
-    )
+    return sum(not (isinstance(found, Trouble) or isinstance(other, Trouble))
+               and not _guarded(found, other, truth) for found, other, truth in triples)
 
 
-def without_overflow(found, others, truths):
+def without_overflow(found, others, truths, anything=False):
     """The `others`; for NaN or inf where there must be a number, what is right, or 0, if found."""
     return [
-        np.where(np.isfinite(Y) & ~np.isfinite(X) & (close(Z, Y) | (Z == 0.0)), Z, X)
+        np.where(_spoilt(X, Y) & np.isfinite(Z) & (anything | close(Z, Y) | (Z == 0.0)), Z, X)
         if X.shape == Y.shape == Z.shape and X.dtype.kind == "f" else X
         for Z, X, Y in zip(found, others, truths, strict=True)
     ]
+
+
+def _guarded(found, others, truths):
+    """Whether a number was found where the others have NaN or inf and must not."""
+    return any((_spoilt(X, Y) & np.isfinite(Z)).any()
+               for Z, X, Y in zip(found, others, truths, strict=True)
+               if X.shape == Y.shape == Z.shape and X.dtype.kind == "f")
+
+
+def _spoilt(X, Y):
+    return np.isfinite(Y) & ~np.isfinite(X)
 
 
 def right_where_it_ran(outcomes, truths, k):

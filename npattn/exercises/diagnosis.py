@@ -17,10 +17,10 @@ from npattn.exercises.comparing import (
 from npattn.exercises.explaining import (
     Diagnosis, Explanation, and_a_slip, and_a_symptom, exchanged, explain, written_slips,
 )
-from npattn.exercises.mending import repaired
+from npattn.exercises.mending import repaired, shrinking
 from npattn.exercises.probing import one_part, right_again, right_elsewhere, unused
 from npattn.exercises.slips import rarer_slips
-from npattn.exercises.symptoms import exact, split_by, symptoms
+from npattn.exercises.symptoms import exact, nearly, split_by, symptoms
 from npattn.exercises.trials import trials
 
 
@@ -56,7 +56,7 @@ def diagnose(exercise, seed, function, outcomes, judged):
     found = Diagnosis((), (), compared, (), mended)
     found, open_ = (found, bad) if mended else _each_array(wrong, whole, parts, compared)
     facts = [fact for k in open_ for fact in (
-        *symptoms(exercise, given, function, outcomes, judged, k), *parts[k])]
+        *_told(wrong, judged, k, mended), *parts[k])]
     facts += _where(wrong, open_, bool(mended))
     if not (found.explanations or found.slips or found.repairs
             or any(map(exact, whole.values()))):
@@ -67,6 +67,14 @@ def diagnose(exercise, seed, function, outcomes, judged):
         verb = "are" if len(exercise.answer) > 1 else "is"
         facts += [f"{', '.join(exercise.answer)} {verb} right in every case that ran."]
     return found._replace(facts=tuple(dict.fromkeys(facts)))
+
+
+def _told(wrong, judged, k, mended):
+    """Symptoms of array k; where it is nearly right, what keeps it from that if it is known."""
+    found = symptoms(wrong.exercise, wrong.given, wrong.function, wrong.outcomes, judged, k)
+    near = [fact for fact in found if nearly(fact)]
+    cause = shrinking(wrong, k) if near and not mended else []
+    return [*cause, *(fact for fact in found if not (fact in near and (cause or mended)))]
 
 
 def _explained(wrong, whole):

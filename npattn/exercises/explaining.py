@@ -14,7 +14,8 @@ import numpy as np
 
 from npattn.exercises.answers import Trouble, alike
 from npattn.exercises.comparing import (
-    MANY, call_in, equal, explains, fitting, prediction, predictions, right_where_it_ran, try_slip,
+    ANYTHING, MANY, call_in, equal, explains, fitting, prediction, predictions, right_where_it_ran,
+    try_slip,
 )
 from npattn.exercises.slips import sentence, slipped_too, slips
 from npattn.exercises.symptoms import changed
@@ -56,8 +57,9 @@ def explain(wrong, arrays):
         if written:
             return (), written, ""
     raised = any(isinstance(outcome, Trouble) for outcome in wrong.outcomes)
-    for size in (1, 2) if raised or _overflows(wrong) else ():
-        sets = _sets(wrong, arrays, size, lenient=True)
+    tries = ((1, True), (1, ANYTHING), (2, True)) if raised or _overflows(wrong) else ()
+    for size, lenient in tries:
+        sets = _sets(wrong, arrays, size, lenient)
         if sets:
             return sets, (), ""
     return (), written_slips(wrong, arrays, True) if raised else (), ""

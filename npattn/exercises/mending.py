@@ -1,10 +1,14 @@
 """Which change of the answer makes it right?"""
 
+import numpy as np
+
 from npattn.exercises.answers import Trouble, alike
 from npattn.exercises.comparing import MANY, equal, same_outcomes
 from npattn.exercises.probing import unused
 from npattn.exercises.repairs import outcomes as outcomes_of
-from npattn.exercises.repairs import repairs, said, shortest, source_of_answer
+from npattn.exercises.repairs import (
+    larger, line_in_file, repairs, said, shortest, source_of_answer,
+)
 from npattn.exercises.trials import trials
 
 ENOUGH = 40  # numbers in the arguments of a trial that tells one change from another
@@ -34,6 +38,29 @@ def repaired(wrong, arrays):
         good = [change for change, X in zip(good, tried, strict=False)
                 if X is not None and all(equal(X[k], truth[k]) for k in arrays)]
     return tuple(said(source, change) for change in shortest(good)[:MANY])
+
+
+def shrinking(wrong, k):
+    """[a sentence] if the error of array k goes with a small number in the answer's text."""
+    source, i = _changed(wrong)[0], _telling(wrong)
+    if source is None or isinstance(wrong.outcomes[i], Trouble):
+        return []
+    changes, error = larger(source), _error(wrong, i, wrong.outcomes[i], k)
+    tried = outcomes_of(wrong.function, source, changes, wrong.given[i], wrong.exercise.answer)
+    for change, found in zip(changes, tried, strict=False):
+        grown = 0.0 if found is None else _error(wrong, i, found, k) / error
+        if 5.0 < grown < 20.0 or 50.0 < grown < 200.0:
+            name, old = list(wrong.exercise.answer)[k], source.text[change.start : change.stop]
+            return [f"The error of {name} grows with the number `{old}` in line "
+                    f"{line_in_file(source, change.line)}: that is a difference quotient, or an ε "
+                    "that does not belong. Write the formula itself."]
+    return []
+
+
+def _error(wrong, i, found, k):
+    """The largest error of array k in trial i."""
+    X, Y = found[k], wrong.truths[i][k]
+    return np.abs(X - Y).max(initial=0.0) if X.shape == Y.shape else np.inf
 
 
 def _mended(found, truth, was, arrays):

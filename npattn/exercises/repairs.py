@@ -8,6 +8,7 @@ A change after which every case is right is named with its line: this is true by
 import ast
 import inspect
 import itertools
+import re
 import textwrap
 import types
 from typing import NamedTuple
@@ -21,6 +22,8 @@ from npattn.exercises.slips import bracketed, variants
 from npattn.trees import tree_map
 
 LINE = 88      # characters of a line that are shown
+NARROW = re.compile(r"\bfloat(?:16|32)\b")
+SMALL = 0.01   # a number up to this may be the step of a difference quotient, or an ε
 
 
 class Source(NamedTuple):
@@ -111,6 +114,17 @@ def repairs(source):
     return tuple(itertools.islice(_changes(source.text, ast.parse(source.text)), TRIES))
 
 
+def larger(source):
+    """Changes of a `Source` that make a small number in it ten times as large."""
+    places = [place for place in expressions(source.text) if _small(place[2])]
+    return [Repair(low, high, repr(10.0 * node.value), node.lineno) for low, high, node in places]
+
+
+def _small(node):
+    value = getattr(node, "value", None)
+    return isinstance(node, ast.Constant) and isinstance(value, float) and 0.0 < value <= SMALL
+
+
 def source_of_answer(function):
     """The `Source` of a learner's function, wherever it runs."""
     if isinstance(function, Elsewhere):
@@ -128,13 +142,22 @@ def shortest(found):
 def said(source, change):
     """A sentence: which line should read how."""
     text, (start, stop, new, line) = source.text, change
+    narrow = [(line_in_file(source, text.count("\n", 0, start + found.start()) + 1), found[0])
+              for found in NARROW.finditer(text[start:stop])]
+    if narrow and NARROW.sub("float64", text[start:stop]) == new:
+        lines = ", ".join(dict.fromkeys(str(number) for number, _ in narrow))
+        return f"{narrow[0][1]}, in line {lines}, has few digits; it should be `float64`."
     old, new = _differing(text, text[:start] + new + text[stop:])
-    number = source.lines[min(line, len(source.lines)) - 1]
+    number = line_in_file(source, line)
     if not old:
         return f"line {number} lacks `{new}`."
     if not new:
         return f"line {number}, `{old}`, must go."
     return f"line {number} is `{old}`; it should be `{new}`."
+
+
+def line_in_file(source, line):
+    return source.lines[min(line, len(source.lines)) - 1]
 
 
 def _changes(text, tree):
@@ -153,6 +176,8 @@ def _changes(text, tree):
     places = [(low, high, node) for low, high, node in expressions(text)
               if (node.lineno, node.col_offset) not in fixed
               and not isinstance(getattr(node, "ctx", None), ast.Store)]
+    for change in _widened(text):
+        yield from fresh(*change)
     for group in (_likely, _renamed, _inserted):
         for low, high, node in places:
             known = names[homes[node.lineno, node.col_offset]]
@@ -165,6 +190,14 @@ def _changes(text, tree):
         if group is _renamed:
             for change in _everywhere(text, tree):
                 yield from fresh(*change)
+
+
+def _widened(text):
+    """(start, stop, text, line): double precision wherever another one is named."""
+    found = [*NARROW.finditer(text)]
+    if found:
+        start, stop = found[0].start(), found[-1].end()
+        yield start, stop, NARROW.sub("float64", text[start:stop]), 1 + text.count("\n", 0, start)
 
 
 def _everywhere(text, tree):

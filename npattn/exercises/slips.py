@@ -10,6 +10,7 @@ import itertools
 import os
 import re
 import textwrap
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -63,11 +64,15 @@ def slips(function):
         and getattr(node.func, "attr", "") == "swapaxes" for arg in node.args
         for part in (arg, getattr(arg, "operand", arg))
     }
+    signed = {  # -1 as a whole is another number
+        (node.operand.lineno, node.operand.col_offset) for node in ast.walk(tree)
+        if isinstance(node, ast.UnaryOp) and isinstance(getattr(node.operand, "value", 0.0), int)
+    }
     for low, high, node in expressions(source):
         inside = [k for k, one in enumerate(statements) if one.start <= low < one.stop]
         if not inside or isinstance(getattr(node, "ctx", None), ast.Store):
             continue
-        if (node.lineno, node.col_offset) in axes:
+        if (node.lineno, node.col_offset) in axes | signed:
             continue
         number, (start, _, old) = inside[0], statements[inside[0]]
         names = [name for name, line in known.items() if line < node.lineno
@@ -259,7 +264,7 @@ def with_edits(function, made):
     """The function with edits made together. Raises Overlap and SyntaxError as `edited` does."""
     pieces = _pieces(source_of(function), _statements(function),
                      [tuple(change) for change in changes(source_of(function), *made)])
-    return pieces and _run(function, pieces) or edited(function, *made)
+    return pieces and _run(function, pieces, moved=False) or edited(function, *made)
 
 
 def slipped_too(function, edit):
@@ -295,11 +300,11 @@ def _pieces(source, statements, made):
     return found
 
 
-def _run(function, pieces):
+def _run(function, pieces, moved=True):
     """The function with other texts of some statements; None where that cannot be.
 
-    It is run statement by statement: to compile those that are changed is much less work. A
-    statement with a name that becomes known later stands behind that.
+    It is run statement by statement: to compile those that are changed is much less work. If
+    `moved`, a statement with a name that becomes known later stands behind that.
     """
     statements = _statements(function)
     texts = [pieces.get(number, one.text) for number, one in enumerate(statements)]
@@ -310,7 +315,7 @@ def _run(function, pieces):
     codes = [_compiled(text) for text in [*others, last.replace("return ", "answer = ")]]
     for number in sorted(added, reverse=True):
         codes.insert(number + 1, _compiled(added[number]))
-    for number in () if added else pieces:
+    for number in pieces if moved and not added else ():
         behind = _behind(function, number, pieces[number])
         if behind > number:
             codes.insert(behind, codes.pop(number))
@@ -338,8 +343,11 @@ def _space(function, args, number):
         names = function.__code__.co_varnames[: function.__code__.co_argcount]
         known[0] = {"np": np, **function.__globals__, **dict(zip(names, args, strict=True))}
     for k in range(max(known), number):
-        known[k + 1] = dict(known[k])
-        exec(_compiled(_statements(function)[k].text), known[k + 1])
+        space = dict(known[k])
+        exec(_compiled(_statements(function)[k].text), space)
+        if any(isinstance(value, Iterator) for value in space.values()):  # it can be read once
+            return k, dict(known[k])
+        known[k + 1] = space
     return number, dict(known[number])
 
 

@@ -89,9 +89,14 @@ def exact(sentences):
     return any(part in sentence for sentence in sentences for part in words)
 
 
+def nearly(sentence):
+    """Whether a sentence says that a formula is right, or nearly."""
+    return "digits everywhere" in sentence
+
+
 def telling(sentences):
     """Whether a sentence says what is wrong, be it of the numbers or of the cases."""
-    words = ("and never where it has", "and it must.")
+    words = ("and never where it has", "and it must.", "grows with the number", NOTHING_ELSE)
     return exact(sentences) or any(part in sentence for sentence in sentences for part in words)
 
 
@@ -777,14 +782,25 @@ def _rows_sum(name, cases):
 
 
 def _on_diagonal(name, cases):
+    place = _of_diagonal(cases)
+    return f"{name} is wrong only {place} the diagonal." if place else None
+
+
+def _sign_of_diagonal(name, cases):
+    place = _of_diagonal(cases)
+    if place and all(close(case.got[case.wrong], -case.want[case.wrong]).all() for case in cases):
+        return f"{name} has the wrong sign {place} the diagonal, and nothing else is wrong with it."
+    return None
+
+
+def _of_diagonal(cases):
+    """"on" or "off" the diagonal, where all that is wrong is; None if it is elsewhere, too."""
     if not all(case.want.ndim > 1 and case.want.shape[-1] > 1 for case in cases):
         return None
     pairs = [(case.wrong, np.eye(*case.want.shape[-2:], dtype=bool)) for case in cases]
     if not any((wrong & ~same).any() for wrong, same in pairs):
-        return f"{name} is wrong only on the diagonal."
-    if not any((wrong & same).any() for wrong, same in pairs):
-        return f"{name} is wrong only off the diagonal."
-    return None
+        return "on"
+    return None if any((wrong & same).any() for wrong, same in pairs) else "off"
 
 
 def _on_padding(name, cases):
@@ -862,7 +878,7 @@ BESIDES = (
     _transposed, _permuted, _all_zero, _negated, _scaled, _pooled, _turned_round,
 )
 WHOLE = (
-    _another, _transposed, _permuted, _all_zero, _negated, _of_an_input, _function_of,
+    _another, _transposed, _permuted, _all_zero, _negated, _sign_of_diagonal, _of_an_input, _function_of,
     _product, _coarse, _not_finite, _lost, _clipped, _nearly, _complemented, _scaled, _turned_round,
     _sums_elsewhere, _pooled, _rearranged, _shifted, _rows_scaled,
 )
