@@ -878,9 +878,9 @@ BESIDES = (
     _transposed, _permuted, _all_zero, _negated, _scaled, _pooled, _turned_round,
 )
 WHOLE = (
-    _another, _transposed, _permuted, _all_zero, _negated, _sign_of_diagonal, _of_an_input, _function_of,
-    _product, _coarse, _not_finite, _lost, _clipped, _nearly, _complemented, _scaled, _turned_round,
-    _sums_elsewhere, _pooled, _rearranged, _shifted, _rows_scaled,
+    _another, _transposed, _permuted, _all_zero, _negated, _sign_of_diagonal, _of_an_input,
+    _function_of, _product, _coarse, _not_finite, _lost, _clipped, _nearly, _complemented, _scaled,
+    _turned_round, _sums_elsewhere, _pooled, _rearranged, _shifted, _rows_scaled,
 )
 ANY = (_another, _transposed, _permuted, _not_broadcast, _complemented)
 PARTS = (
