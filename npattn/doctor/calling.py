@@ -118,6 +118,8 @@ def _function(patient, hints, seed):
     parameters = signature_roles(signature, roles.CALL)
     parameters = _named_inputs(parameters)
     sizes = sizes_of(hints, {n: d for n, d, *_ in parameters if d is not None}, parameters)
+    if patient.apart and sizes.heads == 1:
+        sizes = sizes_of({"heads": HEAD, **hints}, (), parameters)
     torch = patient.uses_torch and (autograd or _torch_code(patient))
     weights, others = _weight_arguments(patient, parameters, sizes, seed, hints)
     positional = tuple(parameters) if autograd or any(
@@ -166,7 +168,7 @@ def _weight_arguments(patient, parameters, sizes, seed, hints):
             key = role.split(":")[1]
             if not required and key not in names:
                 continue
-            X = draw(rng, key, weight_shape(key, sizes))
+            X = apart(draw(rng, key, weight_shape(key, sizes)), key, sizes, patient.apart)
             found.setdefault(key, []).append((name, X, {}))
             others.append((name, ("array", X)))
         elif role == "params":
@@ -186,6 +188,17 @@ def _weight_arguments(patient, parameters, sizes, seed, hints):
                 inner[key] = ("array", X)
             others.append((name, ("dict" if keys else "bag", inner)))
     return found, others
+
+
+def apart(X, key, sizes, axes):
+    """A weight whose heads have an axis of their own: "hdk" heads first, "dhk" behind the width."""
+    d = sizes.width // sizes.heads
+    if not axes or key[0] not in "Wb" or key[1:] not in ("q", "k", "v", "o") or key == "bo":
+        return X
+    if key[0] == "b" or key == "Wo":
+        return X.reshape(-1, d, *X.shape[1:])
+    Y = X.reshape(len(X), -1, d)
+    return Y.swapaxes(0, 1) if axes == "hdk" else Y
 
 
 def spelled(text):

@@ -21,7 +21,8 @@ def causal_stage(exam):
               exam.case("causal", "it is causal and long", Tq=40, Tk=40,
                         seed=71)._replace(causal=True),
               exam.case("causal", "it is not causal", Tq=5, Tk=5, seed=72)]
-    if not compare(exam, "the future does not matter", square, fit.CAUSAL):
+    if not compare(exam, "the future does not matter", square,
+                   fit.CAUSAL + fit.OF_THE_FUTURE):
         return
     if len(exam.way.inputs) == 1 or equal:
         return both(exam, name)

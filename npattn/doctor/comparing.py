@@ -1,5 +1,6 @@
 """Cases against the model: what agrees, what differs, and a counterexample of what does."""
 
+import ast
 import re
 
 import numpy as np
@@ -34,7 +35,7 @@ def counterexample(exam, case, got, expected):
     inputs = {}
     way = exam.way
     for parameter, letter in way.inputs:
-        inputs[parameter] = shown(cases.outward(getattr(case, letter), way.layout))
+        inputs[parameter] = shown(cases.outward(getattr(case, letter), way.axes(letter)))
     if way.mask and case.keep is not None:
         inputs[way.mask[0]] = shown(cases.written(
             case.keep, case.form, way.mask[2], case.bias)[1])
@@ -176,12 +177,16 @@ def returned_weights(exam, pairs):
         for path, X in reply.out:
             if path == exam.way.out or X.dtype.kind != "f" or X.shape[-2:] != P.shape[-2:]:
                 continue
+            means = [P, P.mean(1), P[0], P[:, 0], P[0, 0], P.max(1)]
+            same = [Q for Q in means if Q.shape == X.shape]
+            if same and scores_for_weights(exam, path, X, same[0]):
+                return
             sums = X.sum(-1)
+            if len(path) > 1 and not re.search("weight|attn|prob", path[-1]):
+                continue  # what a cache holds
             if X.ndim < 2 or not np.allclose(sums[np.isfinite(sums)], 1.0, atol=1e-6) or (
                     X[np.isfinite(X)] < 0).any():
                 continue  # something else
-            means = [P, P.mean(1), P[0], P[:, 0], P[0, 0], P.max(1)]
-            same = [Q for Q in means if Q.shape == X.shape]
             live = fit.alive(case, exam.model).all()
             if same and live and min(fit.gap(X, Q) for Q in same) > 1e-9 and (
                     exam.way.dtype == "float64"):
@@ -196,6 +201,34 @@ def returned_weights(exam, pairs):
                 note = "it returns the weights, too"
                 if note not in exam.conventions:
                     exam.conventions.append(note)
+
+
+def scores_for_weights(exam, path, X, P):
+    """Whether something else than weights is returned under the name of weights; it is told."""
+    name = returned_name(exam.patient, path)
+    rows = X.sum(-1)
+    if not re.search("weight|attn|attention|prob", name) or re.search(
+            "score|logit|raw|pre|un_?norm|log|bias|mask|out|context", name) or exam.mistakes:
+        return False
+    if np.allclose(rows, 1.0, atol=1e-6) and (X >= 0).all() or not (P > 0).all():
+        return False
+    words = ("the scores, before the softmax" if np.ptp(np.log(P) - X, -1).max() < 1e-6 else
+             "no weights: their rows do not sum to 1")
+    exam.said(f"What is returned as `{name}` are {words}; the output itself is right.",
+              *exam.patient.line(r"return"))
+    exam.properties.append(Property("returned weights are those of the output", False, {
+        "inputs": {}, "got": shown(X), "expected": shown(P)}))
+    return True
+
+
+def returned_name(patient, path):
+    """The name that a part of what is returned has in the code; ""."""
+    if not path[-1].isdigit():
+        return path[-1]
+    ends = [n.value for n in ast.walk(patient.node()) if isinstance(n, ast.Return)
+            and isinstance(n.value, ast.Tuple) and len(path) == 1]
+    names = [ast.unparse(e.elts[int(path[0])]) for e in ends if int(path[0]) < len(e.elts)]
+    return names[-1] if names and re.fullmatch(r"[\w.]+", names[-1]) else ""
 
 
 def refuses(reply):

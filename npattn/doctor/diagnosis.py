@@ -1,5 +1,6 @@
 """The answer: what was found, as text, JSON and HTML; and `doctor`, which asks for it."""
 
+import ast
 import inspect
 import json
 import math
@@ -142,7 +143,7 @@ def _examined(path, name, given, limit):
     try:
         patient = Patient(path, name, limit)
         header, notes = hints_.from_header(patient.text)
-        exam = Examination(patient, header | given)
+        exam = Examination(patient, with_forward(patient, header | given))
         exam.guessed += notes
         patient.load()
         start(exam)
@@ -162,6 +163,20 @@ def _examined(path, name, given, limit):
     finally:
         if patient is not None:
             patient.close()
+
+
+def with_forward(patient, given):
+    """The hints; where a backward is named, its forward is examined, with this backward."""
+    functions = [n.name for n in patient.tree.body if isinstance(n, ast.FunctionDef)]
+    name, end = patient.name, r"_?(backward|bwd|grads?|vjp|backprop)"
+    if name not in functions or not re.search(rf"{end}$|^{end}", name, re.IGNORECASE):
+        return given
+    rest = re.sub(end, "", name, flags=re.IGNORECASE).strip("_")
+    for other in (rest, f"{rest}_forward", f"{rest}_fwd", f"forward_{rest}", "forward", "fwd"):
+        if other in functions:
+            patient.name = other
+            return given | {"backward": name}
+    return given
 
 
 def _concluded(exam):

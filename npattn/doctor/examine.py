@@ -6,6 +6,7 @@ a property that does not hold.
 """
 
 import re
+import time
 from typing import NamedTuple
 
 import numpy as np
@@ -40,6 +41,7 @@ class Examination:
         self.model = self.way = self.target = None
         self.masks_found = []  # [(parameter, form, how), …] of masks that are right
         self.evidence, self.guess, self.repaired = [], "", False
+        self.began = time.process_time()
 
     def form(self):
         W = self.target.weights

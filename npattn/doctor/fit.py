@@ -14,8 +14,11 @@ from npattn.edits import EditError
 
 EXACT = {"float64": 2e-12, "tables": 2e-6, "float32": 3e-5}  # tables: those of 32 bits
 HARMLESS = {f"1e-{n} in the sum{how}" for n in (8, 9, 10, 12) for how in ("", ", no maximum")}
+HARMLESS |= {f"1e-{n} beside the sum of the weights" for n in (6, 8, 9, 10, 12)}
 MASKING = [name for name, m in MISTAKES.items() if "mask" in m.needs]
 CAUSAL = [name for name, m in MISTAKES.items() if m.needs == "causal"]
+OF_THE_FUTURE = [name for name in MASKING if MISTAKES[name].where == "softmax"
+                 or name == "masked values 0"]  # what is done to keys that the causal mask masks
 BIAS = [name for name, m in MISTAKES.items() if m.needs == "bias"]
 PLAIN = [name for name in MISTAKES if name not in {*MASKING, *CAUSAL, *BIAS}]
 WITHIN = {  # functions of the reference that a form calls
@@ -161,7 +164,7 @@ def explain(models, observed, names, dtype="float64", pairs=False, seconds=6.0):
     if all(case.q.ndim == 4 and case.q.shape[1] == 1 for case, _ in observed):
         names = [n for n in names if "head" not in n]
     if dtype == "tables":
-        names = [n for n in names if "32 bits" not in n and "in the sum" not in n]
+        names = [n for n in names if "32 bits" not in n and "the sum" not in n]
     for model in models:
         found = []
         for name in possible(model, names):

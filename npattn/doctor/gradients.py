@@ -15,7 +15,9 @@ from npattn.doctor.comparing import counterexample
 from npattn.doctor.differences import difference
 from npattn.doctor.examine import Property
 from npattn.doctor.repair import note
-from npattn.doctor.weight_gradients import kept_gradients, module_gradients, weight_gradients
+from npattn.doctor.weight_gradients import (
+    kept_gradients, module_gradients, returned_gradients,
+)
 from npattn.edits import EditError
 
 STEP = 1e-20
@@ -72,6 +74,9 @@ def asked_cases(exam):
         found.append(case)
     if exam.mistakes:
         return found
+    if exam.form() == "core" and not equal:
+        found.append(exam.case("gradient", "gradients where there are as many queries as keys",
+                               seed=204, **small, Tq=3, Tk=3, dv=cases.Sizes().d))
     if exam.way.mask:
         case = exam.case("gradient", "gradients where there is a mask", seed=201, **small, **sizes)
         found.append(exam.masked(case, exam.way.mask[1], 31))
@@ -119,11 +124,7 @@ def hand_written(exam, kind, name, signature):
     if kind == "method" and not replies[-1].error:
         kept_gradients(exam, calls[:2], asked[0], upstream[0], fresh)
     elif kind == "function" and not replies[0].error:
-        rest = [X for _, X in replies[0].out][len(exam.way.inputs):]
-        names = [name for name, _ in exam.way.others]
-        returned = [(f"d{n}", X) for n, X in zip(names, rest, strict=False)]
-        held = [(f"d{'.'.join(path[1:])}", X) for path, X in replies[0].out if len(path) > 1]
-        weight_gradients(exam, asked[0], upstream[0], [*held, *returned])
+        returned_gradients(exam, calls[:2], asked[0], upstream[0], name)
 
 
 def arguments(exam, kind, signature, case, dO):
@@ -338,12 +339,13 @@ def read(exam, case, reply, letters):
     arrays = list(reply.gradients) or [X for _, X in reply.out]
     found = []
     for letter in letters:
-        shape = cases.outward(getattr(case, letter), exam.way.layout).shape
+        axes = exam.way.axes(letter)
+        shape = cases.outward(getattr(case, letter), axes).shape
         k = next((k for k, X in enumerate(arrays) if X.shape == shape), None)
         if k is None:
             return None
         X = arrays.pop(k)
-        found.append(cases.inward(X, exam.way.layout, case.q.ndim))
+        found.append(cases.inward(X, axes, case.q.ndim))
     return found
 
 

@@ -49,9 +49,10 @@ def any_sizes(exam, name, options):
     for sizes in ({"B": exam.heads(), "Tq": 5, "Tk": 5}, {"B": 5, "Tq": 5, "Tk": 5},
                   {"B": 1}, {"Tq": 5, "Tk": 5}):
         ran, good = trial(exam, name, options, **sizes)
-        if ran:
+        if ran and exam.mask_error:
             exam.conventions.append(f"`{name}` works for equal sizes only: {exam.mask_error.error}"
                                     f"{exam.patient.place({'line': exam.mask_error.line})}")
+        if ran:
             return ran, good, sizes
     return [], [], None
 
@@ -103,7 +104,45 @@ def first_for_all(exam, name, ran, good):
             exam.properties.append(Property("each item has its own mask", False, counterexample(
                 exam, case, got, fit.predict(exam.model, case)[0])))
             return True
+        if "b" in form and not any("b" in f for f in fine) and others_matter(
+                exam, name, form, how):
+            return True
     return False
+
+
+JOINED = (("any", "A key that is masked in one item of the batch is masked in all of them"),
+          ("all", "A key that is allowed in one item of the batch is allowed in all of them"))
+
+
+def others_matter(exam, name, form, how):
+    """Whether the mask of an item changes the outputs of other items; that is told."""
+    way = exam.way._replace(mask=(name, form, how))
+    case = exam.case("others", "the masks of other items are changed", seed=64)
+    case = exam.masked(case, form, 3)
+    if len(case.keep) < 2:
+        return False
+    keep = case.keep.copy()
+    keep[1:] = True
+    changed = case._replace(keep=keep)
+    replies = exam.patient.call([exam.patient.spec(way, c) for c in (case, changed)])
+    one, two = (cases.received(r, way, c) for r, c in zip(replies, (case, changed), strict=True))
+    if one is None or two is None or one.shape != two.shape or fit.gap(
+            two[:1], one[:1]) < exam.near():
+        return False
+    exam.properties.append(Property("each item has its own mask", False, counterexample(
+        exam, changed, two[:1], one[:1])))
+    said = f"Each item must use its own row of `{name}`: the masks of other items change its output"
+    if exam.model is not None:
+        for join, words in JOINED:
+            same = case._replace(keep=np.broadcast_to(
+                (case.keep.all if join == "any" else case.keep.any)(0, keepdims=True),
+                case.keep.shape))
+            if fit.fits(exam.model, [(same, one)], way.dtype):
+                said = f"{words}: each item must use its own row of `{name}`"
+        note_masks(exam, name, [(form, how)])
+    exam.way = way
+    exam.said(f"{said}.", *exam.patient.line(r"\.(any|all|max|min|sum)\(|\[0\]|mask|where|len"))
+    return True
 
 
 def conclude_mask(exam, name, role, good, sizes):
@@ -345,6 +384,9 @@ def explain_mask(exam, name, ran, sizes, options):
     """No convention gives the outputs: which mistake does, in which convention?"""
     names = names_for(exam, name)
     if added(exam, name, ordered(ran)) or explained(exam, name, ran, sizes, names):
+        return
+    if any(("b" in form or form in ("lens", "lens2")) and others_matter(exam, name, form, how)
+           for form, how, _ in ordered(ran)[:2]):
         return
     if sizes is None and exam.target.parameter("k", "memory"):  # it may run for equal sizes alone
         more, _ = trial(exam, name, options, Tq=5, Tk=5)

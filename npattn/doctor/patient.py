@@ -26,6 +26,7 @@ class Reply(NamedTuple):
     wrote: tuple = ()
     inside: bool = False
     gradients: list = ()
+    state: list = ()      # [(name, array), …] of an object
     slopes: list = ()     # [(name, autograd's slope, that of differences, again), …]
     kept: object = None   # whether the output is on the device of the arguments
 
@@ -49,10 +50,18 @@ class Way(NamedTuple):
     open: tuple = ()         # as mask: one that must be given, and lets everything through
     modes: tuple = ()        # ((attribute, value in evaluation, value in training), …)
     fresh: bool = False      # each call gets a copy of the object, as it keeps things
+    turned: bool = False     # keys are given transposed
+
+    def axes(self, letter):
+        """The axes of the argument for q, k or v."""
+        swap = str.maketrans("td", "dt") if self.turned and letter == "k" else {}
+        return self.layout.translate(swap)
 
 
 class Patient:
     """A file in a process of its own, and the thing of that name in it."""
+
+    apart = ""  # axes of weights whose heads have an axis of their own
 
     def __init__(self, path, name, limit):
         self.path, self.name, self.text = Path(path), name, ""
@@ -110,7 +119,8 @@ class Patient:
             return Reply(kept=found.get("kept"))
         out = [(tuple(path), self.arrays[i]) for path, i in found["out"]]
         gradients = [self.arrays[i] for i in found.get("gradients", ())]
-        return Reply(out, wrote=tuple(found["wrote"]), gradients=gradients,
+        state = [(name, self.arrays[i]) for name, i in found.get("state", ())]
+        return Reply(out, wrote=tuple(found["wrote"]), gradients=gradients, state=state,
                      slopes=found.get("slopes", ()))
 
     def variants(self, texts, specs):
@@ -125,7 +135,7 @@ class Patient:
         given, options = [], case.options
         for parameter, letter in way.inputs:
             X = getattr(case, letter)
-            given.append((parameter, ("array", cases.outward(X, way.layout))))
+            given.append((parameter, ("array", cases.outward(X, way.axes(letter)))))
         if way.mask and case.keep is not None:
             parameter, form, how = way.mask
             given.append((parameter, cases.written(case.keep, form, how, case.bias)))

@@ -264,7 +264,8 @@ def _part(owner, step):
 
 def _set(path, arrays, key, values):
     target, torch = STATE[key], _torch()
-    STATE["values", key] = values
+    known = {str(where): (where, X) for where, X in [*STATE.get(("values", key), ()), *values]}
+    STATE["values", key] = list(known.values())
     for where, X in values:
         if torch and isinstance(target, torch.nn.Module):
             with torch.no_grad():
@@ -339,6 +340,7 @@ def _call(path, arrays, spec):
     object, name   what is called: a method of an object, or a function of the file
     args, kwargs   specifications of values
     keep           a name for what is returned
+    state          an object whose arrays come back, too
     torch, dtype, strided, train, seed
     upstream       torch only: gradients of the arguments are returned for this one
     slopes         torch only: those of the weights and arguments along directions, twice
@@ -390,8 +392,9 @@ def _call(path, arrays, spec):
         STATE[spec["keep"]] = out
     found = []
     _flatten(out, (), found, arrays)
-    answer = {"out": found, "wrote": [str(label) for label, a, old in before
-                                      if old is not None and not _same(a, old)]}
+    held = _state(path, arrays, spec["state"])["arrays"] if spec.get("state") else []
+    wrote = [str(n) for n, a, old in before if old is not None and not _same(a, old)]
+    answer = {"out": found, "state": held, "wrote": wrote}
     if upstream is not None:
         given = remote_torch.gradients(torch, out, upstream, [*args, *kwargs.values()])
         answer["gradients"] = [*range(len(arrays), len(arrays) + len(given))]

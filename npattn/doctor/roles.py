@@ -64,7 +64,7 @@ _TABLE = (
     ("flag_bias", r"(use_|qkv_|with_|attn_)?bias"),
     ("q", r"x?_?q(s|_in|_input)?|query|queries|xq|input_q|query_states|target|tgt|dec|decoder_\w+|"
           r"dec_\w+|input_a|a|x_q|q_\d|inputs_q|from_tensor|query_layer"),
-    ("k", r"x?_?k(s|_in|_input)?|key|keys|xk|input_k|x_k|inputs_k|key_states|key_layer"),
+    ("k", r"x?_?k(s|_in|_input)?|(k|keys?)_?(t|transposed)|key|keys|xk|input_k|x_k|inputs_k|key_states|key_layer"),
     ("v", r"x?_?v(s|_in|_input)?|value|values|val|vals|xv|input_v|x_v|inputs_v|value_states|"
           r"value_layer"),
     ("memory", r"memory|context\w*|cond\w*|ctx_in|enc\w*|encoder_\w+|source|input_b|x_?kv|"

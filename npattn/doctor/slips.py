@@ -240,7 +240,8 @@ class _Slips:
         elif isinstance(value, float):
             inf = "float('-inf')"
             yield inf, "a masked score must be −inf", 1
-            for new in ("0.0", "1.0", "-1e30", repr(-value), repr(1 / value) if value else "1.0"):
+            one = repr(1 / value) if value else "1.0"
+            for new in ("1e30", "0.0", "1.0", "-1e30", repr(-value), one):
                 yield new, "the number is wrong", 3
 
     def _constant(self, node, names):
@@ -326,8 +327,26 @@ class _Slips:
             put = re.sub(r"\*\*\s*(-?)1$", rf"** (\g<1>1 / {right})", left)
             yield put, "a power binds closer than a division", 0
         for other in COMPUTED.get(type(node.op), ()):
-            yield f"({left}) {other} ({right})", f"`{other}` is meant, not `{sign}`", 1
+            odd = other in "*/" and isinstance(node.left, ast.Constant) or (  # 1 · x says nothing
+                "arange" in left + right)
+            rank = 4 if odd else 1
+            yield f"({left}) {other} ({right})", f"`{other}` is meant, not `{sign}`", rank
+        yield from self._moved(node, sign)
         yield from self._regrouped(node, sign, right)
+
+    def _moved(self, node, sign):
+        """a + f(b) is f(a + b)."""
+        for call, other in ((node.right, node.left), (node.left, node.right)):
+            if sign == "+" and isinstance(call, ast.Call) and len(call.args) == 1:
+                whole = f"{self.said(other)} + {self.said(call.args[0])}"
+                yield self._within(call, call.args[0], whole), (
+                    "the sum belongs inside of the call"), 1
+
+    def _within(self, node, part, put):
+        """The text of a node with another text for one part of it."""
+        (start, _), (low, high) = self.place(node), self.place(part)
+        whole = self.said(node)
+        return whole[: low - start] + put + whole[high - start :]
 
     def _regrouped(self, node, sign, right):
         """(a + b) * c is a * c + b or a + b * c; and the other way round."""
@@ -363,6 +382,7 @@ class _Slips:
                 yield put, "it changes its argument in place", 0
         if args and not (node.keywords and name in ("where",)):
             yield args[0], f"`{name}` does not belong there", 3
+            yield from self._outside(node)
             if name == "where" and len(args) == 3:
                 yield args[1], "the condition does not belong there", 3
         for i, one in enumerate(node.args[:-1]):
@@ -388,6 +408,24 @@ class _Slips:
         if name in OVER and not any(k.arg in ("keepdims", "keepdim") for k in node.keywords):
             word = "keepdim" if self.torch else "keepdims"
             yield f"{self.said(node)[:-1]}, {word}=True)", f"`{word}` is missing", 3
+
+    def _outside(self, node):
+        """f(a + b) is a + f(b), or f(a) + b; axes are made in another order, then transposed."""
+        inner = node.args[0]
+        if len(node.args) == 1 and isinstance(inner, ast.BinOp) and isinstance(inner.op, ast.Add):
+            a, b = inner.left, inner.right
+            for in_, out in ((b, a), (a, b)):
+                yield (f"({self.said(out)} + {self._within(node, inner, self.said(in_))})",
+                       "the sum belongs outside of the call", 1)
+        if _called(node) in ("view", "reshape") and len(node.args) >= 3:
+            turn = ".transpose({}, {})" if self.torch else ".swapaxes({}, {})"
+            for i, (one, two) in enumerate(zip(node.args, node.args[1:], strict=False)):
+                whole, other = self._within(node, one, "\0"), self.said(two)
+                (start, _), (low, high) = self.place(node), self.place(two)
+                more = 1 - (self.place(one)[1] - self.place(one)[0])
+                whole = whole[: low - start + more] + self.said(one) + whole[high - start + more :]
+                yield (whole.replace("\0", other) + turn.format(i, i + 1),
+                       "the axes are made in the wrong order, which a transpose must mend", 1)
 
     def _subscript(self, node, names):
         if isinstance(node.ctx, ast.Load):
@@ -467,13 +505,14 @@ class _Slips:
                 if len(name) < 3 or re.search("scale|gain|mask|keep|dim|sqrt|alpha|corr|rate",
                                               name):
                     yield f"({text}) * {name}", f"the factor `{name}` is missing", 3
-                    yield f"({text}) / {name}", f"the division by `{name}` is missing", 4
-        if whole and big:
+                    if not re.search("mask|keep|valid|allow|pad", name):
+                        yield f"({text}) / {name}", f"the division by `{name}` is missing", 4
+        if whole and big and not re.search("arange|zeros|ones|full|shape|tril|triu|len", text):
             for scale in self.scales:
                 if scale not in text:
                     yield f"({text}) * ({scale})", f"the factor `{scale}` is missing", 1
                     yield f"({text}) / ({scale})", f"the division by `{scale}` is missing", 1
-        if call in ("exp", "exp2") and ".max(" not in text:
+        if call in ("exp", "exp2") and not re.search(r"\.(max|min|amax|amin|mean)\(", text):
             top = ".amax(-1, keepdim=True)" if self.torch else ".max(-1, keepdims=True)"
             yield f"({text}) - ({text}){top}", "the maximum of each row must be subtracted", 0
         if whole and isinstance(node, (ast.Name, ast.Attribute, ast.Subscript)):

@@ -1,5 +1,6 @@
 """The beginning of an examination: a way to call the code, and the model that it follows."""
 
+import contextlib
 import re
 
 from npattn.doctor import fit
@@ -29,7 +30,9 @@ def start(exam):
     except Trouble:
         if packed_search(exam, packed) or bare(exam):
             return
-        raise
+        tried = heads_apart(exam)
+        if not tried:
+            raise
     if noisy(exam, tried):
         return
     full = [t for t in tried if t[0].inputs == tried[0][0].inputs]
@@ -56,6 +59,18 @@ def start(exam):
         return
     if not search(exam, tried, True):
         packed_search(exam, packed)
+
+
+def heads_apart(exam):
+    """Tries with weights whose heads have an axis of their own; [] if no call comes back."""
+    kept, names = exam.troubles, {name for name, _ in exam.target.others}
+    for axes in ("hdk", "dhk") if exam.patient.facts.kind == "function" and names else ():
+        exam.patient.apart, exam.troubles = axes, []
+        exam.target = target(exam.patient, exam.hints)
+        with contextlib.suppress(Trouble):
+            return tries(exam)
+    exam.troubles = kept
+    return []
 
 
 def side_by_side(exam):

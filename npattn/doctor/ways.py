@@ -38,7 +38,7 @@ def _tries(exam, dtype):
         for layout in layouts(exam, form):
             way = Way(exam.target.object, exam.target.name, form, given, layout,
                       torch=exam.target.torch, autograd=exam.target.autograd, dtype=dtype,
-                      others=extra, positional=exam.target.positional,
+                      others=extra, positional=exam.target.positional, turned=turned(given),
                       modes=() if exam.target.torch else exam.patient.modes(
                           exam.target.attributes))
             for mask in open_masks(exam, layout):
@@ -68,6 +68,12 @@ def _tries(exam, dtype):
         seen.add(key)
         found.append((way._replace(out=path, mask=mask or (), open=mask or ()), case, Y, sizes))
     return found
+
+
+def turned(given):
+    """Whether keys are given transposed, by the name of their argument: K_T."""
+    return any(letter == "k" and re.fullmatch(r"(?i:k|keys?)_?(T|t|transposed)", name)
+               for name, letter in given)
 
 
 def _calls(exam, replies):

@@ -18,6 +18,19 @@ STEP = 2e-4
 NEAR = 1e-6  # relative to the largest slope: differences are no more exact
 
 
+def returned_gradients(exam, calls, case, dO, name):
+    """Gradients of weights that a backward, a function of this name, returns."""
+    many, given = len(exam.way.inputs), [n for n, _ in exam.way.others]
+
+    def read(reply):
+        rest = [X for _, X in reply.out][many:]
+        returned = [(f"d{n}", X) for n, X in zip(given, rest, strict=False)]
+        return [(f"d{'.'.join(path[1:])}", X) for path, X in reply.out if len(path) > 1] + returned
+
+    arrays = read(exam.patient.call(calls)[-1])
+    weight_gradients(exam, case, dO, arrays, calls, read, (name,))
+
+
 def kept_gradients(exam, calls, case, dO, fresh):
     """Gradients of weights that the object keeps: of one backward, and of the same one again."""
     seen = []
@@ -26,7 +39,8 @@ def kept_gradients(exam, calls, case, dO, fresh):
         exam.patient.call(calls)
         left, = exam.patient.ask(("state", fresh))
         seen.append([(n, exam.patient.arrays[i]) for n, i in left.get("arrays", ())])
-    weight_gradients(exam, case, dO, seen[0])
+    told = [calls[0], {**calls[1], "state": fresh}]
+    weight_gradients(exam, case, dO, seen[0], told, lambda reply: reply.state)
     once, twice, kinds = dict(seen[0]), dict(seen[1]), {}
     for name, X in once.items():
         if GRADIENTS.search(name) and X.any() and np.shape(twice.get(name)) == X.shape:
@@ -46,20 +60,32 @@ def kept_gradients(exam, calls, case, dO, fresh):
             f"gradients of weights are {next(iter(kinds))} by a second backward")
 
 
-def weight_gradients(exam, case, dO, arrays):
-    """Gradients of weights that a hand-written backward leaves or returns, by their names."""
-    t, slopes, turned = exam.target, {}, []
-    for name, X, _ in [*(w for ws in t.weights.values() for w in ws), *t.loose]:
+def weight_gradients(exam, case, dO, arrays, calls, read, names=()):
+    """Gradients of weights that a hand-written backward leaves or returns, by their names.
+
+    arrays  [(name, gradient), …]; read gives them of the last reply to the calls
+    """
+    t, slopes, turned, along = exam.target, {}, [], {}
+    held = [*(w for ws in t.weights.values() for w in ws), *t.loose]
+    for name, X, _ in held:
         G = gradient_of(name, X.shape, arrays)
         if G is None:
             continue
         R = np.random.default_rng(400).standard_normal(X.shape)
         told = [difference(exam, case, dO, name, X, R, h) for h in (STEP, STEP / 2)]
         if None not in told:
-            slopes[name] = (float((G * R).sum()), *told)
+            slopes[name], along[name] = (float((G * R).sum()), *told), R
             if G.shape == G.T.shape and not differing({name: (float((G.T * R).sum()), *told)}):
                 turned.append(name)
     wrong = differing(slopes)
+    if len(wrong) == 1:  # a factor is one along other directions, too
+        (name, ratio), = wrong.items()
+        R = np.random.default_rng(401).standard_normal(along[name].shape)
+        X = next(X for n, X, _ in held if n == name)
+        slope = difference(exam, case, dO, name, X, R, STEP / 2)
+        G = gradient_of(name, X.shape, arrays)
+        if slope is None or abs((G * R).sum() - ratio * slope) > 1e-5 * abs(ratio * slope):
+            wrong[name] = np.nan
     if wrong:
         B, T = case.q.shape[:2]
         known = {1 / B: ": it is averaged over the batch; it must be summed",
@@ -69,6 +95,16 @@ def weight_gradients(exam, case, dO, arrays):
                     if all(abs(ratio / r - 1) < 1e-5 for ratio in wrong.values())), "")
         if wrong.keys() <= set(turned):
             why = ": it is transposed"
+
+        def fine(replies):
+            if len(replies) < 2 or replies[-1].error:
+                return len(replies) < 2
+            made = {n: gradient_of(n, R.shape, read(replies[-1])) for n, R in along.items()}
+            return None not in [type(G) if G is not None else None for G in made.values()] and (
+                not differing({n: (float((G * along[n]).sum()), *slopes[n][1:])
+                               for n, G in made.items()}))
+
+        note(exam, calls, fine, 2, names, "back|bwd|grad")
         blame(exam, wrong, why or ratio_of(wrong))
     if slopes:
         exam.properties.append(property_of(wrong))
@@ -177,6 +213,8 @@ def differing(slopes):
 def ratio_of(wrong):
     """How many times as large all of them are, in a clause; "" if that differs."""
     others = {round(ratio, 5) for ratio in wrong.values()}
+    if not np.isfinite(list(others)).all():
+        return ""
     return f": it is {others.pop():.4g} times as large" if len(others) == 1 else ""
 
 

@@ -151,6 +151,11 @@ def _heads_of_a_list(units, keys):
                 keys[i] = key if units[i][2].ndim == 2 else key.lower().replace("w", "b")
 
 
+def stem(name):
+    """What the names of a weight and of its bias share: w_out and b_out, in.weight and in.bias."""
+    return re.sub(r"(?<![a-z])(weight|bias|kernel|w|b)(?![a-z])", "", name.lower())
+
+
 def _lists(units, among):
     """Whether weights are the members of one list."""
     return len({"".join(c for c in units[i][0] if not c.isdigit()) for i in among}) == 1
@@ -159,10 +164,11 @@ def _lists(units, among):
 def _biases(units, keys, matrices):
     """A bias is that of the weight that stands beside it."""
     beside = Counter(units[i][0].rpartition(".")[0] for i in matrices)
+    alike = {stem(units[i][0]): keys[i] for i in matrices if keys[i]}
     owners = {place: keys[i] for i in matrices
               if beside[place := units[i][0].rpartition(".")[0]] == 1 and place and keys[i]}
     for i, (name, key, X, _, _) in enumerate(units):
-        owner = owners.get(name.rpartition(".")[0])
+        owner = owners.get(name.rpartition(".")[0]) or alike.get(stem(name))
         if X.ndim == 1 and owner and (key is None or key.startswith("b")):
             keys[i] = "b" + owner[1:]
 

@@ -81,8 +81,7 @@ def channel_attention(X, params, *, use_max=False) -> tuple[np.ndarray, ChannelC
     return gate * X, ChannelCache(X, gate, top, squeezed, hidden, excited)
 
 
-@quiet
-def channel_attention_backward(dY, cache: ChannelCache) -> tuple:
+def channel_attention_backward(dY, cache) -> tuple:
     """dX and dparams from dY (..., H, W, C)."""
     X, gate, top, squeezed, hidden, excited = cache
     require_shapes("dY =... H W C, X ... H W C", dY, X)

@@ -19,7 +19,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.activations import GeluCache, gelu, gelu_backward, gelu_tanh, gelu_tanh_backward
+from npattn.kernels.activations import (
+    GeluCache, gelu, gelu_backward, gelu_tanh, gelu_tanh_backward,
+)
 from npattn.kernels.arrays import require_floats
 from npattn.kernels.floats import quiet
 from npattn.kernels.shapes import require_shapes
@@ -78,8 +80,7 @@ def swiglu(A, U) -> tuple[np.ndarray, GateCache]:
     return _gate(A, U, silu)
 
 
-@quiet
-def swiglu_backward(dY, cache: GateCache) -> tuple:
+def swiglu_backward(dY, cache) -> tuple:
     """dA and dU from dY (...): a product hands its gradient to either factor."""
     return _gate_backward(dY, cache, silu_backward)
 
@@ -89,8 +90,7 @@ def geglu(A, U) -> tuple[np.ndarray, GateCache]:
     return _gate(A, U, gelu)
 
 
-@quiet
-def geglu_backward(dY, cache: GateCache) -> tuple:
+def geglu_backward(dY, cache) -> tuple:
     """dA and dU from dY (...)."""
     return _gate_backward(dY, cache, gelu_backward)
 
@@ -100,8 +100,7 @@ def geglu_tanh(A, U) -> tuple[np.ndarray, GateCache]:
     return _gate(A, U, gelu_tanh)
 
 
-@quiet
-def geglu_tanh_backward(dY, cache: GateCache) -> tuple:
+def geglu_tanh_backward(dY, cache) -> tuple:
     """dA and dU from dY (...)."""
     return _gate_backward(dY, cache, gelu_tanh_backward)
 

@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.floats import quiet
 from npattn.kernels.rms_norm import (
     RMSNormCache, init_rms_norm, rms_norm, rms_norm_backward,
 )
@@ -65,8 +64,7 @@ def qk_norm(Q, K, params, *, eps=1e-6) -> tuple[tuple, QKNormCache]:
     return (Qhat, Khat), QKNormCache(query, key)
 
 
-@quiet
-def qk_norm_backward(dQK, cache: QKNormCache) -> tuple:
+def qk_norm_backward(dQK, cache) -> tuple:
     """dQ, dK and dparams from dQK = (dQ̂, dK̂)."""
     dQ, dquery = rms_norm_backward(dQK[0], cache.query)
     dK, dkey = rms_norm_backward(dQK[1], cache.key)

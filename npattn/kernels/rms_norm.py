@@ -18,7 +18,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.floats import quiet
 from npattn.kernels.options import require_float_dtype
 from npattn.kernels.shapes import require_shapes
 from npattn.kernels.sums import column_sums, row_means
@@ -61,8 +60,7 @@ def rms_norm(X, gain, *, eps=1e-6) -> tuple[np.ndarray, RMSNormCache]:
     return Xhat * gain, RMSNormCache(Xhat, r, gain)
 
 
-@quiet
-def rms_norm_backward(dY, cache: RMSNormCache) -> tuple:
+def rms_norm_backward(dY, cache) -> tuple:
     """dX and dgain from dY (..., D). r depends on X as well: ∂r/∂X = −r³ X / D."""
     Xhat, r, gain = cache
     require_shapes("dY =... D, X ... D", dY, Xhat)

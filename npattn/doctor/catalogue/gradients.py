@@ -110,6 +110,11 @@ BACKWARD = {
     "mask forgotten": mistake("backward", "softmax(scores(Q, K, V, c), M, c)",
                               "softmax(scores(Q, K, V, c), np.ones_like(M), c)",
                               "The backward computes the weights again without the mask.", r"softmax|mask"),
+    "mask forgotten, its sum kept": mistake(
+        "backward", "np.nan_to_num(softmax(scores(Q, K, V, c), M, c))",
+        "np.exp(scores(Q, K, V, c)) / np.where(M, np.exp(scores(Q, K, V, c)), 0.0).sum(-1, keepdims=True)",
+        "The backward computes the weights again from the logarithm of the sum, but without the mask: "
+        "masked keys get weights, too.", r"exp|mask"),
     "groups not summed": mistake("shared", "sum(2)", "mean(2)",
                                  "The gradient of a shared key head is the mean over its query heads; it "
                                  "must be the sum.", r"mean"),

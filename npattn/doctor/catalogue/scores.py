@@ -146,6 +146,10 @@ SCORE_MISTAKES = {
     **{f"1e-{n} in the sum": mistake("softmax", RATIO, f"A / (A.sum(-1, keepdims=True) + 1e-{n})",
                                      f"1e-{n} is added to the sum of the exponentials: the weights do "
                                      "not sum to 1.", SOFTMAX + "|sum|1e-") for n in (3, 4, 5, 6, 7, 8, 9)},
+    **{f"1e-{n} beside the sum of the weights": mistake(
+        "softmax", RATIO, f"A / A.sum(-1, keepdims=True) / (1 + 1e-{n})",
+        f"The weights are divided by their sum and 1e-{n}: they do not sum to 1.", SOFTMAX + "|sum|1e-")
+       for n in (3, 4, 5, 6, 8, 9, 10, 12)},
     **{f"1e-{n} in the sum, no maximum": mistake(
         "softmax", (NO_MAX, RATIO), ("S", f"A / (A.sum(-1, keepdims=True) + 1e-{n})"),
         f"1e-{n} is added to the sum of the exponentials: the weights do not sum to 1; and no maximum "
