@@ -216,6 +216,41 @@ def dq_in_float32(dO, cache):
         dO.astype(np.float32), cache._replace(V=cache.V.astype(np.float32))).astype(dO.dtype)
 
 
+def weights_in_float32(S):
+    E = np.exp(S.astype(np.float32))
+    P = E / E.sum(axis=-1, keepdims=True)
+    return P, np.exp(-(P * np.log(P)).sum(axis=-1))
+
+
+def positions_in_float32(X, offset):
+    T, D = X.shape[-2:]
+    t = np.arange(offset, offset + T, dtype=np.float32)[:, None]
+    angles = t / 10000.0 ** (np.arange(0, D, 2, dtype=np.float32) / D)
+    P = np.zeros((T, D), dtype=np.float32)
+    P[:, 0::2], P[:, 1::2] = np.sin(angles), np.cos(angles)[:, : D // 2]
+    return X + P
+
+
+def cap_by_a_forward_difference(dY, cache):
+    S, Y, cap = cache
+    h = 1e-4
+    return dY * (cap * np.tanh((S + h) / cap) - Y) / h
+
+
+def jacobian_with_plus_off_the_diagonal(S):
+    E = np.exp(S - S.max(axis=-1, keepdims=True))
+    p = E / E.sum(axis=-1, keepdims=True)
+    same = np.eye(S.shape[-1], dtype=bool)
+    return np.where(same, (p * (1 - p))[..., None], p[..., :, None] * p[..., None, :])
+
+
+def adam_uncorrected_at_the_first_step(p, g, m, v, steps, lr, beta1, beta2, eps):
+    m, v = beta1 * m + (1 - beta1) * g, beta2 * v + (1 - beta2) * g**2
+    m_hat = m / (1 - beta1**steps) if steps > 0 else m
+    v_hat = v / (1 - beta2**steps) if steps > 0 else v
+    return p - lr * m_hat / (np.sqrt(v_hat) + eps), m, v
+
+
 def gelu_with_few_digits(dY, cache):
     X, Phi = cache
     return dY * (Phi + X * 0.39894 * np.exp(-X * X / 2))
@@ -378,6 +413,16 @@ def tile_without_its_mask(dO, cache):
 KINDS = [
     ("single precision inside", "attention-dq", dq_in_float32,
      "float32, in line 2.., has few digits"),
+    ("single precision in what is returned", "random-heatmap", weights_in_float32,
+     "float32, in line 2.., has few digits"),
+    ("single precision in several lines", "sinusoidal-positions", positions_in_float32,
+     "float32, in line 2.., 2.., 2.., has few digits"),
+    ("a forward difference", "soft-cap-backward", cap_by_a_forward_difference,
+     "error of dS grows with the number `1e-4` in line 2.."),
+    ("a sign off the diagonal", "softmax-jacobian", jacobian_with_plus_off_the_diagonal,
+     "wrong sign off the diagonal"),
+    ("a guard where a mistake is 0/0", "adam-step", adam_uncorrected_at_the_first_step,
+     "counts only the steps before this one"),
     ("a constant with few digits", "gelu-backward", gelu_with_few_digits,
      r"to \d digits|few digits"),
     ("a stray epsilon", "attention-dv", dv_with_an_epsilon, "it should be `P = cache.P`"),

@@ -17,7 +17,7 @@ from npattn.exercises.comparing import (
 from npattn.exercises.explaining import (
     Diagnosis, Explanation, and_a_slip, and_a_symptom, exchanged, explain, written_slips,
 )
-from npattn.exercises.mending import repaired, shrinking
+from npattn.exercises.mending import repaired, shrinking, widened
 from npattn.exercises.probing import one_part, right_again, right_elsewhere, unused
 from npattn.exercises.slips import rarer_slips
 from npattn.exercises.symptoms import exact, nearly, split_by, symptoms
@@ -40,7 +40,8 @@ def diagnose(exercise, seed, function, outcomes, judged):
     if not compared:
         return Diagnosis((), (), 0, (), repaired(wrong, everything))
     if same_outcomes(given, outcomes, truths, everything):
-        return Diagnosis((), ("The formula is right, but digits get lost on the way.",), compared)
+        fact = "The formula is right, but digits get lost on the way."
+        return Diagnosis((), (fact,), compared, (), widened(wrong))
     bad = [k for k in everything if not right_where_it_ran(outcomes, truths, k)]
     whole = {k: symptoms(exercise, given, function, outcomes, judged, k, True) for k in bad}
     (sets, written, beside), mended = _explained(wrong, whole)

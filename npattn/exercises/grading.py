@@ -42,8 +42,8 @@ def _grade(exercise, function, seed):
         count, numbers = count + len(given), numbers + sum(answer.got.size for answer in answers)
         if dress == PLAIN:
             fault = max(answer.fault for answer in answers)
-        if dress in (PLAIN, SINGLE):
-            notes += _precision_notes(dress, judged[-1])
+        if dress == SINGLE:
+            notes = _precision_notes(judged[-1])
     truth = "complex step on the forward" if exercise.forward else "the specification"
     return Verdict(
         exercise.name, True, numbers=numbers, cases=count, fault=fault, truth=truth, notes=notes
@@ -124,6 +124,9 @@ def _compare(name, words, got, truth, trial, scale):
     if trial.zeros:  # a masked weight, say: exactly 0
         wrong |= ~truth.found.moves.reshape(want.shape) & ~(np.abs(values) < VANISHING)
     fault = float(tolerance.max(initial=0.0))
+    if not wrong.any() and eps > trial.eps:
+        complaint = f"{name} is {got.dtype} where {PLAIN} goes in: half of the digits are lost"
+        return Answer(name, want, got, got != want, complaint, fault)
     if not wrong.any():
         return Answer(name, want, got, wrong, "", fault)
     flat = int(np.argmax(np.where(wrong, np.nan_to_num(error, nan=np.inf), -1.0)))
@@ -144,12 +147,11 @@ def entry_name(name, index, words):
     return f"{name}[{', '.join(f'{label} {i}' for label, i in zip(labels, index, strict=True))}]"
 
 
-def _precision_notes(dress, answers):
-    """A solution may change the precision of its inputs, but should know it."""
-    cause = " A NumPy number (np.sqrt(n), mask.sum()) or a table in float64 can do that."
-    cause *= dress == SINGLE
+def _precision_notes(answers):
+    """A solution may widen the precision of its inputs, but should know it."""
     return tuple(
-        f"{answer.name} comes out as {answer.got.dtype} where {dress} goes in.{cause}"
+        f"{answer.name} comes out as {answer.got.dtype} where {SINGLE} goes in. A NumPy number "
+        "(np.sqrt(n), mask.sum()) or a table in float64 can do that."
         for answer in answers
-        if answer.want.dtype.kind == "f" and answer.got.dtype != np.dtype(dress)
+        if answer.want.dtype.kind == "f" and answer.got.dtype != np.dtype(SINGLE)
     )

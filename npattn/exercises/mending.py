@@ -7,7 +7,7 @@ from npattn.exercises.comparing import MANY, equal, same_outcomes
 from npattn.exercises.probing import unused
 from npattn.exercises.repairs import outcomes as outcomes_of
 from npattn.exercises.repairs import (
-    larger, line_in_file, repairs, said, shortest, source_of_answer,
+    larger, line_in_file, repairs, said, shortest, source_of_answer, widening,
 )
 from npattn.exercises.trials import trials
 
@@ -38,6 +38,19 @@ def repaired(wrong, arrays):
         good = [change for change, X in zip(good, tried, strict=False)
                 if X is not None and all(equal(X[k], truth[k]) for k in arrays)]
     return tuple(said(source, change) for change in shortest(good)[:MANY])
+
+
+def widened(wrong):
+    """(a sentence,) if the answer is right in double precision, where it names another one."""
+    source = source_of_answer(wrong.function)
+    changes = widening(source) if source else []
+    right = bool(changes)
+    for trial, truth in zip(wrong.given, wrong.truths, strict=True):
+        tried = outcomes_of(wrong.function, source, changes, trial, wrong.exercise.answer, False)
+        for found in tried if right else ():
+            right = found is not None and all(
+                X.dtype == Y.dtype and equal(X, Y) for X, Y in zip(found, truth, strict=True))
+    return (said(source, changes[0]),) if right else ()
 
 
 def shrinking(wrong, k):

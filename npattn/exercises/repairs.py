@@ -114,6 +114,11 @@ def repairs(source):
     return tuple(itertools.islice(_changes(source.text, ast.parse(source.text)), TRIES))
 
 
+def widening(source):
+    """[a change] of a `Source` that names double precision wherever it names another one."""
+    return [Repair(*change) for change in _widened(source.text)]
+
+
 def larger(source):
     """Changes of a `Source` that make a small number in it ten times as large."""
     places = [place for place in expressions(source.text) if _small(place[2])]
