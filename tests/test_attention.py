@@ -1,6 +1,7 @@
 """Scaled dot-product attention."""
 
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -320,3 +321,29 @@ def test_upstream_gradients_that_do_not_fit(QKV, dO, error, words):
 def test_options_of_another_kind(QKV, options, error):
     with pytest.raises(error, match=f"^{next(iter(options))}"):
         attention(*QKV, **options)
+
+
+def test_the_way_through_attention_is_short(QKV):
+    # what a reader has to follow: pages, functions and lines behind one masked call and gradient
+    (Q, K, V), mask = QKV, causal_mask(4, 5)
+    pages, functions, lines = set(), set(), set()
+
+    def follow(frame, event, _):
+        page = frame.f_code.co_filename
+        if "npattn" not in page or page == __file__:
+            return None
+        pages.add(page)
+        functions.add(frame.f_code)
+        if event == "line":
+            lines.add((page, frame.f_lineno))
+        return follow
+
+    before = sys.gettrace()
+    for tracer in (None, follow):  # the first call fills what is remembered of shapes
+        sys.settrace(tracer)
+        try:
+            O, cache = attention(Q, K, V, mask)
+            attention_backward(O, cache)
+        finally:
+            sys.settrace(before)
+    assert (len(pages), len(functions)) <= (5, 14) and len(lines) <= 60

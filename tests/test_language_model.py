@@ -10,13 +10,13 @@ from npattn.checking import assert_gradients
 from npattn.kernels.attention import attention
 from npattn.kernels.losses import cross_entropy, cross_entropy_backward
 from npattn.kernels.masks import causal_mask
-from npattn.kernels.rotary_speeds import rotary_speeds
-from npattn.kernels.rotary_table import rotary_table
+from npattn.models.block import attention_weights
 from npattn.models.continuation import continue_tokens, next_logits
+from npattn.models.head_extras import Rotary
 from npattn.models.kv_cache import KVCache
 from npattn.models.language_model import (
-    LanguageModelConfig, attention_weights, block_options, embedded_gradient, head_outputs,
-    init_language_model, language_model, language_model_backward,
+    LanguageModelConfig, embedded_gradient, head_outputs, init_language_model, language_model,
+    language_model_backward,
 )
 from npattn.trees import tree_leaves, tree_map
 
@@ -31,18 +31,26 @@ def model(rng, config=CONFIG, **parts):
     return tree_map(lambda p: p + 0.5 * rng.standard_normal(p.shape), params)
 
 
-WINDOWS = replace(CONFIG, windows=(3, None, 200), local_rotary_base=50.0, embedding_scale=2.0)
-GPT2 = replace(CONFIG, num_kv_heads=4, rotary_base=None, activation="gelu_tanh")
-KINDS = {
-    "llama": (CONFIG, {}), "windows": (WINDOWS, dict(qk_norm=True, after=True)),
-    "gpt2": (GPT2, dict(gated=False, rms=False, bias=True)),
-}
+WINDOWS = replace(
+    CONFIG, windows=(3, None, 200), local_rotary=Rotary(base=50.0), embedding_scale=2.0,
+    qk_norm=True, norm="sandwich",
+)
+GPT2 = replace(
+    CONFIG, num_kv_heads=4, rotary=None, activation="gelu_tanh", gated=False, bias=True,
+    normalization="layer_norm",
+)
+KINDS = {"llama": CONFIG, "windows": WINDOWS, "gpt2": GPT2}
+
+
+def weights_of(cache):
+    """The weights of all heads: (blocks, ..., H, T, T)."""
+    return np.stack([block["self"] for block in attention_weights(cache)])
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_cache_gives_the_logits_of_the_whole_text(kind, rng):
-    config, parts = KINDS[kind]
-    params, tokens = model(rng, config, **parts), rng.integers(0, 11, 300)
+    config = KINDS[kind]
+    params, tokens = model(rng, config), rng.integers(0, 11, 300)
     logits, _ = language_model(tokens, params, config=config)
     cache = KVCache(config, 300, np.float64)
     done = 0
@@ -74,7 +82,7 @@ def test_no_position_looks_ahead(rng):
 
 def test_weights_are_distributions_over_the_past_of_every_head(rng):
     _, cache = language_model(rng.integers(0, 11, (2, 5)), model(rng), config=CONFIG)
-    P = attention_weights(cache)
+    P = weights_of(cache)
     assert P.shape == (3, 2, 4, 5, 5)
     assert_allclose(P.sum(axis=-1), 1.0)
     assert (np.triu(P, 1) == 0).all()
@@ -82,7 +90,7 @@ def test_weights_are_distributions_over_the_past_of_every_head(rng):
 
 def test_a_window_hides_what_lies_before_it(rng):
     _, cache = language_model(rng.integers(0, 11, 8), model(rng, WINDOWS), config=WINDOWS)
-    P = attention_weights(cache)
+    P = weights_of(cache)
     assert (np.tril(P[0], -3) == 0).all() and (np.tril(P[1], -3) > 0).sum() == 4 * 15
 
 
@@ -116,7 +124,7 @@ def test_a_mask_hides_a_token_from_later_ones(rng):
     mask = np.ones((7, 7), bool)
     mask[4:, 0] = False
     hidden, cache = language_model(tokens, params, mask, config=CONFIG)
-    assert (attention_weights(cache)[:, :, 4:, 0] == 0).all()
+    assert (weights_of(cache)[:, :, 4:, 0] == 0).all()
     assert_array_equal(hidden[:4], language_model(tokens, params, config=CONFIG)[0][:4])
 
 
@@ -154,7 +162,7 @@ def test_frozen_tables_have_no_gradient(rng):
 
 
 def test_float32_stays_float32(rng):
-    params = tree_map(lambda p: p.astype(np.float32), model(rng, WINDOWS, qk_norm=True))
+    params = tree_map(lambda p: p.astype(np.float32), model(rng, WINDOWS))
     logits, cache = language_model(rng.integers(0, 11, 6), params, config=WINDOWS)
     assert logits.dtype == np.float32
     grads = language_model_backward(logits, cache)
@@ -184,7 +192,7 @@ def test_errors_name_what_is_wrong(rng):
     with pytest.raises(ValueError, match="do not fit the model's context of 400"):
         list(continue_tokens(tokens, params, config=CONFIG, limit=396))
     with pytest.raises(ValueError, match="the text has 5 tokens, the model 3 positions"):
-        short = model(rng, replace(GPT2, context=3), rms=False, gated=False)
+        short = model(rng, replace(GPT2, context=3))
         language_model(tokens, short, config=GPT2)
 
 
@@ -194,13 +202,10 @@ def test_a_window_alone_changes_no_rotation(rng):
     whole = replace(config, windows=(200, 200, 200))  # as much as no window
     assert_array_equal(language_model(tokens, params, config=whole)[0],
                        language_model(tokens, params, config=CONFIG)[0])
-    for base, where in ((None, 10000.0), (50.0, 50.0)):
-        some = replace(config, local_rotary_base=base)
-        told = [block_options(some, block, 4, np.float64, offset=5)["table"] for block in range(3)]
-        for table, b in zip(told, (where, 10000.0, where), strict=True):
-            expected = rotary_table(np.arange(5, 9), rotary_speeds(4, base=b))
-            for part, other in zip(table, expected, strict=True):
-                assert_array_equal(part, other)
+    for local, where in ((None, CONFIG.rotary), (Rotary(base=50.0),) * 2):
+        some = replace(config, local_rotary=local)
+        assert [block.rotary for block in some.blocks] == [where, CONFIG.rotary, where]
+        assert [block.window for block in some.blocks] == [3, None, 200]
 
 
 def test_a_head_with_large_scores_does_not_silence_another(rng):
@@ -213,10 +218,9 @@ def test_a_head_with_large_scores_does_not_silence_another(rng):
 
 
 def test_a_text_may_be_as_long_as_the_table_of_positions(rng):
-    config, parts = KINDS["gpt2"]
-    params = model(rng, replace(config, context=8), **parts)
+    params = model(rng, replace(GPT2, context=8))
     assert len(params.positions) == 8
-    logits, _ = language_model(np.arange(8), params, config=config)
+    logits, _ = language_model(np.arange(8), params, config=GPT2)
     assert logits.shape == (8, 11)
     with pytest.raises(ValueError, match="the text has 9 tokens, the model 8 positions"):
-        language_model(np.arange(9), params, config=config)
+        language_model(np.arange(9), params, config=GPT2)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from npattn.models import language_proof
+from npattn.models.head_extras import Rotary
 from npattn.models.language_model import LanguageModelConfig, init_language_model
 from npattn.models.language_proof import prove_gradient
 from npattn.trees import tree_leaves, tree_map
@@ -15,18 +16,22 @@ CONFIG = LanguageModelConfig(
     context=40,
 )
 KINDS = {
-    "llama": (CONFIG, {}),
-    "gemma": (replace(CONFIG, windows=(3, None, 2), local_rotary_base=50.0, embedding_scale=2.0,
-                      activation="geglu_tanh"), dict(qk_norm=True, after=True)),
-    "qwen": (CONFIG, dict(bias=True, tied=False)),
-    "gpt2": (replace(CONFIG, num_kv_heads=4, rotary_base=None, activation="gelu_tanh"),
-             dict(gated=False, rms=False, bias=True)),
+    "llama": CONFIG,
+    "gemma": replace(
+        CONFIG, windows=(3, None, 2), local_rotary=Rotary(base=50.0), embedding_scale=2.0,
+        activation="gelu_tanh", qk_norm=True, norm="sandwich",
+    ),
+    "qwen": replace(CONFIG, bias=True),
+    "gpt2": replace(
+        CONFIG, num_kv_heads=4, rotary=None, activation="gelu_tanh", gated=False, bias=True,
+        normalization="layer_norm",
+    ),
 }
 
 
 def model(kind, rng):
-    config, parts = KINDS[kind]
-    params = init_language_model(config, rng, **parts)
+    config = KINDS[kind]
+    params = init_language_model(config, rng, tied=kind != "qwen")
     return config, tree_map(lambda p: p + 0.5 * rng.standard_normal(p.shape), params)
 
 
@@ -46,9 +51,9 @@ def test_the_parameters_may_be_float32(rng):
 
 
 PARTS = {
-    "language_block_backward": lambda dX, dparams: (
-        dX, dparams._replace(network_norm=dparams.network_norm * 1.001)),
-    "normed_backward": lambda dX, dparams: (dX * 1.001, dparams),
+    "encoder_block_backward": lambda dX, dparams: (
+        dX, dparams._replace(feed_forward_norm=dparams.feed_forward_norm * 1.001)),
+    "normalize_backward": lambda dX, dparams: (dX * 1.001, dparams),
     "project_backward": lambda dX, dparams: (dX, dparams._replace(W=dparams.W * 1.001)),
     "embedding_backward": lambda dE: dE * 1.001,
 }

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from npattn.models.block import attention_weights
 from npattn.models.continuation import continue_tokens
-from npattn.models.language_model import attention_weights, language_model
+from npattn.models.language_model import language_model
 from npattn.weights import chat_text, find_weights, load_language_model
 
 pytestmark = pytest.mark.llm
@@ -53,7 +54,7 @@ def test_logits_and_weights_are_those_of_transformers(weights, peer):
             there = peer(torch.tensor(tokens)[None], output_attentions=True)
         assert np.abs(logits - there.logits[0].numpy()).max() < 1e-3
         for here, other in zip(attention_weights(cache), there.attentions, strict=True):
-            assert np.abs(here - other[0].numpy()).max() < 1e-5
+            assert np.abs(here["self"] - other[0].numpy()).max() < 1e-5
 
 
 @pytest.mark.peers

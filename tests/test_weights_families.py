@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from npattn.models.language_model import attention_weights, language_model, language_model_backward
+from npattn.models.block import attention_weights
+from npattn.models.language_model import language_model, language_model_backward
 from npattn.trees import tree_leaves
 
 pytest.importorskip("safetensors", reason='needs the extra: pip install "npattn[llm]"')
@@ -70,7 +71,7 @@ def test_values_weights_and_gradients_are_those_of_transformers(name, tmp_path, 
     tolerance = 1e-6 if name in SINGLE else 1e-12
     assert_allclose(logits, there.logits.detach().numpy(), atol=tolerance * 10)
     for here, other in zip(attention_weights(cache), there.attentions, strict=True):
-        assert_allclose(here, other.detach().numpy(), atol=tolerance)
+        assert_allclose(here["self"], other.detach().numpy(), atol=tolerance)
     gradient = language_model_backward(dlogits, cache)
     E = model.get_input_embeddings().weight.grad.numpy()
     assert_allclose(gradient.embedding, E, atol=tolerance * np.abs(E).max() * 10)

@@ -83,7 +83,7 @@ def test_every_kind_of_block_is_read(kind, tmp_path, rng):
     meant = write(tmp_path / "x.gguf", rng, kind)
     weights = load_language_model(tmp_path / "x.gguf")
     assert (weights.params.embedding == meant["token_embd"]).all()
-    assert (weights.params.blocks[0].network.down.W.T == meant["blk.0.ffn_down"]).all()
+    assert (weights.params.blocks[0].feed_forward.output.W.T == meant["blk.0.ffn_down"]).all()
     assert weights.config.head_width == D // H and weights.config.num_kv_heads == G
     logits, _ = language_model(np.array([3, 4, 5]), weights.params, config=weights.config)
     assert np.isfinite(logits).all()
@@ -102,7 +102,7 @@ def test_columns_are_reordered_where_the_file_has_halves(tmp_path, rng):
 def test_all_parameters_lie_in_one_block_of_memory(tmp_path, rng):
     write(tmp_path / "x.gguf", rng)
     params = load_language_model(tmp_path / "x.gguf").params
-    E, W = params.embedding, params.blocks[0].network.up.W
+    E, W = params.embedding, params.blocks[0].feed_forward.hidden.W
     assert E.base is not None and np.shares_memory(E.base, W)
     assert W.flags.f_contiguous and W.shape == (D, F)
 

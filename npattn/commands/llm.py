@@ -138,7 +138,8 @@ def _look(options, weights, prompt, answer):
     """Whatever was asked for beyond the text: bars, heads, page, proof."""
     import numpy as np
 
-    from npattn.models.language_model import attention_weights, language_model
+    from npattn.models.block import attention_weights
+    from npattn.models.language_model import language_model
 
     tokens = np.append(prompt, answer[:1])
     pieces = weights.pieces(tokens)
@@ -148,7 +149,8 @@ def _look(options, weights, prompt, answer):
     if options.heads is not None or options.html is not None:
         whole = np.append(prompt, answer)
         _, cache = language_model(whole, weights.params, config=weights.config)
-        draw_heads(attention_weights(cache), weights.pieces(whole), layer=options.heads,
+        seen = np.stack([block["self"] for block in attention_weights(cache)])
+        draw_heads(seen, weights.pieces(whole), layer=options.heads,
                    figure=options.out, page=options.html, title=options.text)
     if not options.no_proof:
         from npattn.models.language_proof import prove_gradient

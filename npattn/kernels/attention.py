@@ -58,7 +58,7 @@ def attend(S, V, mask=None, *, dropout=0.0, rng=None, out=None) -> tuple[np.ndar
     """
     require_shapes("S ... Tq Tk, V ... Tk Dv", S, V)
     P = masked_softmax(S, mask, out=out)
-    keep = draw_keep(P, dropout, rng)
+    keep = None if type(dropout) is float and not dropout else draw_keep(P, dropout, rng)
     A = P if keep is None else P * keep
     O = A @ V
     if not all_finite(O):  # a masked value may be NaN, and 0 · NaN is NaN
@@ -73,8 +73,7 @@ def attend_backward(dO, cache: AttendCache) -> tuple[np.ndarray, np.ndarray]:
     require_shapes("dO =... Tq Dv, P ... Tq Tk, V ... Tk Dv", dO, P, V)
     A = P if keep is None else P * keep
     # O = A V
-    dV = A.swapaxes(-1, -2) @ dO
-    dA = dO @ V.swapaxes(-1, -2)
+    dA, dV = dO @ V.swapaxes(-1, -2), A.swapaxes(-1, -2) @ dO
     if not all_finite(dV, dA):  # as above: what has no weight does not count
         dV, dA = weighted_sum(A.swapaxes(-1, -2), dO), np.where(A == 0.0, 0.0, dA)
     # A = P ⊙ keep

@@ -81,7 +81,8 @@ def channel_attention(X, params, *, use_max=False) -> tuple[np.ndarray, ChannelC
     return gate * X, ChannelCache(X, gate, top, squeezed, hidden, excited)
 
 
-def channel_attention_backward(dY, cache) -> tuple:
+@quiet
+def channel_attention_backward(dY, cache: ChannelCache) -> tuple:
     """dX and dparams from dY (..., H, W, C)."""
     X, gate, top, squeezed, hidden, excited = cache
     require_shapes("dY =... H W C, X ... H W C", dY, X)

@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.attention import AttentionCache, attention, attention_backward
+from npattn.kernels.floats import quiet
 from npattn.kernels.sums import unbroadcast
 from npattn.kernels.shapes import require_shapes
 
@@ -64,7 +65,8 @@ def differential_attention(
     return O1 - lam[..., None, None] * O2, DifferentialCache(first, second, O2, lam)
 
 
-def differential_attention_backward(dO, cache) -> tuple:
+@quiet
+def differential_attention_backward(dO, cache: DifferentialCache) -> tuple:
     """dQ1, dQ2, dK1, dK2, dV and dlam from dO (..., Tq, Dv)."""
     first, second, O2, lam = cache
     require_shapes("dO =... Tq Dv, O2 ... Tq Dv", dO, O2)
@@ -100,7 +102,8 @@ def differential_lambda(params, *, initial=0.8) -> tuple[np.ndarray, LambdaCache
     return first - second + initial, LambdaCache(params, first, second)
 
 
-def differential_lambda_backward(dlam, cache) -> LambdaParams:
+@quiet
+def differential_lambda_backward(dlam, cache: LambdaCache) -> LambdaParams:
     """dparams from dlam (H,)."""
     (q1, k1, q2, k2), first, second = cache
     require_shapes("dlam =..., lam ...", dlam, first)

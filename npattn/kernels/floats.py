@@ -26,8 +26,8 @@ def quiet(f):
 
     @functools.wraps(f)
     def quiet_f(*args, **options):
-        if kind is not None:
-            _require_cache(f, kind, *args[1:])
+        if kind and not isinstance(cache := options.get("cache", *args[1:2]), kind):
+            raise _foreign(f, kind, cache)
         with np.errstate(all="ignore"):
             return f(*args, **options)
 
@@ -55,7 +55,8 @@ def half_out(f_backward):
 
     @functools.wraps(f_backward)
     def backward(dY, cache, *args, **options):
-        _require_cache(f_backward, kind, cache)
+        if not isinstance(cache, kind):
+            raise _foreign(f_backward, kind, cache)
         with np.errstate(all="ignore"):
             if cache.half is None:
                 return f_backward(dY, cache, *args, **options)
@@ -65,11 +66,10 @@ def half_out(f_backward):
     return backward
 
 
-def _require_cache(f_backward, kind, cache, *_):
-    if not isinstance(cache, kind):
-        name = f_backward.__name__
-        raise TypeError(f"{name} takes the cache, {kind.__name__}, that "
-                        f"{name.removesuffix('_backward')} returned, got {type(cache).__name__}")
+def _foreign(f_backward, kind, cache):
+    name = f_backward.__name__
+    return TypeError(f"{name} takes the cache, {kind.__name__}, that "
+                     f"{name.removesuffix('_backward')} returned, got {type(cache).__name__}")
 
 
 def _convert(tree, old, new):

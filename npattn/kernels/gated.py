@@ -19,9 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.activations import (
-    GeluCache, gelu, gelu_backward, gelu_tanh, gelu_tanh_backward,
-)
+from npattn.kernels.activations import GeluCache, gelu, gelu_backward, gelu_tanh, gelu_tanh_backward
 from npattn.kernels.arrays import require_floats
 from npattn.kernels.floats import quiet
 from npattn.kernels.shapes import require_shapes
@@ -80,7 +78,8 @@ def swiglu(A, U) -> tuple[np.ndarray, GateCache]:
     return _gate(A, U, silu)
 
 
-def swiglu_backward(dY, cache) -> tuple:
+@quiet
+def swiglu_backward(dY, cache: GateCache) -> tuple:
     """dA and dU from dY (...): a product hands its gradient to either factor."""
     return _gate_backward(dY, cache, silu_backward)
 
@@ -90,7 +89,8 @@ def geglu(A, U) -> tuple[np.ndarray, GateCache]:
     return _gate(A, U, gelu)
 
 
-def geglu_backward(dY, cache) -> tuple:
+@quiet
+def geglu_backward(dY, cache: GateCache) -> tuple:
     """dA and dU from dY (...)."""
     return _gate_backward(dY, cache, gelu_backward)
 
@@ -100,7 +100,8 @@ def geglu_tanh(A, U) -> tuple[np.ndarray, GateCache]:
     return _gate(A, U, gelu_tanh)
 
 
-def geglu_tanh_backward(dY, cache) -> tuple:
+@quiet
+def geglu_tanh_backward(dY, cache: GateCache) -> tuple:
     """dA and dU from dY (...)."""
     return _gate_backward(dY, cache, gelu_tanh_backward)
 

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from npattn.kernels.floats import quiet
 from npattn.kernels.linear import (
     LinearCache, LinearParams, init_linear, linear, linear_backward,
 )
@@ -78,7 +79,8 @@ def gru_cell(X, H, params, *, reset="before"):
     return Y, GRUCache(input_cache, step, params.hidden, reset)
 
 
-def gru_cell_backward(dY, cache):
+@quiet
+def gru_cell_backward(dY, cache: GRUCache):
     """dX, dH and dparams from dY (..., Dh)."""
     require_shapes("dY =... Dh, H ... Dh", dY, cache.steps.H)
     dG, dF, dH = gru_step_gradients(dY, cache.steps, cache.hidden, cache.reset)

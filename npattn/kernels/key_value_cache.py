@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.floats import HALVES
+from npattn.kernels.floats import quiet
 from npattn.kernels.shapes import Shape, require_shapes
 
 
@@ -62,7 +63,8 @@ def append_keys_values(past, K, V) -> tuple[KeysValues, AppendCache]:
     return present, AppendCache(past.K.shape[-2], present.K.shape, present.V.shape)
 
 
-def append_keys_values_backward(dpresent, cache) -> tuple:
+@quiet
+def append_keys_values_backward(dpresent, cache: AppendCache) -> tuple:
     """dpast, dK and dV from dpresent, KeysValues: rows go back to where they came from."""
     spec = "dpresent.K =... T Dk, K ... T Dk, dpresent.V =... T Dv, V ... T Dv"
     K, V = cache.K, cache.V

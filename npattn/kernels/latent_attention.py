@@ -23,6 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.attention import AttentionCache, attention, attention_backward
+from npattn.kernels.floats import quiet
 from npattn.kernels.sums import unbroadcast
 from npattn.kernels.shapes import require_shapes
 
@@ -65,23 +66,21 @@ def latent_attention(
     latent = C[..., None, :, :]
     K = latent @ params.U
     shared = np.broadcast_to(Kr[..., None, :, :], (*K.shape[:-1], Kr.shape[-1]))
-    K = np.concatenate([K, shared], axis=-1)
-    Q = np.concatenate([Qc, Qr], axis=-1)
+    Q, K = np.concatenate([Qc, Qr], axis=-1), np.concatenate([K, shared], axis=-1)
     O, attended = attention(Q, K, latent @ params.W, mask, scale=scale)
     return O, LatentCache((Qc, Qr, C, Kr, params), None, attended)
 
 
-def latent_attention_backward(dO, cache) -> tuple:
+@quiet
+def latent_attention_backward(dO, cache: LatentCache) -> tuple:
     """dQc, dQr, dC, dKr and dparams from dO (..., H, Tq, Dv)."""
     Qc, Qr, C, Kr, (U, W) = cache.args
-    # O = attention(Q, K, V)
     dQ, dK, dV = attention_backward(dO, cache.attended)
     dQc, dQr = np.split(dQ, [Qc.shape[-1]], axis=-1)
     dK, dKr = np.split(dK, [Qc.shape[-1]], axis=-1)
     # K = C U, V = C W
-    latent = C[..., None, :, :]
     dC = (dK @ _turn(U) + dV @ _turn(W)).sum(axis=-3)
-    dU, dW = (unbroadcast(_turn(latent) @ dX, X.shape) for dX, X in ((dK, U), (dV, W)))
+    dU, dW = (unbroadcast(_turn(C)[..., None, :, :] @ dX, X.shape) for dX, X in ((dK, U), (dV, W)))
     return dQc, dQr, dC, dKr.sum(axis=-3), LatentParams(dU, dW)
 
 
@@ -97,7 +96,8 @@ def latent_attention_absorbed(
     return mixed @ params.W, LatentCache((Qc, Qr, C, Kr, params), mixed, attended)
 
 
-def latent_attention_absorbed_backward(dO, cache) -> tuple:
+@quiet
+def latent_attention_absorbed_backward(dO, cache: LatentCache) -> tuple:
     """dQc, dQr, dC, dKr and dparams from dO (..., H, Tq, Dv)."""
     (Qc, Qr, C, Kr, (U, W)), mixed, attended = cache
     require_shapes("dO =... H Tq Dv, PC ... H Tq R, W H R Dv", dO, mixed, W)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from npattn.kernels.floats import quiet
 from npattn.kernels.options import require_counts, require_generator
 from npattn.kernels.shapes import require_shapes
 from npattn.kernels.sums import as_rows
@@ -65,7 +66,8 @@ def lora(X, params, *, scale=1.0):
     return H @ B * scale, LoRACache(X, H, params, scale)
 
 
-def lora_backward(dU, cache):
+@quiet
+def lora_backward(dU, cache: LoRACache):
     """dX and dparams from dU (..., Dout): the forward's products, undone in reverse."""
     X, H, (A, B), scale = cache
     require_shapes("dU =... Dout, X ... Din, B r Dout", dU, X, B)

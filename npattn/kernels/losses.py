@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from npattn.kernels.floats import quiet
 from npattn.kernels.options import require_choice
 from npattn.kernels.shapes import Shape, require_shapes
 from npattn.kernels.token_losses import (
@@ -59,7 +60,8 @@ def cross_entropy(logits, targets, *, ignore=None, label_smoothing=0.0, weights=
     return total, CrossEntropyCache(tokens, reduction, N)
 
 
-def cross_entropy_backward(dloss, cache) -> np.ndarray:
+@quiet
+def cross_entropy_backward(dloss, cache: CrossEntropyCache) -> np.ndarray:
     """dlogits from dloss, a scalar, or (...) for "none": each token costs dloss / N.
 
     Raises ValueError if dloss has another shape than the loss.

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from npattn.kernels.floats import quiet
 from npattn.kernels.gated import swiglu, swiglu_backward
 from npattn.kernels.options import require_counts, require_generator
 from npattn.kernels.shapes import Shape, require_shapes
@@ -90,7 +91,8 @@ def mixture_of_experts(X, params, k) -> tuple[tuple, ExpertsCache]:
     return (Y.reshape(X.shape), balance), ExpertsCache(X, params, G, P, shares, served)
 
 
-def mixture_of_experts_backward(dY, cache) -> tuple:
+@quiet
+def mixture_of_experts_backward(dY, cache: ExpertsCache) -> tuple:
     """dX and dparams from dY = (dY (..., D), dbalance)."""
     X, (router, gate, up, down), G, P, shares, served = cache
     dY, dbalance = dY

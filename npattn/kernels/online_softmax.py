@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from npattn.kernels.floats import quiet
 from npattn.kernels.shapes import require_shapes
 from npattn.kernels.tiling.exp_range import to_base
 
@@ -54,11 +55,10 @@ def merge_partials(first, second):
     return merged, MergeCache(first, second, merged)
 
 
-def merge_partials_backward(dmerged, cache):
-    """The gradients of both parts, each a Partial, from dmerged = (dO, dL).
-
-    With w₁ = exp(L₁ − L):  ∂O/∂O₁ = w₁,  ∂L/∂L₁ = w₁  and  ∂O/∂L₁ = w₁ (O₁ − O).
-    """
+@quiet
+def merge_partials_backward(dmerged, cache: MergeCache):
+    """The gradients of both parts, each a Partial, from dmerged = (dO, dL)."""
+    # with w₁ = exp(L₁ − L):  ∂O/∂O₁ = w₁,  ∂L/∂L₁ = w₁  and  ∂O/∂L₁ = w₁ (O₁ − O)
     (dO, dL), parts = dmerged, cache[:2]
     require_shapes("dO =... Tq Dv, dL =... Tq, O ... Tq Dv", dO, dL, cache.merged.O)
     return tuple(

@@ -51,6 +51,13 @@ def require_counts(least, **counts):
             raise ValueError(f"{name} must be at least {least}, got {n}")
 
 
+def require_flag(**flags):
+    """Switches are True or False, also NumPy's. Raises TypeError that names another one."""
+    for name, flag in flags.items():
+        if not isinstance(flag, (bool, np.bool_)):
+            raise TypeError(f"{name} must be True or False, got {flag!r}")
+
+
 def require_choice(name, value, choices):
     """One of the strings that `choices` holds. Raises ValueError otherwise."""
     if value not in choices:

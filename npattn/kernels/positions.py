@@ -18,7 +18,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.options import require_counts, require_float_dtype
+from npattn.kernels.floats import quiet
+from npattn.kernels.options import require_counts, require_flag, require_float_dtype
 from npattn.kernels.shapes import Shape, require_shapes
 from npattn.kernels.sums import unbroadcast
 
@@ -39,11 +40,9 @@ def sinusoidal_positions(T, D, *, offset=0, paired=True, dtype=np.float64) -> np
     """
     require_counts(0, T=T, offset=offset)
     require_counts(1, D=D)
-    if not isinstance(paired, (bool, np.bool_)):
-        raise TypeError(f"paired must be True or False, got {paired!r}")
+    require_flag(paired=paired)
     require_float_dtype(dtype)
-    t = np.arange(offset, offset + T)[:, None]
-    column = np.arange(D)
+    t, column = np.arange(offset, offset + T)[:, None], np.arange(D)
     angle = t / 10000.0 ** ((column - column % 2 if paired else column) / D)
     P = np.empty((T, D), dtype)
     P[:, 0::2] = np.sin(angle[:, 0::2])
@@ -80,11 +79,12 @@ def learned_positions(X, E, *, offset=0) -> tuple[np.ndarray, LearnedPositionsCa
     return X + E[offset : offset + T], LearnedPositionsCache(E, offset, X.shape)
 
 
-def learned_positions_backward(dY, cache) -> tuple[np.ndarray, np.ndarray]:
+@quiet
+def learned_positions_backward(dY, cache: LearnedPositionsCache) -> tuple[np.ndarray, np.ndarray]:
     """dX and dE from dY: the sum hands dY to X as it is, and to a row of E from every sequence."""
     E, offset, shape = cache
     require_shapes("dY =... T D, X ... T D", dY, Shape(shape))
-    rows = slice(offset, offset + dY.shape[-2])
+    rows = slice(offset, offset + shape[-2])
     dE = np.zeros(E.shape, dY.dtype)
     dE[rows] = unbroadcast(dY, E[rows])
     return dY, dE

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from npattn.kernels.floats import quiet
 from npattn.kernels.rms_norm import (
     RMSNormCache, init_rms_norm, rms_norm, rms_norm_backward,
 )
@@ -64,7 +65,8 @@ def qk_norm(Q, K, params, *, eps=1e-6) -> tuple[tuple, QKNormCache]:
     return (Qhat, Khat), QKNormCache(query, key)
 
 
-def qk_norm_backward(dQK, cache) -> tuple:
+@quiet
+def qk_norm_backward(dQK, cache: QKNormCache) -> tuple:
     """dQ, dK and dparams from dQK = (dQ̂, dK̂)."""
     dQ, dquery = rms_norm_backward(dQK[0], cache.query)
     dK, dkey = rms_norm_backward(dQK[1], cache.key)

@@ -12,11 +12,12 @@ Source: Werbos 1990, "Backpropagation Through Time"; d2l 9.7, 10.2 (Chinese edit
 
 import numpy as np
 
-from npattn.kernels.shapes import require_mask, require_shapes
+from npattn.kernels.floats import quiet
 from npattn.kernels.gru_cell import (
     GRUCache, GRUParams, GRUStep, gru_step, gru_step_gradients, hidden_gradient, require_gru,
 )
 from npattn.kernels.linear import linear, linear_backward
+from npattn.kernels.shapes import require_mask, require_shapes
 
 
 def gru(X, H, params, mask=None, *, reset="before"):
@@ -49,7 +50,8 @@ def gru(X, H, params, mask=None, *, reset="before"):
     return np.stack(states, axis=-2), GRUCache(input_cache, steps, params.hidden, reset)
 
 
-def gru_backward(dY, cache):
+@quiet
+def gru_backward(dY, cache: GRUCache):
     """dX, dH and dparams from dY (..., T, Dh): from the last step to the first."""
     require_shapes("dY =... T Dh, H ... T Dh", dY, cache.steps.H)
     dG, dF = [], []

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.embedding import EmbeddingCache, embedding, embedding_backward
+from npattn.kernels.floats import quiet
 from npattn.kernels.positional_masks import distances
 from npattn.kernels.shapes import require_shapes
 
@@ -43,12 +44,13 @@ def relative_bias(E, Tq, Tk, *, offset=0) -> tuple[np.ndarray, EmbeddingCache]:
     >>> relative_bias(np.array([[1.0], [2.0], [3.0]]), 2, 3)[0].tolist()
     [[[2.0, 3.0, 3.0], [1.0, 2.0, 3.0]]]
     """
-    rows = relative_rows(Tq, Tk, _reach(E=E), offset=offset)
+    rows = relative_rows(Tq, Tk, _reach("E", E), offset=offset)
     bias, cache = embedding(rows, E)
     return np.moveaxis(bias, -1, 0), cache
 
 
-def relative_bias_backward(dbias, cache) -> np.ndarray:
+@quiet
+def relative_bias_backward(dbias, cache: EmbeddingCache) -> np.ndarray:
     """dE from dbias (H, Tq, Tk): entries of one diagonal come from one row and go back to it."""
     require_shapes("dbias =... H Tq Tk, rows:int Tq Tk, E r H", dbias, cache.ids, cache.E)
     return embedding_backward(np.moveaxis(dbias, 0, -1), cache)
@@ -75,25 +77,23 @@ def relative_scores(Q, A, Tk, *, offset=0) -> tuple[np.ndarray, RelativeScoresCa
     [[4.0, 6.0, 6.0]]
     """
     require_shapes("Q ... Tq D, A rows D", Q, A)
-    rows = relative_rows(Q.shape[-2], Tk, _reach(A=A), offset=offset)
-    R, cache = embedding(rows, A)
+    R, cache = embedding(relative_rows(Q.shape[-2], Tk, _reach("A", A), offset=offset), A)
     return (R @ Q[..., None])[..., 0], RelativeScoresCache(Q, R, cache)
 
 
-def relative_scores_backward(dS, cache) -> tuple[np.ndarray, np.ndarray]:
+@quiet
+def relative_scores_backward(dS, cache: RelativeScoresCache) -> tuple[np.ndarray, np.ndarray]:
     """dQ and dA from dS: each vector R_ij gathers dS_ij q_i from the whole batch."""
     Q, R, embedding_cache = cache
     require_shapes("dS =... Tq Tk, Q ... Tq D, R Tq Tk D", dS, Q, R)
     dQ = (dS[..., None, :] @ R)[..., 0, :]  # S_ij = R_ij q_i
     N = math.prod(dS.shape[:-2])
     dR = np.einsum("nij,nid->ijd", *(X.reshape(N, *X.shape[-2:]) for X in (dS, Q)))
-    # R = A[rows]
-    return dQ, embedding_backward(dR, embedding_cache)
+    return dQ, embedding_backward(dR, embedding_cache)  # R = A[rows]
 
 
-def _reach(**table):
+def _reach(name, E):
     """c of a table of 2c + 1 rows."""
-    (name, E), = table.items()
     require_shapes(f"{name} rows D", E)
     if len(E) % 2 == 0:
         raise ValueError(f"{name} must have 2c + 1 rows, one for each distance, got {E.shape}")

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from npattn.kernels.floats import quiet
 from npattn.kernels.options import require_float_dtype
 from npattn.kernels.shapes import require_shapes
 from npattn.kernels.sums import column_sums, row_means
@@ -60,7 +61,8 @@ def rms_norm(X, gain, *, eps=1e-6) -> tuple[np.ndarray, RMSNormCache]:
     return Xhat * gain, RMSNormCache(Xhat, r, gain)
 
 
-def rms_norm_backward(dY, cache) -> tuple:
+@quiet
+def rms_norm_backward(dY, cache: RMSNormCache) -> tuple:
     """dX and dgain from dY (..., D). r depends on X as well: ∂r/∂X = −r³ X / D."""
     Xhat, r, gain = cache
     require_shapes("dY =... D, X ... D", dY, Xhat)

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.arrays import require_floats
+from npattn.kernels.floats import quiet
 from npattn.kernels.options import require_choice
 from npattn.kernels.rotary_pairings import PAIRINGS, pair_columns
 from npattn.kernels.rotary_table import RotaryTable, rows_of_table
@@ -63,7 +64,8 @@ def rotary(
     return _rotate(X, rows, pairing), RotaryCache(rows, pairing, X.shape)
 
 
-def rotary_backward(dY, cache) -> np.ndarray:
+@quiet
+def rotary_backward(dY, cache: RotaryCache) -> np.ndarray:
     """dX from dY: turned back, since the transpose of a rotation is its inverse."""
     require_shapes("dY =... T D, X ... T D", dY, Shape(cache.shape))
     cos, sin = cache.table

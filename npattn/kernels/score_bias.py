@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.arrays import require_floats
+from npattn.kernels.floats import quiet
 from npattn.kernels.shapes import Shape, require_shapes
 from npattn.kernels.sums import unbroadcast
 
@@ -53,7 +54,8 @@ def add_bias(S, bias) -> tuple[np.ndarray, BiasCache]:
     return Y, BiasCache(bias, S.shape)
 
 
-def add_bias_backward(dY, cache) -> tuple:
+@quiet
+def add_bias_backward(dY, cache: BiasCache) -> tuple:
     """dS and dbias from dY (..., Tq, Tk): a sum hands its gradient to both of its terms."""
     require_shapes("dY =... Tq Tk, S ... Tq Tk", dY, Shape(cache.shape))
     dS = np.where(cache.bias == -np.inf, dY.dtype.type(0.0), dY)

@@ -21,6 +21,7 @@ import numpy as np
 
 from npattn.kernels.arrays import require_floats
 from npattn.kernels.attention import AttendCache, attend, attend_backward
+from npattn.kernels.floats import quiet
 from npattn.kernels.sums import unbroadcast
 from npattn.kernels.shapes import require_mask, require_shapes
 
@@ -71,7 +72,8 @@ def attend_with_sink(
     return O, SinkCache(sink, attended)
 
 
-def attend_with_sink_backward(dO, cache) -> tuple:
+@quiet
+def attend_with_sink_backward(dO, cache: SinkCache) -> tuple:
     """dS, dV and dsink from dO (..., Tq, Dv): the last column and row are the sink's."""
     dS, dV = attend_backward(dO, cache.attended)
     dsink = unbroadcast(dS[..., -1].sum(axis=-1), cache.sink)

@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.arrays import require_floats
+from npattn.kernels.floats import quiet
 from npattn.kernels.options import require_cap
 from npattn.kernels.shapes import require_shapes
 
@@ -47,7 +48,8 @@ def soft_cap(S, cap) -> tuple[np.ndarray, SoftCapCache]:
     return T * cap, SoftCapCache(T)
 
 
-def soft_cap_backward(dY, cache) -> np.ndarray:
+@quiet
+def soft_cap_backward(dY, cache: SoftCapCache) -> np.ndarray:
     """dS from dY: the slope falls from 1 at 0 to 0 at the cap."""
     require_shapes("dY =..., S ...", dY, cache.T)
     return dY * (1.0 - cache.T * cache.T)

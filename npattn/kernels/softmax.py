@@ -69,8 +69,7 @@ def softmax_backward(dP, P, *, out=None) -> np.ndarray:
     """
     require_shapes("dP =... Tk, P ... Tk", dP, P)
     dS = np.multiply(dP, P, out=out if P.dtype == dP.dtype else None)
-    dS -= P * row_sums(dS)
-    return dS
+    return np.subtract(dS, P * row_sums(dS), out=dS)
 
 
 @quiet

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.channel_attention import sigmoid
+from npattn.kernels.floats import quiet
 from npattn.kernels.options import require_counts, require_generator
 from npattn.kernels.shapes import require_shapes
 
@@ -71,7 +72,8 @@ def spatial_attention(X, params) -> tuple[np.ndarray, SpatialCache]:
     return gate[..., None] * X, SpatialCache(X, gate, top, patches, params)
 
 
-def spatial_attention_backward(dY, cache) -> tuple:
+@quiet
+def spatial_attention_backward(dY, cache: SpatialCache) -> tuple:
     """dX and dparams from dY (..., H, W, C)."""
     X, gate, top, patches, (kernel, _) = cache
     C, k = X.shape[-1], len(kernel)

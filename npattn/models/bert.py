@@ -15,20 +15,16 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.embedding import EmbeddingCache, embedding, embedding_backward
-from npattn.kernels.layer_norm import (
-    LayerNormCache, LayerNormParams, layer_norm, layer_norm_backward,
-)
-from npattn.models.config import Options, model_config
+from npattn.kernels.layer_norm import LayerNormCache, LayerNormParams
+from npattn.models.config import BERT, Options, model_config
 from npattn.models.encoder import EncoderParams, encoder, encoder_backward
+from npattn.models.normalize import normalize, normalize_backward
 from npattn.models.stack import StackCache
 
 
-@model_config
+@model_config(**BERT)
 class BertConfig(Options):
-    """What is no parameter; the options of every block beside it."""
-
-    activation: str = "gelu"
-    eps: float = 1e-12
+    """What is no parameter: the options of every block."""
 
 
 class BertParams(NamedTuple):
@@ -66,7 +62,8 @@ def bert(tokens, params, mask=None, *, config):
         raise ValueError(f"the text has {T} tokens, the model {len(params.positions)} positions; "
                          "give it a shorter one")
     X, embedded = embedding(tokens, params.tokens)
-    X, norm = layer_norm(X + params.positions[:T] + params.segment, params.norm, eps=config.eps)
+    X = X + params.positions[:T] + params.segment
+    X, norm = normalize(X, params.norm, **config.normalized())
     keys = None if mask is None else mask[..., None, :]
     Y, stack = encoder(X, params.encoder, keys, options=config)
     return Y, BertCache(embedded, params.positions, norm, stack)
@@ -75,7 +72,7 @@ def bert(tokens, params, mask=None, *, config):
 def bert_backward(dY, cache):
     """dparams from dY (..., T, width): the forward's calls, undone in reverse."""
     dX, dencoder = encoder_backward(dY, cache.encoder)
-    dX, dnorm = layer_norm_backward(dX, cache.norm)
+    dX, dnorm = normalize_backward(dX, cache.norm)
     T, width = dX.shape[-2:]
     rows = dX.reshape(-1, T, width).sum(axis=0)
     dpositions = np.zeros(cache.positions.shape, dX.dtype)

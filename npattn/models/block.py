@@ -81,23 +81,27 @@ def _inits(D, F, rng, dtype, o):
 
 
 def encoder_block(
-    X, params, mask=None, *, past=None, rng=None, options=None, **changes
+    X, params, mask=None, *, past=None, patch=None, rng=None, options=None, **changes
 ):
     """Every position attends to the others, then each is worked on by itself.
 
     X       (..., T, D)
     params  EncoderBlockParams
     mask    bool, as in `multihead_attention`; `causal_mask(T)` in a decoder-only model
-    past    KeysValues of earlier positions: cache.self_attention.sublayer.present of their call
+    past    KeysValues of earlier positions: cache.self_attention.sublayer.present of their call;
+            or a layer of a `KVCache`: then there is no backward
+    patch   outputs of other heads, as in `multihead_attention`
     rng     Generator for dropout, or None
-    options, changes  num_heads, norm, activation, …: BlockOptions, or keywords of it
+    options, changes  BlockOptions or a config, and keywords of BlockOptions
 
     Returns Y (..., T, D) and the cache.
     """
     o = options_of(options, changes)
     H, attended = residual(
         X, params.attention_norm,
-        lambda Z: self_attention(Z, params.attention, mask, **o.self_attended(rng, past)),
+        lambda Z: self_attention(
+            Z, params.attention, mask, patch=patch, **o.self_attended(rng, past)
+        ),
         rng=rng, options=o,
     )
     Y, fed = residual(

@@ -8,17 +8,15 @@ tokens are. Kernels composed, no new calculus.
 Source: Lin et al. 2021, "CAT: Cross Attention in Vision Transformer", section 3, figure 3.
 """
 
-from typing import NamedTuple
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from npattn.kernels.layer_norm import LayerNormParams, init_layer_norm
 from npattn.kernels.options import require_choice
-from npattn.models.config import BlockOptions
-from npattn.models.feed_forward import (
-    FeedForwardParams, feed_forward, feed_forward_backward, init_feed_forward,
-)
-from npattn.models.multihead import MultiHeadParams, init_multihead
+from npattn.models.config import CAT, options_of
+from npattn.models.feed_forward import FeedForwardParams, feed_forward, feed_forward_backward
+from npattn.models.multihead import MultiHeadParams
 from npattn.models.patch_attention import (
     cross_patch_attention, cross_patch_attention_backward, inner_patch_attention,
     inner_patch_attention_backward,
@@ -30,15 +28,14 @@ ATTENTIONS = {
     "cross": (cross_patch_attention, cross_patch_attention_backward),
 }
 CAT_KINDS = "inner", "cross", "inner"
-OPTIONS = BlockOptions(norm="pre", activation="gelu")
 
 
 class CatBlockParams(NamedTuple):
     """What cat_block learns. The gradient has the same type."""
 
-    attention_norm: LayerNormParams
+    attention_norm: Any         # of `normalize`
     attention: MultiHeadParams  # of width C for "inner", P² for "cross"
-    feed_forward_norm: LayerNormParams
+    feed_forward_norm: Any
     feed_forward: FeedForwardParams
 
 
@@ -55,36 +52,36 @@ class CatBlockCache(NamedTuple):
         return {"self": self.attention.sublayer.multihead.P}
 
 
-def init_cat_block(C, F, rng, *, kind, patch, bias=True, dtype=np.float64):
+def init_cat_block(C, F, rng, *, kind, patch, dtype=np.float64, options=CAT, **changes):
     """A block for C channels with a feed-forward network F wide; `kind` as in `cat_block`."""
     require_choice("kind", kind, ATTENTIONS)
+    o = options_of(options, changes)
     return CatBlockParams(
-        init_layer_norm(C, dtype=dtype),
-        init_multihead(C if kind == "inner" else patch**2, rng, bias=bias, dtype=dtype),
-        init_layer_norm(C, dtype=dtype),
-        init_feed_forward(C, F, rng, dtype=dtype),
+        o.init_norms(C, dtype), o.init_attention(C if kind == "inner" else patch**2, rng, dtype),
+        o.init_norms(C, dtype), o.init_feed_forward(C, F, rng, dtype),
     )
 
 
-def cat_block(X, params, *, kind, patch, num_heads=1, kernel="attention"):
+def cat_block(X, params, *, kind, patch, rng=None, options=CAT, **changes):
     """Patch attention, then each pixel by itself; both added to what they were given.
 
     X       (..., H, W, C)
     params  CatBlockParams
     kind    "inner" or "cross"
-    patch, num_heads, kernel  as in `inner_patch_attention` and `cross_patch_attention`
+    patch, rng, options, changes  as in `inner_patch_attention` and `cross_patch_attention`
 
     Returns Y (..., H, W, C) and the cache. Raises ValueError for another kind.
     """
     require_choice("kind", kind, ATTENTIONS)
     attend, _ = ATTENTIONS[kind]
-    heads = dict(patch=patch, num_heads=num_heads, kernel=kernel)
+    o = options_of(options, changes)
     G, attended = residual(
-        X, params.attention_norm, lambda Z: attend(Z, params.attention, **heads), options=OPTIONS
+        X, params.attention_norm,
+        lambda Z: attend(Z, params.attention, patch=patch, rng=rng, options=o), rng=rng, options=o,
     )
     Y, fed = residual(
         G, params.feed_forward_norm,
-        lambda Z: feed_forward(Z, params.feed_forward, **OPTIONS.fed()), options=OPTIONS,
+        lambda Z: feed_forward(Z, params.feed_forward, **o.fed()), rng=rng, options=o,
     )
     return Y, CatBlockCache(kind, attended, fed)
 
@@ -97,27 +94,25 @@ def cat_block_backward(dY, cache):
     return dX, CatBlockParams(dattention_norm, dattention, dfeed_norm, dfeed)
 
 
-def init_cat(C, F, rng, *, patch, bias=True, dtype=np.float64):
-    """The three blocks of `cat`, a tuple of CatBlockParams."""
-    options = dict(patch=patch, bias=bias, dtype=dtype)
+def init_cat(C, F, rng, **options):
+    """The three blocks of `cat`, a tuple of CatBlockParams; options as in `init_cat_block`."""
     return tuple(init_cat_block(C, F, rng, kind=kind, **options) for kind in CAT_KINDS)
 
 
-def cat(X, params, *, patch, num_heads, kernel="attention"):
+def cat(X, params, *, patch, rng=None, options=CAT, **changes):
     """Inner, cross, inner: what is found in a patch is told to all patches, and worked in.
 
-    X          (..., H, W, C)
-    params     tuple of three CatBlockParams, from `init_cat`
-    patch      P, the side of a patch
-    num_heads  of the inner blocks; the cross block has one
-    kernel     "attention", "tiled" or "auto", as in `multihead_attention`
+    X       (..., H, W, C)
+    params  tuple of three CatBlockParams, from `init_cat`
+    patch, rng, options, changes  as in `cat_block`; but the cross block has one head
 
     Returns Y (..., H, W, C) and the cache, a tuple of three CatBlockCache.
     """
-    Y, caches = X, []
+    o, caches = options_of(options, changes), []
+    Y, one_head = X, replace(o, num_heads=1)
     for block, kind in zip(params, CAT_KINDS, strict=True):
-        heads = num_heads if kind == "inner" else 1
-        Y, cache = cat_block(Y, block, kind=kind, patch=patch, num_heads=heads, kernel=kernel)
+        told = o if kind == "inner" else one_head
+        Y, cache = cat_block(Y, block, kind=kind, patch=patch, rng=rng, options=told)
         caches.append(cache)
     return Y, tuple(caches)
 

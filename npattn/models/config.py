@@ -3,11 +3,13 @@
     encoder(X, params, mask, num_heads=4, norm="pre")     options as keywords, or
     encoder(X, params, mask, options=options)             a BlockOptions, or a config
 
-Every config has the options of a block beside its sizes. What a block has beyond that is seen in
-its parameters: a bias, an output projection or a last norm that is None is left out.
+Every config has the options of a block beside its sizes; they are given by keyword. What a block
+has beyond that is seen in its parameters: a bias, an output projection or a last norm that is None
+is left out.
 """
 
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 
 from npattn.kernels.heads import require_heads
 from npattn.kernels.options import require_choice, require_counts, require_rate
@@ -37,6 +39,15 @@ class Options:
         require_rate(self.dropout)
         if not self.eps >= 0.0:
             raise ValueError(f"eps must be 0 or more, such as 1e-5, got {self.eps!r}")
+
+    @property
+    def key_heads(self):
+        """How many heads keys and values have."""
+        return self.num_kv_heads or self.num_heads
+
+    def width_of_head(self, D):
+        """How many columns a head has in a model of width D."""
+        return self.head_width or D // self.num_heads
 
     def block_options(self, rng):
         """All of them as keywords of a block, with the Generator of its dropout."""
@@ -118,17 +129,32 @@ class BlockOptions(Options):
     dropout: float = 0.0               # share dropped of weights and of what sublayers return
 
 
-def model_config(cls):
+# What the blocks of a model are, unless its config is told otherwise.
+TRANSFORMER = dict(num_heads=4, norm="pre")  # "post" in Vaswani et al. and d2l
+TIME_SERIES = dict(num_heads=3, dropout=0.1)
+VISION = dict(num_heads=4, norm="pre", activation="gelu")
+BERT = dict(activation="gelu", eps=1e-12)
+LLAMA = dict(norm="pre", normalization="rms_norm", eps=1e-6, activation="silu", gated=True,
+             bias=False, rotary="interleaved")
+
+
+def model_config(cls=None, **defaults):
     """Makes a class of Options a frozen dataclass of its own fields, then all of BlockOptions.
 
     A field that the class names itself has the default and the place that it has there; the others
-    are given by keyword.
+    are given by keyword, and have their defaults here, or in BlockOptions.
     """
+    if cls is None:
+        return partial(model_config, **defaults)
     for option in fields(BlockOptions):
         if option.name not in cls.__annotations__:
             cls.__annotations__[option.name] = option.type
-            setattr(cls, option.name, field(default=option.default, kw_only=True))
+            default = defaults.get(option.name, option.default)
+            setattr(cls, option.name, field(default=default, kw_only=True))
     return dataclass(frozen=True)(cls)
+
+
+CAT = BlockOptions(num_heads=1, norm="pre", activation="gelu")
 
 
 def options_of(options, changes):

@@ -11,9 +11,10 @@ second one only helps on a quiet machine.
 import numpy as np
 
 from npattn.kernels.products import turned_like
+from npattn.models.block import encoder_block
 from npattn.models.kv_cache import KVCache
-from npattn.models.language_block import language_block, normed
-from npattn.models.language_model import block_options, embed_text, output_params
+from npattn.models.language_model import embed_text, output_params
+from npattn.models.normalize import normalize
 from npattn.models.projection import project
 from npattn.models.sampling import require_options, sample
 
@@ -33,12 +34,11 @@ def next_logits(tokens, params, cache, *, config):
         raise ValueError("tokens must be at least one, got none")
     cache.require_room(T)
     X, _ = embed_text(tokens, params, config=config, offset=cache.length)
-    X, tables = turned_like(X, params.embedding.T), {}
-    for i, block in enumerate(params.blocks):
-        options = block_options(config, i, T, X.dtype, cache.length, tables, causal=False)
-        X, _ = language_block(X, block, past=cache.layer(i), **options)
+    X = turned_like(X, params.embedding.T)
+    for i, (block, options) in enumerate(zip(params.blocks, config.blocks, strict=True)):
+        X, _ = encoder_block(X, block, past=cache.layer(i), options=options)
     cache.grow(T)
-    X, _ = normed(np.ascontiguousarray(X[-1:]), params.norm, config.eps)
+    X, _ = normalize(np.ascontiguousarray(X[-1:]), params.norm, **config.normalized())
     return project(X, output_params(params))[0][0]
 
 

@@ -27,7 +27,7 @@ def encoder(X, params, mask=None, *, rng=None, options=None, **changes):
     params  EncoderParams
     mask    bool, as in `multihead_attention`, the same in every block
     rng     Generator for dropout, or None
-    options, changes  num_heads, norm, activation, …: BlockOptions, or keywords of it
+    options, changes  BlockOptions or a config, and keywords of BlockOptions
 
     Returns Y (..., T, D) and the cache, of which `attention_weights` reads the weights.
     """

@@ -17,8 +17,9 @@ from npattn.kernels.activations import (
     gelu, gelu_backward, gelu_tanh, gelu_tanh_backward, relu, relu_backward,
 )
 from npattn.kernels.gated import silu, silu_backward
-from npattn.kernels.linear import LinearCache, LinearParams, init_linear, linear, linear_backward
+from npattn.kernels.linear import LinearParams, init_linear
 from npattn.kernels.options import require_choice
+from npattn.models.projection import project, project_backward
 
 
 class FeedForwardParams(NamedTuple):
@@ -39,11 +40,11 @@ class GatedFeedForwardParams(NamedTuple):
 class FeedForwardCache(NamedTuple):
     """What feed_forward_backward reads."""
 
-    hidden: LinearCache
+    hidden: Any           # of `project`, as output and gate
     activation: str
     activated: Any        # the activation's own cache
-    output: LinearCache
-    gate: LinearCache | None
+    output: Any
+    gate: Any | None
     H: np.ndarray | None  # (..., F) where there is a gate: what it lets pass
     G: np.ndarray | None  # (..., F) the gate, activated
 
@@ -74,7 +75,8 @@ def feed_forward(X, params, *, activation="relu"):
     """Widen, activate, narrow: each position by itself.
 
     X           (..., T, D)
-    params      FeedForwardParams: hidden W (D, F), output W (F, D); or with a gate W (D, F)
+    params      FeedForwardParams: hidden W (D, F), output W (F, D); or with a gate W (D, F);
+                each layer of a kind that `project` takes
     activation  "relu", "gelu", "gelu_tanh" or "silu"; where there is a gate, of the gate
 
     Returns Y (..., T, D) and the cache.
@@ -82,15 +84,15 @@ def feed_forward(X, params, *, activation="relu"):
     """
     require_choice("activation", activation, ACTIVATIONS)
     activate, _ = ACTIVATIONS[activation]
-    H, hidden_cache = linear(X, params.hidden)
+    H, hidden_cache = project(X, params.hidden)
     gate_cache, kept = None, (None, None)
     if isinstance(params, GatedFeedForwardParams):
-        U, gate_cache = linear(X, params.gate)
+        U, gate_cache = project(X, params.gate)
         G, activated = activate(U)
         A, kept = G * H, (H, G)
     else:
         A, activated = activate(H)
-    Y, output_cache = linear(A, params.output)
+    Y, output_cache = project(A, params.output)
     return Y, FeedForwardCache(
         hidden_cache, activation, activated, output_cache, gate_cache, *kept
     )
@@ -99,12 +101,12 @@ def feed_forward(X, params, *, activation="relu"):
 def feed_forward_backward(dY, cache):
     """dX and dparams from dY: the forward's calls, undone in reverse."""
     _, activate_backward = ACTIVATIONS[cache.activation]
-    dA, doutput = linear_backward(dY, cache.output)
+    dA, doutput = project_backward(dY, cache.output)
     if cache.gate is None:
-        dX, dhidden = linear_backward(activate_backward(dA, cache.activated), cache.hidden)
+        dX, dhidden = project_backward(activate_backward(dA, cache.activated), cache.hidden)
         return dX, FeedForwardParams(dhidden, doutput)
     # A = act(U) ⊙ H
-    dX, dhidden = linear_backward(dA * cache.G, cache.hidden)
+    dX, dhidden = project_backward(dA * cache.G, cache.hidden)
     dU = activate_backward(dA * cache.H, cache.activated)
-    dX_gate, dgate = linear_backward(dU, cache.gate)
+    dX_gate, dgate = project_backward(dU, cache.gate)
     return dX + dX_gate, GatedFeedForwardParams(dhidden, doutput, dgate)

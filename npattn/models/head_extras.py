@@ -11,6 +11,7 @@ its add_zero_attn; both may always be attended to.
 Source: the pages qk_norm, rotary, key_value_cache, positional_masks; torch.nn.MultiheadAttention.
 """
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,8 +27,10 @@ from npattn.kernels.qk_norm import (
 from npattn.kernels.rotary import rotary, rotary_backward
 from npattn.kernels.rotary_pairings import PAIRINGS
 from npattn.kernels.rotary_speeds import rotary_speeds
+from npattn.kernels.rotary_table import rotary_table
 from npattn.kernels.shapes import Shape, require_shapes
 from npattn.models.kernel_choice import window_sides
+from npattn.models.kv_cache import Past
 
 
 class Rotary(NamedTuple):
@@ -58,7 +61,13 @@ class PreparedCache(NamedTuple):
     mask: np.ndarray | None
     window: int | tuple | None  # where it is not in the mask
     present: KeysValues     # to hand to the next call as its past
+    laid_out: Past | None   # the past where it is a layer of a KVCache, still without K and V
     shapes: tuple           # of Q, K and V as they are returned
+
+    @property
+    def placed(self):
+        """What `chosen_attention` is told of positions."""
+        return dict(window=self.window, offset=self.past, laid_out=self.laid_out)
 
 
 def init_head_extras(
@@ -82,7 +91,8 @@ def prepare_heads(
     mask      bool or None, with a head axis
     qk_eps    of the norm of queries and keys
     turn      None, "interleaved", "halves", or a `Rotary`
-    past      KeysValues of earlier positions, from the cache's `present`; counts as a constant
+    past      KeysValues of earlier positions, from the cache's `present`; counts as a constant.
+              Or a layer of a KVCache, which joins K and V to those it has by itself
     window    w, the keys with |j − i| < w; or (left, right), as in `window_mask`; None for all
     zero_key  whether there is one more key of 0 with a value of 0
 
@@ -93,7 +103,9 @@ def prepare_heads(
     require_shapes("K ... G Tk D, V ... G Tk Dv", K, V)
     extras = params or HeadExtras(None, None, None)
     normed = turned = None
+    laid_out, past = (past, None) if isinstance(past, Past) else (None, past)
     Tp, new = 0 if past is None else past.K.shape[-2], K.shape[-2]
+    Tp = Tp if laid_out is None else laid_out.length
     if extras.qk_norm is not None:
         (Q, K), normed = qk_norm(Q, K, extras.qk_norm, eps=qk_eps)
     if turn is not None:
@@ -113,7 +125,8 @@ def prepare_heads(
         K, V = _append(K), _append(V)
     mask = _with_columns(mask, Tp + new, K.shape[-2])
     return (Q, K, V), PreparedCache(
-        params, normed, turned, Tp, new, mask, window, present, (Q.shape, K.shape, V.shape)
+        params, normed, turned, Tp, new, mask, window, present, laid_out,
+        (Q.shape, K.shape, V.shape),
     )
 
 
@@ -152,10 +165,20 @@ def _named(how):
 
 def _turn(X, how, offset):
     how = _named(how)
-    speeds = how.speeds
-    if speeds is None:
-        speeds = rotary_speeds(how.width or X.shape[-1], base=how.base)
-    return rotary(X, offset=offset, speeds=np.asarray(speeds, float), pairing=how.pairing)
+    speeds = None if how.speeds is None else tuple(how.speeds)
+    *_, T, D = X.shape
+    table = _table(speeds, how.width or D, how.base, offset, T, X.real.dtype)
+    return rotary(X, table=table, pairing=how.pairing)
+
+
+@lru_cache(8)
+def _table(speeds, width, base, first, T, dtype):
+    """The RotaryTable of positions first … first + T − 1, made once for all blocks of a model."""
+    speeds = rotary_speeds(width, base=base) if speeds is None else speeds
+    table = rotary_table(np.arange(first, first + T), speeds, dtype=dtype)
+    for part in table:
+        part.flags.writeable = False
+    return table
 
 
 def _append(X, row=None):

@@ -40,7 +40,8 @@ def require_kernel(kernel):
 
 def chosen_attention(
     Q, K, V, mask=None, bias=None, sink=None, *,
-    kernel="attention", cap=None, window=None, offset=0, scale=None, dropout=0.0, rng=None,
+    kernel="attention", cap=None, window=None, offset=0, laid_out=None, scale=None, dropout=0.0,
+    rng=None,
 ):
     """Scaled dot-product attention by the kernel of that name.
 
@@ -49,6 +50,8 @@ def chosen_attention(
              WORTH_TILES bytes or more and no array is complex, else "attention"
     bias, sink, cap  as in `scored_attention`
     window, offset   as in `tiled_attention`; offset is the place of query 0 among the keys
+    laid_out  a layer of a `KVCache`, which K and V extend; then there is no cache, no backward, and
+              nothing but the window and the scale
     mask, scale, dropout, rng  as in `attention`
 
     Returns O (..., Tq, Dv) and the cache of the kernel that made it; with a bias, a sink or a cap
@@ -57,6 +60,8 @@ def chosen_attention(
     else as the kernels do.
     """
     require_kernel(kernel)
+    if laid_out is not None:
+        return _by_cache(Q, K, V, laid_out, window, scale, mask=mask, bias=bias, sink=sink, cap=cap)
     options = dict(scale=scale, dropout=dropout, rng=rng)
     if kernel == "tiled" or kernel == "auto" and _is_worth_tiles(Q, K, V):
         if window is not None:
@@ -88,6 +93,14 @@ def window_sides(window):
         return window
     require_counts(1, window=window)
     return window - 1, window - 1
+
+
+def _by_cache(Q, K, V, laid_out, window, scale, **others):
+    for name, given in others.items():
+        if given is not None:
+            raise ValueError(f"a KVCache attends without a {name}; hand over KeysValues as past")
+    left = None if window is None else window_sides(window)[0]
+    return laid_out.attend(Q, K, V, left=left, scale=scale), None
 
 
 def _is_worth_tiles(Q, K, V):

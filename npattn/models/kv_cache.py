@@ -30,14 +30,13 @@ class KVCache:
     """
 
     def __init__(self, config, room, dtype=np.float32):
-        shape = config.num_blocks, config.num_kv_heads, room, config.head_width
+        shape = config.num_blocks, config.key_heads, room, config.width_of_head(config.width)
         self.keys, self.values = np.empty(shape, dtype), np.empty(shape, dtype)
-        self.room, self.length, self.windows = room, 0, config.windows
+        self.room, self.length = room, 0
 
     def layer(self, block):
         """What one block reads and extends."""
-        window = self.windows[block] if self.windows else None
-        return Past(self.keys[block], self.values[block], self.length, window)
+        return Past(self.keys[block], self.values[block], self.length)
 
     def grow(self, tokens):
         """Count `tokens` more, once every block has written them."""
@@ -58,31 +57,31 @@ class Past(NamedTuple):
     keys: np.ndarray    # (G, room, D)
     values: np.ndarray  # (G, room, D)
     length: int         # tokens before the newest
-    window: int | None  # how many keys a query sees, itself included
 
-    def attend(self, Q, K, V, *, scale=None):
-        """O (H, T, D) of the newest T positions, whose keys and values are appended.
+    def attend(self, Q, K, V, *, left=None, scale=None):
+        """O, shaped like Q, of the newest T positions, whose keys and values are appended.
 
-        Q     (H, T, D)
-        K, V  (G, T, D)
+        Q     (G, r, T, D), or (H, T, D)
+        K, V  (G, 1, T, D), or (G, T, D)
+        left  how many earlier keys a query sees; None for all
         """
-        G, T, D = K.shape
+        (G, *_, T, D), shape = K.shape, Q.shape
         start, end = self.length, self.length + T
-        self.keys[:, start:end], self.values[:, start:end] = K, V
+        self.keys[:, start:end], self.values[:, start:end] = (X.reshape(G, T, D) for X in (K, V))
         scale = Q.dtype.type(1.0 / math.sqrt(D) if scale is None else scale)
         Q = Q.reshape(G, -1, T, D) * scale
         O = np.empty_like(Q)
         for first in range(0, T, TILE):
             last = min(first + TILE, T)
-            O[:, :, first:last] = self._tile(Q[:, :, first:last], start + first, start + last)
-        return O.reshape(-1, T, D)
+            O[:, :, first:last] = self._tile(Q[:, :, first:last], start + first, start + last, left)
+        return O.reshape(shape)
 
-    def _tile(self, Q, first, last):
+    def _tile(self, Q, first, last, left):
         """O (G, r, n, D) of the queries at positions first … last − 1."""
-        least = 0 if self.window is None else max(0, first - self.window + 1)
+        least = 0 if left is None else max(0, first - left)
         K, V = self.keys[:, None, least:last], self.values[:, None, least:last]
         S = Q @ K.swapaxes(-1, -2)
-        _hide(S, first - least, self.window)
+        _hide(S, first - least, left)
         S -= S.max(axis=-1, keepdims=True)
         np.exp(S, out=S)
         O = S @ V
@@ -90,11 +89,11 @@ class Past(NamedTuple):
         return O
 
 
-def _hide(S, offset, window):
-    """Adds −1e30 to the scores of later keys, and of those before the window; S is written to."""
+def _hide(S, offset, left):
+    """Adds −1e30 to the scores of later keys, and of those too far to the left, in S itself."""
     n, Tk = S.shape[-2:]
     if n > 1:
         S[..., offset:] += np.triu(np.full((n, n), _HIDDEN, S.dtype), 1)
-    if window is not None and n + offset > window:
+    if left is not None and n + offset > left + 1:
         p, j = np.arange(n)[:, None] + offset, np.arange(Tk)
-        S += np.where(j > p - window, S.dtype.type(0), S.dtype.type(_HIDDEN))
+        S += np.where(j >= p - left, S.dtype.type(0), S.dtype.type(_HIDDEN))

@@ -1,7 +1,7 @@
 """A decoder-only language model and its backward: GPT-2, Llama, Qwen and Gemma are configurations.
 
     X = E[tokens] · embedding_scale (+ positions)     (..., T, width)
-    X → block → … → block → norm → X                  each a page language_block
+    X → encoder_block → … → encoder_block → norm      with a causal mask, the page block.py
     logits = X Wᵀ                                     (..., T, vocabulary)   W = E where tied
 
 logits[t] predict token t + 1. Where it is tied the embedding is used twice: its gradient is a sum.
@@ -9,70 +9,53 @@ Source: Radford et al. 2019 (GPT-2), section 2.3; Touvron et al. 2023, "LLaMA", 
 and Wolf 2017, "Using the Output Embedding to Improve Language Models", for the tied output.
 """
 
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from npattn.kernels.embedding import EmbeddingCache, embedding, embedding_backward
-from npattn.kernels.layer_norm import init_layer_norm
+from npattn.kernels.embedding import EmbeddingCache, embedding, embedding_backward, normal
 from npattn.kernels.linear import LinearParams
-from npattn.kernels.masks import causal_mask
-from npattn.kernels.positional_masks import window_mask
+from npattn.kernels.masks import causal_mask, combine_masks
 from npattn.kernels.products import turned_like
-from npattn.kernels.qk_norm import init_qk_norm
-from npattn.kernels.rms_norm import init_rms_norm
-from npattn.kernels.rotary_speeds import linear_scaling, llama3_scaling, rotary_speeds
-from npattn.kernels.rotary_table import rotary_table
-from npattn.models.gated_feed_forward import GatedParams
-from npattn.models.grouped_attention import GroupedAttentionParams
-from npattn.models.language_block import (
-    LanguageBlockCache, LanguageBlockParams, language_block, language_block_backward, normed,
-    normed_backward,
-)
+from npattn.models.block import EncoderBlockParams, encoder_block, encoder_block_backward
+from npattn.models.config import LLAMA, Options, model_config, require_blocks, require_sizes
+from npattn.models.encoder import init_encoder
+from npattn.models.head_extras import Rotary
 from npattn.models.projection import FrozenParams, project, project_backward
+from npattn.models.stack import StackCache, StackParams, stack, stack_backward
 
 
-@dataclass(frozen=True)
-class LanguageModelConfig:
-    """What is no parameter. Whether there are biases, gates or QK norms, the parameters say."""
+@model_config(**LLAMA)
+class LanguageModelConfig(Options):
+    """The sizes of a language_model and the options of its blocks: all that is no array."""
 
     vocabulary: int
     width: int
     num_blocks: int
-    num_heads: int
-    num_kv_heads: int
-    head_width: int
-    hidden: int                           # width of the feed-forward networks
-    context: int                          # the longest text that the model was made for
-    activation: str = "swiglu"
-    eps: float = 1e-6
-    rotary_base: float | None = 10000.0   # None: no rotary positions
-    # ("linear", f), ("llama3", f, low, high, length) or ("factors", one for each pair)
-    rotary_scaling: tuple | None = None
-    windows: tuple | None = None          # how many keys each block sees; None: all
-    local_rotary_base: float | None = None  # of the blocks with a window, where it differs
-    scale: float | None = None            # factor on the scores; None means 1/√head_width
+    hidden: int                          # width of the feed-forward networks
+    context: int                         # the longest text that the model was made for
+    windows: tuple | None = None         # how many keys each block sees; None: all
+    local_rotary: str | Rotary | None = None  # of the blocks with a window, where it differs
     embedding_scale: float = 1.0
 
-    def speeds(self, block):
-        """Radians per position of each pair of columns in a block; None if nothing turns."""
-        if self.rotary_base is None:
-            return None
-        if self.local_rotary_base and self.window(block):
-            return rotary_speeds(self.head_width, base=self.local_rotary_base)
-        speeds = rotary_speeds(self.head_width, base=self.rotary_base)
-        kind, *numbers = self.rotary_scaling or ("none",)
-        if kind == "linear":
-            return linear_scaling(speeds, *numbers)
-        if kind == "llama3":
-            factor, low, high, length = numbers
-            return llama3_scaling(speeds, factor, low=low, high=high, length=length)
-        return speeds / np.array(numbers) if kind == "factors" else speeds
+    def __post_init__(self):
+        super().__post_init__()
+        require_sizes(self, "vocabulary", "width", "context")
+        require_sizes(self, "num_blocks", least=0)
+        require_blocks(self, self.width)
+        if self.windows is not None and len(self.windows) != self.num_blocks:
+            raise ValueError(f"windows must be one for each of {self.num_blocks} blocks, "
+                             f"got {self.windows}")
 
-    def window(self, block):
-        """How many keys a query of this block sees, itself included; None is all."""
-        return self.windows[block] if self.windows else None
+    @cached_property
+    def blocks(self):
+        """The options of each block: where it has a window, its own."""
+        if self.windows is None:
+            return (self,) * self.num_blocks
+        local = dict(rotary=self.local_rotary or self.rotary)
+        return tuple(replace(self, window=w, **(local if w else {})) for w in self.windows)
 
 
 class LanguageModelParams(NamedTuple):
@@ -80,65 +63,45 @@ class LanguageModelParams(NamedTuple):
 
     embedding: np.ndarray                     # (vocabulary, width)
     positions: np.ndarray | None              # (context, width), learned, as in GPT-2
-    blocks: tuple[LanguageBlockParams, ...]
+    blocks: tuple[EncoderBlockParams, ...]
     norm: Any
     output: tuple | None                      # W (width, vocabulary); None is the embedding
 
 
 class LanguageModelCache(NamedTuple):
-    """What language_model_backward reads."""
+    """What language_model_backward reads; `attention_weights` reads the weights in it."""
 
     embedding: EmbeddingCache
     positions: np.ndarray | None
-    blocks: tuple[LanguageBlockCache, ...]
-    norm: Any
+    stack: StackCache
     output: Any
     tied: bool
     embedding_scale: float
     where: np.ndarray | None
 
 
-def init_language_model(
-    config, rng, *, gated=True, bias=False, qk_norm=False, rms=True, after=False, tied=True,
-    dtype=np.float64,
-):  # fmt: skip
-    """Random parameters: normal with deviation 0.02, norms that only normalize, as GPT-2 starts.
+def init_language_model(config, rng, *, tied=True, dtype=np.float64):
+    """Tables normal with deviation 0.02, as GPT-2 starts; blocks as in `init_encoder`.
 
-    gated, bias, qk_norm, rms, after, tied  which parts there are: gates, biases of all layers,
-        norms of queries and keys, RMS or layer norms, norms behind the sublayers, a tied output
+    tied  whether the embedding is the output, too
     """
-    D, F, Dh = config.width, config.hidden, config.head_width
+    D = config.width
 
-    def normal(*shape):
-        return (0.02 * rng.standard_normal(shape)).astype(dtype)
+    def table(rows):
+        return normal(0.02, (rows, D), rng, dtype)
 
-    def layer(Din, Dout):
-        return LinearParams(normal(Din, Dout), np.zeros(Dout, dtype) if bias else None)
-
-    def norm():
-        return init_rms_norm(D, dtype=dtype) if rms else init_layer_norm(D, dtype=dtype)
-
-    def block():
-        attention = GroupedAttentionParams(
-            layer(D, config.num_heads * Dh), layer(D, config.num_kv_heads * Dh),
-            layer(D, config.num_kv_heads * Dh), layer(config.num_heads * Dh, D),
-            init_qk_norm(Dh, dtype=dtype) if qk_norm else None,
-        )
-        network = GatedParams(layer(D, F) if gated else None, layer(D, F), layer(F, D))
-        return LanguageBlockParams(
-            norm(), attention, norm() if after else None, norm(), network, norm() if after else None
-        )
-
+    blocks, norm = init_encoder(
+        D, config.hidden, config.num_blocks, rng, options=config, dtype=dtype
+    )
     return LanguageModelParams(
-        normal(config.vocabulary, D),
-        normal(config.context, D) if config.rotary_base is None else None,
-        tuple(block() for _ in range(config.num_blocks)), norm(),
-        None if tied else LinearParams(normal(D, config.vocabulary), None),
+        table(config.vocabulary), table(config.context) if config.rotary is None else None,
+        blocks, norm, None if tied else LinearParams(table(config.vocabulary).T, None),
     )
 
 
 def language_model(
-    tokens, params, mask=None, *, config, where=None, heads_off=(), patch=None, frozen=False
+    tokens, params, mask=None, *, config, where=None, heads_off=(), patch=None, frozen=False,
+    rng=None,
 ):
     """The logits of the next token at every position.
 
@@ -152,25 +115,23 @@ def language_model(
     patch      {(block, head): (..., T, head_width)}: their output is replaced by this one, which
                `head_outputs` returned for another text
     frozen     whether embedding and output shall not learn: their gradient is None
+    rng        Generator for dropout in the blocks, or None
 
     Returns logits (..., T, vocabulary) and the cache.
     Raises ValueError for a token outside the vocabulary or a text longer than learned positions.
     """
     X, embedded = embed_text(tokens, params, config=config)
     X = turned_like(X, params.embedding.T)
-    caches, tables = [], {}
-    for i, block in enumerate(params.blocks):
-        options = block_options(config, i, tokens.shape[-1], X.real.dtype, tables=tables)
-        off, replaced = _of_block(i, heads_off, patch, len(params.blocks))
-        allowed = options.pop("mask") if mask is None else options.pop("mask") & mask
-        if allowed.ndim > 2:
-            allowed = allowed[..., None, None, :, :]
-        X, cache = language_block(X, block, allowed, off=off, patch=replaced, **options)
-        caches.append(cache)
-    X, norm = normed(X, params.norm, config.eps)
+    mask = combine_masks(causal_mask(tokens.shape[-1]), mask)
+    patches = _patches(heads_off, patch, len(params.blocks))
+    blocks = [
+        partial(encoder_block, mask=mask, patch=replaced, rng=rng, options=options)
+        for replaced, options in zip(patches, config.blocks, strict=True)
+    ]
+    X, stacked = stack(X, StackParams(params.blocks, params.norm), blocks, options=config)
     logits, output = project(X if where is None else X[where], output_params(params, frozen))
     return logits, LanguageModelCache(
-        embedded, params.positions, tuple(caches), norm, output, params.output is None,
+        embedded, params.positions, stacked, output, params.output is None,
         config.embedding_scale, where,
     )
 
@@ -202,12 +163,8 @@ def _stack_backward(dlogits, cache):
     if cache.where is not None:
         dlast, dX = dX, np.zeros((*cache.where.shape, dX.shape[-1]), dX.dtype)
         dX[cache.where] = dlast
-    dX, dnorm = normed_backward(dX, cache.norm)
-    dblocks = []
-    for block in reversed(cache.blocks):
-        dX, dblock = language_block_backward(dX, block)
-        dblocks.append(dblock)
-    return dX, LanguageModelParams(None, None, tuple(reversed(dblocks)), dnorm, doutput)
+    dX, dstack = stack_backward(dX, cache.stack, encoder_block_backward)
+    return dX, LanguageModelParams(None, None, *dstack, doutput)
 
 
 def embed_text(tokens, params, *, config, offset=0):
@@ -224,52 +181,24 @@ def embed_text(tokens, params, *, config, offset=0):
     return X, cache
 
 
-def block_options(config, block, T, dtype, offset=0, tables=None, causal=True):
-    """What `language_block` is told in a block, for positions offset … offset + T − 1.
-
-    tables  a dict that keeps the rotary tables from one block to the next
-    causal  whether a mask is among the options
-    """
-    window = config.window(block)
-    speeds = None if config.rotary_base is None else bool(window and config.local_rotary_base)
-    tables = {} if tables is None else tables
-    if speeds is not None and speeds not in tables:
-        tables[speeds] = rotary_table(
-            np.arange(offset, offset + T), config.speeds(block), dtype=dtype
-        )
-    options = dict(
-        num_heads=config.num_heads, num_kv_heads=config.num_kv_heads, table=tables.get(speeds),
-        scale=config.scale, eps=config.eps, activation=config.activation,
-    )
-    if causal:
-        mask = causal_mask(T) if window is None else window_mask(T, left=window - 1, right=0)
-        options["mask"] = mask
-    return options
-
-
 def output_params(params, frozen=False):
     """The map to the logits: its own, or the embedding, turned."""
     layer = params.output or LinearParams(params.embedding.T, None)
     return FrozenParams(*layer) if frozen else layer
 
 
-def attention_weights(cache):
-    """The weights of all heads: (blocks, ..., H, T, T), from the cache of `language_model`."""
-    layers = [block.attention.sublayer.attention.P for block in cache.blocks]
-    return np.stack([P.reshape(*P.shape[:-4], -1, *P.shape[-2:]) for P in layers])
-
-
 def head_outputs(cache, block):
     """What each head of a block returned, (..., H, T, head_width): for `patch` in another run."""
-    attended = cache.blocks[block].attention.sublayer.attention
-    O = attended.P @ attended.V
-    return O.reshape(*O.shape[:-4], -1, *O.shape[-2:])
+    attended = cache.stack.blocks[block].self_attention.sublayer
+    P, V = attended.P, attended.present.V
+    return P @ np.repeat(V, P.shape[-3] // V.shape[-3], axis=-3)
 
 
-def _of_block(i, heads_off, patch, count):
-    """The heads of block i that are off, and the patches of the others."""
-    for block, _ in (*heads_off, *(patch or ())):
+def _patches(heads_off, patch, count):
+    """{head: its output} for each block, 0 for a head that is off."""
+    patches = [{} for _ in range(count)]
+    for (block, head), O in [*((place, 0.0) for place in heads_off), *(patch or {}).items()]:
         if not 0 <= block < count:
             raise ValueError(f"there is no block {block}: the model has blocks 0 … {count - 1}")
-    off = [head for block, head in heads_off if block == i]
-    return off, {head: O for (block, head), O in (patch or {}).items() if block == i}
+        patches[block][head] = O
+    return patches

@@ -22,10 +22,9 @@ from npattn.kernels.embedding import embedding, embedding_backward
 from npattn.kernels.linear import LinearParams
 from npattn.kernels.lora import LoRAParams
 from npattn.kernels.losses import cross_entropy, cross_entropy_backward
-from npattn.models.language_block import (
-    language_block, language_block_backward, normed, normed_backward,
-)
-from npattn.models.language_model import block_options
+from npattn.kernels.masks import causal_mask
+from npattn.models.block import encoder_block, encoder_block_backward
+from npattn.models.normalize import normalize, normalize_backward
 from npattn.models.projection import AdaptedParams, FrozenParams, project, project_backward
 from npattn.trees import tree_leaves, tree_map
 
@@ -99,9 +98,9 @@ class _Run:
             zip(self.params.blocks, self.directions, strict=True)
         ):
             self.inputs.append(np.ascontiguousarray(X.real))
-            X, _ = language_block(X, _moved(block, direction), **self._options(i))
+            X, _ = self._block(i, X, _moved(block, direction))
         self.inputs.append(np.ascontiguousarray(X.real))
-        X, _ = normed(X, _moved(self.params.norm, self.norm), self.config.eps)
+        X, _ = self._norm(X, _moved(self.params.norm, self.norm))
         self.logits = self._logits(X[-self.answer - 1:-1])
         loss, _ = cross_entropy(self.logits, self.tokens[-self.answer:])
         return float(loss.real), float(loss.imag / STEP)
@@ -116,8 +115,11 @@ class _Run:
                 self.positions.b)
         return X
 
-    def _options(self, i):
-        return block_options(self.config, i, len(self.tokens), np.float64)
+    def _block(self, i, X, params):
+        return encoder_block(X, params, causal_mask(len(X)), options=self.config.blocks[i])
+
+    def _norm(self, X, params):
+        return normalize(X, params, **self.config.normalized())
 
     def _slices(self):
         """The output layer in parts of SLICE columns: in float64, and how they move."""
@@ -135,7 +137,7 @@ class _Run:
         sums = _Sums()
         _, cache = cross_entropy(self.logits.real, self.tokens[-self.answer:])
         dlogits = cross_entropy_backward(1.0, cache)
-        Z, norm = normed(self.inputs[-1], _wide(self.params.norm), self.config.eps)
+        Z, norm = self._norm(self.inputs[-1], _wide(self.params.norm))
         dZ = np.zeros_like(Z)
         rows = slice(-self.answer - 1, -1)
         for part, layer, direction in self._slices():
@@ -143,12 +145,11 @@ class _Run:
             dX, dlayer = project_backward(dlogits[:, part], cache)
             dZ[rows] += dX
             sums.add(dlayer, direction)
-        dX, dnorm = normed_backward(dZ, norm)
+        dX, dnorm = normalize_backward(dZ, norm)
         sums.add(dnorm, self.norm)
         for i in reversed(range(len(self.directions))):
-            _, cache = language_block(
-                self.inputs[i], _wide(self.params.blocks[i]), **self._options(i))
-            dX, dblock = language_block_backward(dX, cache)
+            _, cache = self._block(i, self.inputs[i], _wide(self.params.blocks[i]))
+            dX, dblock = encoder_block_backward(dX, cache)
             sums.add(dblock, self.directions[i])
         self._embedded_backward(dX, sums)
         count = sum(leaf.size for leaf in tree_leaves(self.params))

@@ -19,12 +19,13 @@ from npattn.kernels.heads import (
     merge_heads, merge_heads_backward, split_heads, split_heads_backward,
 )
 from npattn.kernels.key_value_cache import KeysValues
-from npattn.kernels.linear import LinearCache, LinearParams, init_linear, linear, linear_backward
+from npattn.kernels.linear import LinearParams, init_linear
 from npattn.kernels.shapes import require_shapes
 from npattn.models.head_extras import (
     HeadExtras, PreparedCache, init_head_extras, prepare_heads, prepare_heads_backward,
 )
 from npattn.models.kernel_choice import chosen_attention, chosen_attention_backward
+from npattn.models.projection import project, project_backward
 
 
 class MultiHeadParams(NamedTuple):
@@ -50,14 +51,15 @@ class ExtendedMultiHeadParams(NamedTuple):
 class MultiHeadCache(NamedTuple):
     """What multihead_attention_backward reads. `P` is what a head grid draws."""
 
-    query: LinearCache
-    key: LinearCache
-    value: LinearCache
-    attention: Any               # AttentionCache, TiledCache or ScoredCache; heads in groups
-    output: LinearCache | None
+    query: Any                   # of `project`, as key, value and output
+    key: Any
+    value: Any
+    attention: Any               # of `chosen_attention`; heads in groups
+    output: Any | None
     prepared: PreparedCache | None
     heads: tuple[int, int]       # of queries and of keys
     sink: bool                   # whether there is one
+    kept: np.ndarray | None      # (H, 1, 1) bool, False for heads that were patched
     present: KeysValues          # (..., G, Tk, ·) what a next call may take for its past
 
     @property
@@ -105,14 +107,15 @@ def init_multihead(
 def multihead_attention(
     Xq, Xk, Xv, params, mask=None, *,
     num_heads, num_kv_heads=None, kernel="attention", scale=None, dropout=0.0, rng=None,
-    cap=None, score_bias=None, **options,
+    cap=None, score_bias=None, patch=None, past=None, **options,
 ):
     """`num_heads` attentions side by side, each on its own share of the projected columns.
 
     Xq        (..., Tq, Dq)  where queries come from
     Xk        (..., Tk, Dk)  where keys come from
     Xv        (..., Tk, Dv)  where values come from
-    params    MultiHeadParams, or ExtendedMultiHeadParams; biases and the output may be None
+    params    MultiHeadParams, or ExtendedMultiHeadParams; biases and the output may be None, and
+              each layer is of a kind that `project` takes
     mask      bool, broadcastable to (..., Tq, Tk), the same for every head; or with a head
               axis, broadcastable to (..., H, Tq, Tk): then it has one axis more than Xq
     num_kv_heads  G heads of keys and values, each for H/G heads of queries; None means H
@@ -121,7 +124,9 @@ def multihead_attention(
     scale     factor on the scores; None means 1/√(D/H), by the width of one head
     dropout   share of the weights that is dropped while rng, a Generator, is given
     cap, score_bias  as in `scored_attention`; the bias, a constant, broadcasts to (..., H, Tq, Tk)
-    options   turn, window, zero_key, past, qk_eps: as in `prepare_heads`
+    patch     {head: (..., Tq, D/H), or 0.0}: outputs that take the place of those of these heads
+    past      KeysValues of earlier positions; or a layer of a `KVCache`, which Xk and Xv extend
+    options   of what comes before the attention, such as turn: as in `prepare_heads`
 
     Returns Y (..., Tq, Do) and the cache.
     Raises ValueError if shapes disagree, if num_heads does not divide the width, or for an unknown
@@ -131,45 +136,46 @@ def multihead_attention(
     if num_kv_heads is not None:
         require_groups(num_heads, num_kv_heads)
     require_shapes("Xq ... Tq Dq, Xk ... Tk Dk, Xv ... Tk Dv", Xq, Xk, Xv)
-    query, query_cache = linear(Xq, params.query)
-    key, key_cache = linear(Xk, params.key)
-    value, value_cache = linear(Xv, params.value)
+    query, query_cache = project(Xq, params.query)
+    key, key_cache = project(Xk, params.key)
+    value, value_cache = project(Xv, params.value)
     Q, K, V = split_heads(query, num_heads), split_heads(key, G), split_heads(value, G)
     mask, present, prepared = _with_head_axis(mask, Xq.ndim), KeysValues(K, V), None
     sink, extras = params[4:] if isinstance(params, ExtendedMultiHeadParams) else (None, None)
-    if extras is not None or options:
-        (Q, K, V), prepared = prepare_heads(Q, K, V, extras, mask, **options)
+    if extras is not None or options or past is not None:
+        (Q, K, V), prepared = prepare_heads(Q, K, V, extras, mask, past=past, **options)
         mask, present = prepared.mask, prepared.present
     if G != num_heads:
         Q, K, V, mask, score_bias, sink = _grouped(Q, K, V, mask, score_bias, sink)
-    placed = {} if prepared is None or prepared.window is None else dict(
-        window=prepared.window, offset=prepared.past
-    )
+    placed = {} if prepared is None else prepared.placed
     O, attention_cache = chosen_attention(
         Q, K, V, mask, score_bias, sink,
         kernel=kernel, cap=cap, scale=scale, dropout=dropout, rng=rng, **placed,
     )
     if G != num_heads:
         O = O.reshape(*O.shape[:-4], num_heads, *O.shape[-2:])
+    O, kept = _patched(O, patch)
     Y, output_cache = merge_heads(O), None
     if params.output is not None:
-        Y, output_cache = linear(Y, params.output)
+        Y, output_cache = project(Y, params.output)
     return Y, MultiHeadCache(
         query_cache, key_cache, value_cache, attention_cache, output_cache, prepared,
-        (num_heads, G), sink is not None, present,
+        (num_heads, G), sink is not None, kept, present,
     )
 
 
 def multihead_attention_backward(dY, cache):
     """dXq, dXk, dXv and dparams from dY (..., Tq, Do): the forward's calls, undone in reverse.
 
-    Where there was a past, it counts as a constant.
+    Where there was a past, it counts as a constant; nothing flows back into a patched head.
     """
     dmerged, doutput = dY, None
     if cache.output is not None:
-        dmerged, doutput = linear_backward(dY, cache.output)
+        dmerged, doutput = project_backward(dY, cache.output)
     num_heads, G = cache.heads
     dO = merge_heads_backward(dmerged, num_heads)
+    if cache.kept is not None:
+        dO = dO * cache.kept
     if G != num_heads:
         dO = dO.reshape(*dO.shape[:-3], G, num_heads // G, *dO.shape[-2:])
     dQ, dK, dV, *more = chosen_attention_backward(dO, cache.attention)
@@ -180,9 +186,9 @@ def multihead_attention_backward(dY, cache):
     dextras = None
     if cache.prepared is not None:
         dQ, dK, dV, dextras = prepare_heads_backward((dQ, dK, dV), cache.prepared)
-    dXq, dquery = linear_backward(split_heads_backward(dQ), cache.query)
-    dXk, dkey = linear_backward(split_heads_backward(dK), cache.key)
-    dXv, dvalue = linear_backward(split_heads_backward(dV), cache.value)
+    dXq, dquery = project_backward(split_heads_backward(dQ), cache.query)
+    dXk, dkey = project_backward(split_heads_backward(dK), cache.key)
+    dXv, dvalue = project_backward(split_heads_backward(dV), cache.value)
     dlayers = dquery, dkey, dvalue, doutput
     if dextras is None and not dsink:
         return dXq, dXk, dXv, MultiHeadParams(*dlayers)
@@ -227,6 +233,22 @@ def _with_head_axis(mask, ndim):
     if not isinstance(mask, np.ndarray) or mask.ndim > ndim:
         return mask
     return np.expand_dims(mask, -3) if mask.ndim >= 3 else mask
+
+
+def _patched(O, patch):
+    """O (..., H, T, D) with other outputs of some heads, and which are kept; None if all are."""
+    if not patch:
+        return O, None
+    H = O.shape[-3]
+    kept = np.ones((H, 1, 1), bool)
+    for head in patch:
+        if not 0 <= head < H:
+            raise ValueError(f"there is no head {head}: the layer has heads 0 … {H - 1}")
+    kept[list(patch)] = False
+    O = np.where(kept, O, O.dtype.type(0))
+    for head, other in patch.items():
+        O[..., head, :, :] = other
+    return O, kept
 
 
 def _grouped(Q, K, V, mask, score_bias, sink):

@@ -17,6 +17,7 @@ import numpy as np
 
 from npattn.kernels.arrays import require_floats
 from npattn.kernels.shapes import Shape, require_shapes
+from npattn.models.config import CAT, options_of
 from npattn.models.multihead import MultiHeadCache, self_attention, self_attention_backward
 
 
@@ -49,20 +50,19 @@ def from_patches(patches, P, shape):
     return tiles.reshape(shape)
 
 
-def inner_patch_attention(X, params, *, patch, num_heads, kernel="attention"):
+def inner_patch_attention(X, params, *, patch, rng=None, options=CAT, **changes):
     """Every pixel hears the pixels of its own patch.
 
-    X          (..., H, W, C)
-    params     MultiHeadParams of width C
-    patch      P, the side of a patch, which must divide H and W
-    num_heads  which must divide C
-    kernel     "attention", "tiled" or "auto", as in `multihead_attention`
+    X       (..., H, W, C)
+    params  MultiHeadParams of width C
+    patch   P, the side of a patch, which must divide H and W
+    rng     Generator for dropout, or None
+    options, changes  BlockOptions, and keywords of it; one head unless told otherwise
 
-    Returns Y (..., H, W, C) and the cache; its weights, multihead.attention.P, are
-    (..., N, num_heads, P², P²).
+    Returns Y (..., H, W, C) and the cache; its weights, multihead.P, are (..., N, heads, P², P²).
     """
     T = to_patches(X, patch)
-    O, multihead = self_attention(T, params, num_heads=num_heads, kernel=kernel)
+    O, multihead = self_attention(T, params, **options_of(options, changes).self_attended(rng))
     return from_patches(O, patch, X.shape), PatchAttentionCache(multihead, X.shape, patch)
 
 
@@ -74,20 +74,17 @@ def inner_patch_attention_backward(dY, cache):
     return from_patches(dT, P, shape), dparams
 
 
-def cross_patch_attention(X, params, *, patch, num_heads=1, kernel="attention"):
+def cross_patch_attention(X, params, *, patch, rng=None, options=CAT, **changes):
     """Every patch hears the other patches, in each channel by itself.
 
-    X          (..., H, W, C)
-    params     MultiHeadParams of width P², shared by all channels
-    patch      P, the side of a patch, which must divide H and W
-    num_heads  which must divide P²
-    kernel     "attention", "tiled" or "auto", as in `multihead_attention`
+    X       (..., H, W, C)
+    params  MultiHeadParams of width P², shared by all channels
+    patch, rng, options, changes  as in `inner_patch_attention`
 
-    Returns Y (..., H, W, C) and the cache; its weights, multihead.attention.P, are
-    (..., C, num_heads, N, N).
+    Returns Y (..., H, W, C) and the cache; its weights, multihead.P, are (..., C, heads, N, N).
     """
     T = np.moveaxis(to_patches(X, patch), -1, -3)
-    O, multihead = self_attention(T, params, num_heads=num_heads, kernel=kernel)
+    O, multihead = self_attention(T, params, **options_of(options, changes).self_attended(rng))
     Y = from_patches(np.moveaxis(O, -3, -1), patch, X.shape)
     return Y, PatchAttentionCache(multihead, X.shape, patch)
 

@@ -52,10 +52,10 @@ def project(X, params):
         Y, layer = project(X, params.layer)
         U, update = lora(X, params.update)
         return Y + U, AdaptedCache(layer, update)
-    Y, cache = linear(X, LinearParams(*params))
     if isinstance(params, FrozenParams):
+        Y, _ = linear(X, LinearParams(*params))
         return Y, FrozenCache(X.shape, params.W)
-    return Y, cache
+    return linear(X, params)
 
 
 def project_backward(dY, cache):

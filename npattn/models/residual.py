@@ -47,7 +47,7 @@ def add_norm(X, F, params, *, rng=None, options=None, **changes):
     X, F    (..., D)
     params  of the norm, (D,)
     rng     Generator for dropout, or None
-    options, changes  normalization, eps, dropout, as in `BlockOptions`
+    options, changes  BlockOptions or a config, and keywords of BlockOptions
 
     Returns Y (..., D) and the cache. Raises ValueError if X and F differ in shape.
     """
@@ -70,7 +70,7 @@ def residual(X, params, f, *, rng=None, options=None, **changes):
     params  of the norm, (D,); BothNorms where norm is "sandwich"
     f       the sublayer, F, cache = f(Z), with F shaped like Z (..., D)
     rng     Generator for dropout, or None
-    options, changes  norm ("post", "pre", "sandwich"), normalization, eps, dropout: `BlockOptions`
+    options, changes  BlockOptions or a config, and keywords of BlockOptions
 
     Returns Y (..., D) and the cache.
     Raises ValueError if f changes the shape, or for another norm.

@@ -53,7 +53,7 @@ def stack(X, params, block, *, options=None, **changes):
     X       (..., T, D)
     params  StackParams
     block   Y, cache = block(X, block_params); or a sequence of these, one for each block
-    options, changes  normalization, eps of the last norm, as in `BlockOptions`
+    options, changes  of the last norm: as in `encoder_block`
 
     Returns Y (..., T, D) and the cache.
     """

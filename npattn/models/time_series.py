@@ -13,6 +13,7 @@ Source: Vaswani et al. 2017, section 3, encoder only; the sizes are those of a c
 """
 
 import math
+from dataclasses import KW_ONLY
 from typing import NamedTuple
 
 import numpy as np
@@ -23,22 +24,23 @@ from npattn.kernels.linear import LinearCache, LinearParams, init_linear, linear
 from npattn.kernels.options import require_counts
 from npattn.kernels.positions import sinusoidal_positions
 from npattn.kernels.shapes import Shape, require_shapes
-from npattn.models.config import Options, model_config, fix_shape, require_blocks, require_sizes
+from npattn.models.config import (
+    TIME_SERIES, Options, fix_shape, model_config, require_blocks, require_sizes,
+)
 from npattn.models.encoder import EncoderParams, encoder, encoder_backward, init_encoder
 from npattn.models.stack import StackCache
 
 
-@model_config
+@model_config(**TIME_SERIES)
 class TimeSeriesConfig(Options):
     """The sizes of a time_series_transformer and the options of its blocks."""
 
     input_shape: tuple[int, int] = (32, 9)  # T, M
     output_shape: tuple[int, ...] = (4, 8)
     width: int | None = None                # D; None means M, without an input layer
-    num_heads: int = 3
+    _: KW_ONLY
     hidden: int = 2048                      # of the feed-forward networks
     num_blocks: int = 10
-    dropout: float = 0.1
     paired_positions: bool = True           # False: as in `sinusoidal_positions`
 
     def __post_init__(self):

@@ -9,6 +9,7 @@ Source: Vaswani et al. 2017, section 3; d2l 11.7.
 """
 
 import math
+from dataclasses import KW_ONLY
 from typing import NamedTuple
 
 import numpy as np
@@ -20,24 +21,23 @@ from npattn.kernels.linear import LinearCache, LinearParams, init_linear, linear
 from npattn.kernels.masks import causal_mask, combine_masks
 from npattn.kernels.packing import Packing, pack, packing_of, unpack, unpack_backward
 from npattn.kernels.positions import sinusoidal_positions
-from npattn.models.config import Options, model_config, require_blocks, require_sizes
+from npattn.models.config import TRANSFORMER, Options, model_config, require_blocks, require_sizes
 from npattn.models.decoder import DecoderParams, decoder, decoder_backward, init_decoder
 from npattn.models.encoder import EncoderParams, encoder, encoder_backward, init_encoder
 from npattn.models.stack import StackCache
 
 
-@model_config
+@model_config(**TRANSFORMER)
 class TransformerConfig(Options):
     """The sizes of a Transformer and the options of its blocks: everything that is no array."""
 
     source_vocabulary: int
     target_vocabulary: int
     width: int = 64                 # D
-    num_heads: int = 4
+    _: KW_ONLY
     hidden: int = 128               # of the feed-forward networks
     encoder_blocks: int = 1
     decoder_blocks: int = 1
-    norm: str = "pre"               # "post" as in d2l and Vaswani et al.
     scale_embeddings: bool = False  # times √D, as in d2l and Vaswani et al.
     packed: bool = False            # sources share rows, as in `npattn.kernels.packing`
 

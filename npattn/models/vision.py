@@ -11,6 +11,7 @@ Source: Dosovitskiy et al. 2021, "An Image Is Worth 16×16 Words", section 3.1, 
 d2l 11.8.
 """
 
+from dataclasses import KW_ONLY
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +24,9 @@ from npattn.kernels.positions import (
 )
 from npattn.kernels.linear import LinearCache, LinearParams, init_linear, linear, linear_backward
 from npattn.kernels.options import require_choice
-from npattn.models.config import Options, model_config, fix_shape, require_blocks, require_sizes
+from npattn.models.config import (
+    VISION, Options, fix_shape, model_config, require_blocks, require_sizes,
+)
 from npattn.models.encoder import EncoderParams, encoder, encoder_backward, init_encoder
 from npattn.models.patches import (
     PatchEmbeddingCache, init_patch_embedding, patch_embedding, patch_embedding_backward,
@@ -31,7 +34,7 @@ from npattn.models.patches import (
 from npattn.models.stack import StackCache
 
 
-@model_config
+@model_config(**VISION)
 class VisionConfig(Options):
     """The sizes of a vision_transformer and the options of its blocks: all that is no array."""
 
@@ -39,12 +42,10 @@ class VisionConfig(Options):
     patch: int = 2                                 # P
     classes: int = 10
     width: int = 32                                # D
-    num_heads: int = 4
+    _: KW_ONLY
     hidden: int = 64                               # of the feed-forward networks
     num_blocks: int = 2
     pool: str = "class"                            # or "mean"
-    activation: str = "gelu"
-    norm: str = "pre"
 
     def __post_init__(self):
         super().__post_init__()

@@ -86,7 +86,7 @@ class MultiHeadAttention(Layer):
 
     Dq, Dk, Dv default to D; output=False leaves out the last projection. num_kv_heads, head_width,
     sink and qk_norm are those of `init_multihead`; rotary (None, "halves", "interleaved" or a
-    `Rotary`) and the options, such as window and cap, those of `multihead_attention`.
+    `Rotary`) and the other options those of `multihead_attention`.
     """
 
     def __init__(

@@ -25,7 +25,7 @@ class Layer(Module):
     slot      the name that forward has for its parameters
     rng       seed or Generator, handed to forward in training mode if it has a parameter rng
               or takes any keyword; in evaluation mode forward gets rng=None
-    options   fixed keyword arguments of forward, such as num_heads
+    options   fixed keyword arguments of forward, such as those of `BlockOptions`
 
     A call takes the inputs, then the masks, by position or by name.
     """

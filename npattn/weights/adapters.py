@@ -79,6 +79,6 @@ def _name(i, name, part):
 
 
 def _order(name, to, config):
-    if name != "query" or config.rotary_base is None:
+    if name != "query" or config.rotary is None:
         return slice(None)
     return pairing_order(config.head_width, to, num_heads=config.num_heads)

@@ -5,7 +5,6 @@
                        Qwen 3 with norms of queries and keys
     Gemma 1, 3         GEGLU, embeddings times √width, gains stored less 1; Gemma 3 with norms
                        behind the sublayers too, and windows in most blocks
-
     BERT               an encoder in post-norm, with learned positions
 
 Files with rotary pairs (i, i + D/2) have their query and key columns reordered to (2i, 2i + 1), so
@@ -20,19 +19,20 @@ from npattn.kernels.layer_norm import LayerNormParams
 from npattn.kernels.linear import LinearParams
 from npattn.kernels.qk_norm import QKNormParams
 from npattn.kernels.rotary_pairings import pairing_order
+from npattn.kernels.rotary_speeds import linear_scaling, llama3_scaling, rotary_speeds
 from npattn.models.bert import BertConfig, BertParams
 from npattn.models.block import EncoderBlockParams
 from npattn.models.encoder import EncoderParams
-from npattn.models.feed_forward import FeedForwardParams
-from npattn.models.gated_feed_forward import GatedParams
-from npattn.models.grouped_attention import GroupedAttentionParams
-from npattn.models.language_block import LanguageBlockParams
+from npattn.models.feed_forward import FeedForwardParams, GatedFeedForwardParams
+from npattn.models.head_extras import HeadExtras, Rotary
 from npattn.models.language_model import LanguageModelConfig, LanguageModelParams
-from npattn.models.multihead import MultiHeadParams
+from npattn.models.multihead import ExtendedMultiHeadParams, MultiHeadParams
+from npattn.models.normalize import BothNorms
 from npattn.weights.arena import Planned
 from npattn.weights.sources import WeightsError
 
 LLAMAS = "llama", "mistral", "qwen2", "qwen3", "gemma", "gemma3_text", "gemma3"
+BEHIND = "post_feedforward_layernorm"  # Gemma 3 has norms on both sides
 
 
 def language_plan(source):
@@ -66,7 +66,8 @@ def _gpt2(source):
         activation=_activation(source, {"gelu_new": "gelu_tanh", "gelu": "gelu", "relu": "relu",
                                         "gelu_pytorch_tanh": "gelu_tanh"}, "activation_function",
                                default="gelu_new"),
-        eps=source.setting("layer_norm_epsilon", default=1e-5), rotary_base=None,
+        eps=source.setting("layer_norm_epsilon", default=1e-5),
+        normalization="layer_norm", gated=False, bias=True, rotary=None,
     )
     blocks = tuple(_gpt2_block(source, f"h.{i}.", config) for i in range(config.num_blocks))
     E = _vector(source, "wte.weight", (config.vocabulary, width))
@@ -91,11 +92,11 @@ def _gpt2_block(source, at, config):
         )
 
     query, key, value = (conv1d("attn.c_attn", D, D, slice(i * D, (i + 1) * D)) for i in range(3))
-    attention = GroupedAttentionParams(query, key, value, conv1d("attn.c_proj", D, D), None)
-    network = GatedParams(None, conv1d("mlp.c_fc", D, F), conv1d("mlp.c_proj", F, D))
-    return LanguageBlockParams(
-        _layer_norm(source, f"{at}ln_1", D), attention, None,
-        _layer_norm(source, f"{at}ln_2", D), network, None,
+    attention = MultiHeadParams(query, key, value, conv1d("attn.c_proj", D, D))
+    network = FeedForwardParams(conv1d("mlp.c_fc", D, F), conv1d("mlp.c_proj", F, D))
+    return EncoderBlockParams(
+        attention, _layer_norm(source, f"{at}ln_1", D),
+        network, _layer_norm(source, f"{at}ln_2", D),
     )
 
 
@@ -109,25 +110,20 @@ def _llama(source, kind):
             raise WeightsError(f"{source.path} caps its scores ({name}): not known here")
     gemma, blocks = kind.startswith("gemma"), source.setting("num_hidden_layers")
     head_width = source.setting("head_dim", default=width // heads)
-    rotary = source.settings.get("rope_parameters") or source.settings.get("rope_scaling") or {}
-    local = rotary.get("sliding_attention", {})
-    rotary = rotary.get("full_attention", rotary)
     config = LanguageModelConfig(
         vocabulary=source.setting("vocab_size"), width=width, num_blocks=blocks, num_heads=heads,
         num_kv_heads=source.setting("num_key_value_heads", default=heads), head_width=head_width,
         hidden=source.setting("intermediate_size"),
         context=source.setting("max_position_embeddings"),
-        activation=_activation(source, {"silu": "swiglu", "gelu_pytorch_tanh": "geglu_tanh",
-                                        "gelu": "geglu_tanh" if gemma else "geglu"},
+        activation=_activation(source, {"silu": "silu", "gelu_pytorch_tanh": "gelu_tanh",
+                                        "gelu": "gelu_tanh" if gemma else "gelu"},
                                "hidden_activation", "hidden_act",
                                default="gelu_pytorch_tanh" if gemma else "silu"),
         eps=source.setting("rms_norm_eps", default=1e-6),
-        rotary_base=float(rotary.get("rope_theta") or source.setting("rope_theta", default=1e4)),
-        rotary_scaling=_scaling(source, rotary),
-        windows=_windows(source, kind, blocks),
-        local_rotary_base=float(
-            local.get("rope_theta") or source.setting("rope_local_base_freq", default=1e4)
-        ) if kind.startswith("gemma3") else None,
+        norm="sandwich" if f"layers.0.{BEHIND}.weight" in source.shapes else "pre",
+        qk_norm="layers.0.self_attn.q_norm.weight" in source.shapes,
+        bias="layers.0.self_attn.q_proj.bias" in source.shapes,
+        windows=_windows(source, kind, blocks), **_rotaries(source, kind, head_width),
         scale=source.settings["query_pre_attn_scalar"] ** -0.5
         if kind.startswith("gemma3") and source.settings.get("query_pre_attn_scalar") else None,
         embedding_scale=math.sqrt(width) if gemma else 1.0,
@@ -156,38 +152,55 @@ def _llama_block(source, at, config):
             bias = Planned((Dout,), lambda: source.read(b)[rows])
         return LinearParams(Planned((Dout, Din), lambda: source.read(W)[rows], turned=True), bias)
 
-    qk_norm = None
-    if f"{at}self_attn.q_norm.weight" in source.shapes:
-        qk_norm = QKNormParams(*(
-            _gain(source, f"{at}self_attn.{name}_norm.weight", Dh, order) for name in "qk"
-        ))
-    attention = GroupedAttentionParams(
+    def gain(name, width=D, order=None):
+        return _gain(source, f"{at}{name}.weight", width, order)
+
+    attention = MultiHeadParams(
         linear("self_attn.q_proj", D, H * Dh, H), linear("self_attn.k_proj", D, G * Dh, G),
-        linear("self_attn.v_proj", D, G * Dh), linear("self_attn.o_proj", H * Dh, D), qk_norm,
+        linear("self_attn.v_proj", D, G * Dh), linear("self_attn.o_proj", H * Dh, D),
     )
-    network = GatedParams(linear("mlp.gate_proj", D, F), linear("mlp.up_proj", D, F),
-                          linear("mlp.down_proj", F, D))
-    names = ("input_layernorm", None, "post_attention_layernorm", None)
-    if f"{at}pre_feedforward_layernorm.weight" in source.shapes:  # Gemma 3: norms on both sides
-        names = ("input_layernorm", "post_attention_layernorm", "pre_feedforward_layernorm",
-                 "post_feedforward_layernorm")
-    one, two, three, four = (n and _gain(source, f"{at}{n}.weight", D) for n in names)
-    return LanguageBlockParams(one, attention, two, three, network, four)
+    if config.qk_norm:
+        gains = QKNormParams(*(gain(f"self_attn.{name}_norm", Dh, order) for name in "qk"))
+        attention = ExtendedMultiHeadParams(*attention, None, HeadExtras(gains, None, None))
+    network = GatedFeedForwardParams(
+        gate=linear("mlp.gate_proj", D, F), hidden=linear("mlp.up_proj", D, F),
+        output=linear("mlp.down_proj", F, D),
+    )
+    norms = gain("input_layernorm"), gain("post_attention_layernorm")
+    if config.norm == "sandwich":
+        norms = BothNorms(*norms), BothNorms(gain("pre_feedforward_layernorm"), gain(BEHIND))
+    return EncoderBlockParams(attention, norms[0], network, norms[1])
 
 
-def _scaling(source, rotary):
-    """The rotary scaling as LanguageModelConfig spells it."""
+def _rotaries(source, kind, head_width):
+    """How positions turn, in blocks without a window and with one."""
+    told = source.settings.get("rope_parameters") or source.settings.get("rope_scaling") or {}
+    local, told = told.get("sliding_attention", {}), told.get("full_attention", told)
+    base = float(told.get("rope_theta") or source.setting("rope_theta", default=1e4))
+    speeds = _scaled(source, told, rotary_speeds(head_width, base=base))
+    found = dict(rotary=Rotary(base=base, speeds=None if speeds is None else tuple(speeds)))
+    if kind.startswith("gemma3"):
+        base = local.get("rope_theta") or source.setting("rope_local_base_freq", default=1e4)
+        found["local_rotary"] = Rotary(base=float(base))
+    return found
+
+
+def _scaled(source, told, speeds):
+    """The speeds as the file scales them; None where it does not."""
     if "rope_factors" in source.settings:
-        return ("factors", *map(float, source.settings["rope_factors"]))
-    kind = rotary.get("rope_type", rotary.get("type", "default"))
+        return speeds / np.array(source.settings["rope_factors"], float)
+    kind = told.get("rope_type", told.get("type", "default"))
     kind = source.settings.get("rope_scaling_type", kind)
     if kind in ("default", "none", None):
         return None
     if kind == "linear":
-        return "linear", float(rotary.get("factor") or source.setting("rope_scaling_factor"))
+        factor = told.get("factor") or source.setting("rope_scaling_factor")
+        return linear_scaling(speeds, float(factor))
     if kind == "llama3":
-        return ("llama3", float(rotary["factor"]), float(rotary["low_freq_factor"]),
-                float(rotary["high_freq_factor"]), rotary["original_max_position_embeddings"])
+        return llama3_scaling(
+            speeds, float(told["factor"]), low=float(told["low_freq_factor"]),
+            high=float(told["high_freq_factor"]), length=told["original_max_position_embeddings"],
+        )
     raise WeightsError(
         f"{source.path} scales its rotary positions by {kind!r}; known are linear and llama3"
     )

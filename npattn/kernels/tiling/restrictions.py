@@ -13,6 +13,7 @@ import math
 import numpy as np
 
 from npattn.kernels.masks import combine_masks
+from npattn.kernels.options import require_flag
 from npattn.kernels.shapes import require_mask
 from npattn.kernels.tiling.reach import Reach
 
@@ -32,8 +33,7 @@ def reach_of(shape, Tk, mask=None, valid_lens=None, causal=False, offset=0, wind
     start, stop = np.zeros(Tq, int), np.full(Tq, Tk)
     if valid_lens is not None:
         stop = np.minimum(stop, _require_lens(valid_lens, shape, Tk))
-    if not isinstance(causal, (bool, np.bool_)):
-        raise TypeError(f"causal must be True or False, got {causal!r}")
+    require_flag(causal=causal)
     if causal:
         stop = np.minimum(stop, position + 1)
     if window is not None:
