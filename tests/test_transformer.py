@@ -63,10 +63,8 @@ def test_embedding_by_hand(make_model, draw, scale, factor):
 
 def test_sizes_of_the_text(rng):
     # vocabulary 200, width 24, 48 inside, 8 heads, 2 blocks, 100 tokens
-    config = TransformerConfig(
-        200, 200, 24, num_heads=8, hidden=48, encoder_blocks=2, decoder_blocks=2, norm="post",
-        scale_embeddings=True,
-    )
+    config = TransformerConfig(200, 200, 24, 8, 48, 2, 2, norm="post", scale_embeddings=True)
+    assert config.num_heads == 8 and config.hidden == 48
     params = init_transformer(config, rng)
     source_mask = np.arange(100) < np.array([[3], [2]])
     ids = np.ones((2, 100), int)

@@ -141,16 +141,22 @@ LLAMA = dict(norm="pre", normalization="rms_norm", eps=1e-6, activation="silu", 
 def model_config(cls=None, **defaults):
     """Makes a class of Options a frozen dataclass of its own fields, then all of BlockOptions.
 
-    A field that the class names itself has the default and the place that it has there; the others
-    are given by keyword, and have their defaults here, or in BlockOptions.
+    A field that the class names itself has the default and the place that it has there. The heads
+    stand behind a width that has a default, by place or by keyword. The other options are given by
+    keyword. Their defaults stand here, or in BlockOptions.
     """
     if cls is None:
         return partial(model_config, **defaults)
+    kinds = dict(cls.__annotations__)
+    names = [*kinds]
     for option in fields(BlockOptions):
-        if option.name not in cls.__annotations__:
-            cls.__annotations__[option.name] = option.type
+        if option.name not in kinds:
+            placed = option.name == "num_heads" and hasattr(cls, "width")
             default = defaults.get(option.name, option.default)
-            setattr(cls, option.name, field(default=default, kw_only=True))
+            setattr(cls, option.name, field(default=default, kw_only=not placed))
+            kinds[option.name] = option.type
+            names.insert(names.index("width") + 1 if placed else len(names), option.name)
+    cls.__annotations__ = {name: kinds[name] for name in names}
     return dataclass(frozen=True)(cls)
 
 

@@ -13,7 +13,6 @@ Source: Vaswani et al. 2017, section 3, encoder only; the sizes are those of a c
 """
 
 import math
-from dataclasses import KW_ONLY
 from typing import NamedTuple
 
 import numpy as np
@@ -38,7 +37,6 @@ class TimeSeriesConfig(Options):
     input_shape: tuple[int, int] = (32, 9)  # T, M
     output_shape: tuple[int, ...] = (4, 8)
     width: int | None = None                # D; None means M, without an input layer
-    _: KW_ONLY
     hidden: int = 2048                      # of the feed-forward networks
     num_blocks: int = 10
     paired_positions: bool = True           # False: as in `sinusoidal_positions`

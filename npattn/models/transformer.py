@@ -9,7 +9,6 @@ Source: Vaswani et al. 2017, section 3; d2l 11.7.
 """
 
 import math
-from dataclasses import KW_ONLY
 from typing import NamedTuple
 
 import numpy as np
@@ -34,7 +33,6 @@ class TransformerConfig(Options):
     source_vocabulary: int
     target_vocabulary: int
     width: int = 64                 # D
-    _: KW_ONLY
     hidden: int = 128               # of the feed-forward networks
     encoder_blocks: int = 1
     decoder_blocks: int = 1

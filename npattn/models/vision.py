@@ -11,7 +11,6 @@ Source: Dosovitskiy et al. 2021, "An Image Is Worth 16×16 Words", section 3.1, 
 d2l 11.8.
 """
 
-from dataclasses import KW_ONLY
 from typing import NamedTuple
 
 import numpy as np
@@ -42,7 +41,6 @@ class VisionConfig(Options):
     patch: int = 2                                 # P
     classes: int = 10
     width: int = 32                                # D
-    _: KW_ONLY
     hidden: int = 64                               # of the feed-forward networks
     num_blocks: int = 2
     pool: str = "class"                            # or "mean"
