@@ -17,6 +17,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator
+from functools import cached_property
 
 TRIES = 600       # changes at most
 FEWEST = 10       # and at least
@@ -76,7 +77,7 @@ class _Text:
         tree = ast.parse(text)
         self.functions = [(*self._span(node, node), node.name) for node in tree.body]
         self.code = compile(tree, "changed", "exec")
-        self.blocks = self._blocks(next(node for node in tree.body if node.name == name))
+        self.function = next(node for node in tree.body if node.name == name)
         self.known = dict(space)
         exec(self.code, self.known)
         self.pure, self.before = not WRITES.search(text), {}  # number of a block: what is known
@@ -125,11 +126,13 @@ class _Text:
                 self.before[number] = known
         return known
 
-    def _blocks(self, function):
+    @cached_property
+    def blocks(self):
         """[(start, stop, code, what stands above it)]: its statements; [] if they need each other.
 
         The last one, which returns, is a function of its own.
         """
+        function = self.function
         body = function.body[ast.get_docstring(function) is not None :]
         plain = function.args.posonlyargs + function.args.args
         self.names = [arg.arg for arg in plain]

@@ -644,8 +644,9 @@ def _scaled(name, cases):
     for label, sizes in _sizes(cases):
         for power, text in POWERS.items():
             with np.errstate(all="ignore"):
-                fits = np.allclose(ratios, sizes**power, rtol=1e-6)
-            if fits:
+                wanted = sizes**power
+            if abs(wanted[0] - ratios[0]) <= 1e-6 * abs(ratios[0]) and np.allclose(
+                    ratios, wanted, rtol=1e-6):
                 return f"Every entry of {name} is {text.format(label)} times what it should be."
     factors = ", ".join(f"{ratio:.4g}" for ratio in ratios)
     return f"In each case all entries of {name} are wrong by one factor: {factors}."
