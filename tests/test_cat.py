@@ -185,3 +185,13 @@ def test_unknown_kinds(X, rng):
         cat_block(X, params, kind="outer", patch=2)
     with pytest.raises(ValueError, match='kind must be "plain", "inner" or "cross", got .outer'):
         attention_cost("outer", 4, 4, 3, patch=2)
+
+
+@pytest.mark.parametrize("option", [
+    dict(scale=0.1), dict(cap=0.5), dict(activation="relu"), dict(norm="post"), dict(eps=0.5),
+    dict(dropout=0.5), dict(rotary="halves"), dict(window=2),
+], ids=str)
+def test_a_block_of_cat_hears_every_option(option, rng):
+    X, params = rng.standard_normal((4, 4, 4)), init_cat(4, 5, rng, patch=2)
+    there, _ = cat(X, params, patch=2, num_heads=2, rng=rng, **option)
+    assert np.abs(there - cat(X, params, patch=2, num_heads=2, rng=rng)[0]).max() > 1e-4

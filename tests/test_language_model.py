@@ -10,6 +10,7 @@ from npattn.checking import assert_gradients
 from npattn.kernels.attention import attention
 from npattn.kernels.losses import cross_entropy, cross_entropy_backward
 from npattn.kernels.masks import causal_mask
+from npattn.models import head_extras
 from npattn.models.block import attention_weights
 from npattn.models.continuation import continue_tokens, next_logits
 from npattn.models.head_extras import Rotary
@@ -39,7 +40,11 @@ GPT2 = replace(
     CONFIG, num_kv_heads=4, rotary=None, activation="gelu_tanh", gated=False, bias=True,
     normalization="layer_norm",
 )
-KINDS = {"llama": CONFIG, "windows": WINDOWS, "gpt2": GPT2}
+KINDS = {
+    "llama": CONFIG, "windows": WINDOWS, "gpt2": GPT2, "one window": replace(CONFIG, window=(2, 0)),
+    "post-norm": replace(GPT2, norm="post"),
+    "keys of their own": replace(CONFIG, num_kv_heads=None),
+}
 
 
 def weights_of(cache):
@@ -194,6 +199,31 @@ def test_errors_name_what_is_wrong(rng):
     with pytest.raises(ValueError, match="the text has 5 tokens, the model 3 positions"):
         short = model(rng, replace(GPT2, context=3))
         language_model(tokens, short, config=GPT2)
+
+
+def test_a_cache_has_no_cap_and_says_so(rng):
+    config = replace(CONFIG, cap=2.0)
+    with pytest.raises(ValueError, match="a KVCache attends without a cap"):
+        next_logits(np.arange(3), model(rng, config), KVCache(config, 3, np.float64), config=config)
+
+
+def test_windows_are_one_for_each_block():
+    with pytest.raises(ValueError, match="windows must be one for each of 3 blocks"):
+        replace(CONFIG, windows=(3, None))
+
+
+def test_dropout_is_for_training_alone(rng):
+    config = replace(CONFIG, dropout=0.5)
+    params, tokens = model(rng), rng.integers(0, 11, 7)
+    plain, _ = language_model(tokens, params, config=CONFIG)
+    assert_array_equal(language_model(tokens, params, config=config)[0], plain)
+    assert np.abs(language_model(tokens, params, config=config, rng=rng)[0] - plain).max() > 1e-3
+
+
+def test_one_table_turns_queries_and_keys_of_all_blocks(rng):
+    head_extras._table.cache_clear()
+    language_model(rng.integers(0, 11, 6), model(rng), config=CONFIG)
+    assert head_extras._table.cache_info()[:2] == (5, 1)  # hits, misses
 
 
 def test_a_window_alone_changes_no_rotation(rng):

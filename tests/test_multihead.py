@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from npattn.kernels.attention import attention
 from npattn.kernels.linear import LinearParams, linear
 from npattn.kernels.masks import causal_mask, valid_lens_mask
+from npattn.models.adapting import frozen
 from npattn.models.head_extras import Rotary
 from npattn.models.multihead import (
     MultiHeadParams, cross_attention, cross_attention_backward, init_multihead,
@@ -346,3 +347,27 @@ def test_a_sink_of_minus_infinity_is_none(draw, rng, shake):
 def test_options_that_make_no_sense(draw, rng, make, message):
     with pytest.raises(ValueError, match=message):
         make(draw(2, 5, 8), init_multihead(8, rng))
+
+
+def test_a_patched_head_returns_what_it_is_told(rng):
+    params, X = init_multihead(6, rng, num_heads=3), rng.standard_normal((2, 4, 6))
+    Y, cache = self_attention(X, params, num_heads=3)
+    O = cache.P @ cache.present.V
+    same, _ = self_attention(X, params, num_heads=3, patch={h: O[:, h] for h in range(3)})
+    assert_allclose(same, Y, rtol=1e-13)
+    off, _ = self_attention(X, params, num_heads=3, patch={0: 0.0, 1: O[:, 1], 2: 0.0})
+    W, b = params.output
+    assert_allclose(off, O[:, 1] @ W[2:4] + b, rtol=1e-12, atol=1e-14)
+    with pytest.raises(ValueError, match="there is no head 3: the layer has heads 0 … 2"):
+        self_attention(X, params, num_heads=3, patch={3: 0.0})
+
+
+def test_frozen_and_adapted_layers_give_the_same_and_learn_less(rng):
+    params, X = init_multihead(6, rng, num_heads=3), rng.standard_normal((2, 4, 6))
+    Y, cache = self_attention(X, params, num_heads=3)
+    dX, _ = self_attention_backward(Y, cache)
+    still, there = self_attention(X, frozen(params), num_heads=3)
+    dstill, dparams = self_attention_backward(Y, there)
+    assert_array_equal(still, Y)
+    assert_allclose(dstill, dX, rtol=1e-12, atol=1e-14)
+    assert tree_leaves(dparams) == []

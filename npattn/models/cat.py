@@ -52,17 +52,17 @@ class CatBlockCache(NamedTuple):
         return {"self": self.attention.sublayer.multihead.P}
 
 
-def init_cat_block(C, F, rng, *, kind, patch, dtype=np.float64, options=CAT, **changes):
+def init_cat_block(C, F, rng, *, kind, patch, dtype=np.float64, options=None, **changes):
     """A block for C channels with a feed-forward network F wide; `kind` as in `cat_block`."""
     require_choice("kind", kind, ATTENTIONS)
-    o = options_of(options, changes)
+    o = options_of(options or CAT, changes)
     return CatBlockParams(
         o.init_norms(C, dtype), o.init_attention(C if kind == "inner" else patch**2, rng, dtype),
         o.init_norms(C, dtype), o.init_feed_forward(C, F, rng, dtype),
     )
 
 
-def cat_block(X, params, *, kind, patch, rng=None, options=CAT, **changes):
+def cat_block(X, params, *, kind, patch, rng=None, options=None, **changes):
     """Patch attention, then each pixel by itself; both added to what they were given.
 
     X       (..., H, W, C)
@@ -74,7 +74,7 @@ def cat_block(X, params, *, kind, patch, rng=None, options=CAT, **changes):
     """
     require_choice("kind", kind, ATTENTIONS)
     attend, _ = ATTENTIONS[kind]
-    o = options_of(options, changes)
+    o = options_of(options or CAT, changes)
     G, attended = residual(
         X, params.attention_norm,
         lambda Z: attend(Z, params.attention, patch=patch, rng=rng, options=o), rng=rng, options=o,
@@ -99,7 +99,7 @@ def init_cat(C, F, rng, **options):
     return tuple(init_cat_block(C, F, rng, kind=kind, **options) for kind in CAT_KINDS)
 
 
-def cat(X, params, *, patch, rng=None, options=CAT, **changes):
+def cat(X, params, *, patch, rng=None, options=None, **changes):
     """Inner, cross, inner: what is found in a patch is told to all patches, and worked in.
 
     X       (..., H, W, C)
@@ -108,7 +108,7 @@ def cat(X, params, *, patch, rng=None, options=CAT, **changes):
 
     Returns Y (..., H, W, C) and the cache, a tuple of three CatBlockCache.
     """
-    o, caches = options_of(options, changes), []
+    o, caches = options_of(options or CAT, changes), []
     Y, one_head = X, replace(o, num_heads=1)
     for block, kind in zip(params, CAT_KINDS, strict=True):
         told = o if kind == "inner" else one_head

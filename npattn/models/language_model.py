@@ -91,7 +91,7 @@ def init_language_model(config, rng, *, tied=True, dtype=np.float64):
         return normal(0.02, (rows, D), rng, dtype)
 
     blocks, norm = init_encoder(
-        D, config.hidden, config.num_blocks, rng, options=config, dtype=dtype
+        D, config.hidden, config.num_blocks, rng, options=config, last_norm=True, dtype=dtype
     )
     return LanguageModelParams(
         table(config.vocabulary), table(config.context) if config.rotary is None else None,

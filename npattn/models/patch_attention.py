@@ -50,7 +50,7 @@ def from_patches(patches, P, shape):
     return tiles.reshape(shape)
 
 
-def inner_patch_attention(X, params, *, patch, rng=None, options=CAT, **changes):
+def inner_patch_attention(X, params, *, patch, rng=None, options=None, **changes):
     """Every pixel hears the pixels of its own patch.
 
     X       (..., H, W, C)
@@ -61,8 +61,8 @@ def inner_patch_attention(X, params, *, patch, rng=None, options=CAT, **changes)
 
     Returns Y (..., H, W, C) and the cache; its weights, multihead.P, are (..., N, heads, P², P²).
     """
-    T = to_patches(X, patch)
-    O, multihead = self_attention(T, params, **options_of(options, changes).self_attended(rng))
+    T, o = to_patches(X, patch), options_of(options or CAT, changes)
+    O, multihead = self_attention(T, params, **o.self_attended(rng))
     return from_patches(O, patch, X.shape), PatchAttentionCache(multihead, X.shape, patch)
 
 
@@ -74,7 +74,7 @@ def inner_patch_attention_backward(dY, cache):
     return from_patches(dT, P, shape), dparams
 
 
-def cross_patch_attention(X, params, *, patch, rng=None, options=CAT, **changes):
+def cross_patch_attention(X, params, *, patch, rng=None, options=None, **changes):
     """Every patch hears the other patches, in each channel by itself.
 
     X       (..., H, W, C)
@@ -83,8 +83,8 @@ def cross_patch_attention(X, params, *, patch, rng=None, options=CAT, **changes)
 
     Returns Y (..., H, W, C) and the cache; its weights, multihead.P, are (..., C, heads, N, N).
     """
-    T = np.moveaxis(to_patches(X, patch), -1, -3)
-    O, multihead = self_attention(T, params, **options_of(options, changes).self_attended(rng))
+    T, o = np.moveaxis(to_patches(X, patch), -1, -3), options_of(options or CAT, changes)
+    O, multihead = self_attention(T, params, **o.self_attended(rng))
     Y = from_patches(np.moveaxis(O, -3, -1), patch, X.shape)
     return Y, PatchAttentionCache(multihead, X.shape, patch)
 
