@@ -2,6 +2,7 @@
 
     @quiet                                    forward or backward without warnings
     @half_in, @half_out                       the same, and they take float16 and bfloat16
+    @own_cache                                no more than the following
 
 A backward that says what its cache is, `cache: AttendCache`, is given no other.
 
@@ -11,6 +12,7 @@ the package ml_dtypes, and is known by its name.
 """
 
 import functools
+from typing import get_args
 
 import numpy as np
 
@@ -32,6 +34,19 @@ def quiet(f):
             return f(*args, **options)
 
     return quiet_f
+
+
+def own_cache(f_backward):
+    """f_backward(dY, cache, ...), which is given no other cache than its own."""
+    kind = f_backward.__annotations__["cache"]
+
+    @functools.wraps(f_backward)
+    def backward(dY, cache, *args, **options):
+        if not isinstance(cache, kind):
+            raise _foreign(f_backward, kind, cache)
+        return f_backward(dY, cache, *args, **options)
+
+    return backward
 
 
 def half_in(f):
@@ -67,8 +82,8 @@ def half_out(f_backward):
 
 
 def _foreign(f_backward, kind, cache):
-    name = f_backward.__name__
-    return TypeError(f"{name} takes the cache, {kind.__name__}, that "
+    name, kinds = f_backward.__name__, get_args(kind) or (kind,)
+    return TypeError(f"{name} takes the cache, {' or '.join(k.__name__ for k in kinds)}, that "
                      f"{name.removesuffix('_backward')} returned, got {type(cache).__name__}")
 
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.embedding import EmbeddingCache, embedding, embedding_backward
+from npattn.kernels.floats import own_cache
 from npattn.kernels.layer_norm import LayerNormCache, LayerNormParams
 from npattn.models.config import BERT, Options, model_config
 from npattn.models.encoder import EncoderParams, encoder, encoder_backward
@@ -69,7 +70,8 @@ def bert(tokens, params, mask=None, *, config):
     return Y, BertCache(embedded, params.positions, norm, stack)
 
 
-def bert_backward(dY, cache):
+@own_cache
+def bert_backward(dY, cache: BertCache):
     """dparams from dY (..., T, width): the forward's calls, undone in reverse."""
     dX, dencoder = encoder_backward(dY, cache.encoder)
     dX, dnorm = normalize_backward(dX, cache.norm)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from npattn.kernels.floats import own_cache
 from npattn.models.config import options_of
 from npattn.models.feed_forward import FeedForwardParams, feed_forward, feed_forward_backward
 from npattn.models.multihead import (
@@ -111,7 +112,8 @@ def encoder_block(
     return Y, BlockCache(attended, None, fed)
 
 
-def encoder_block_backward(dY, cache):
+@own_cache
+def encoder_block_backward(dY, cache: BlockCache):
     """dX and dparams from dY: the forward's calls, undone in reverse."""
     dH, dfed_norm, dfed = residual_backward(dY, cache.feed_forward, feed_forward_backward)
     dX, dnorm, dattention = residual_backward(dH, cache.self_attention, self_attention_backward)
@@ -153,7 +155,8 @@ def decoder_block(
     return Y, BlockCache(attended, crossed, fed)
 
 
-def decoder_block_backward(dY, cache):
+@own_cache
+def decoder_block_backward(dY, cache: BlockCache):
     """dX, dM and dparams from dY: the forward's calls, undone in reverse."""
     dH, dfed_norm, dfed = residual_backward(dY, cache.feed_forward, feed_forward_backward)
     dG, dcross_norm, dM, dcross = residual_backward(

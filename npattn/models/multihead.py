@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from npattn.kernels.floats import own_cache
 from npattn.kernels.heads import (
     merge_heads, merge_heads_backward, split_heads, split_heads_backward,
 )
@@ -164,7 +165,8 @@ def multihead_attention(
     )
 
 
-def multihead_attention_backward(dY, cache):
+@own_cache
+def multihead_attention_backward(dY, cache: MultiHeadCache):
     """dXq, dXk, dXv and dparams from dY (..., Tq, Do): the forward's calls, undone in reverse.
 
     Where there was a past, it counts as a constant; nothing flows back into a patched head.
@@ -201,7 +203,8 @@ def self_attention(X, params, mask=None, **options):
     return multihead_attention(X, X, X, params, mask, **options)
 
 
-def self_attention_backward(dY, cache):
+@own_cache
+def self_attention_backward(dY, cache: MultiHeadCache):
     """dX and dparams from dY: X was queries, keys and values."""
     dXq, dXk, dXv, dparams = multihead_attention_backward(dY, cache)
     return dXq + dXk + dXv, dparams
@@ -212,7 +215,8 @@ def cross_attention(X, M, params, mask=None, **options):
     return multihead_attention(X, M, M, params, mask, **options)
 
 
-def cross_attention_backward(dY, cache):
+@own_cache
+def cross_attention_backward(dY, cache: MultiHeadCache):
     """dX, dM and dparams from dY: M was keys and values."""
     dX, dMk, dMv, dparams = multihead_attention_backward(dY, cache)
     return dX, dMk + dMv, dparams

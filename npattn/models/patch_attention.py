@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.arrays import require_floats
+from npattn.kernels.floats import own_cache
 from npattn.kernels.shapes import Shape, require_shapes
 from npattn.models.config import CAT, options_of
 from npattn.models.multihead import MultiHeadCache, self_attention, self_attention_backward
@@ -66,7 +67,8 @@ def inner_patch_attention(X, params, *, patch, rng=None, options=None, **changes
     return from_patches(O, patch, X.shape), PatchAttentionCache(multihead, X.shape, patch)
 
 
-def inner_patch_attention_backward(dY, cache):
+@own_cache
+def inner_patch_attention_backward(dY, cache: PatchAttentionCache):
     """dX and dparams from dY: patches cut, attention undone, patches put back."""
     multihead, shape, P = cache
     require_shapes("dY =... H W C, X ... H W C", dY, Shape(shape))
@@ -89,7 +91,8 @@ def cross_patch_attention(X, params, *, patch, rng=None, options=None, **changes
     return Y, PatchAttentionCache(multihead, X.shape, patch)
 
 
-def cross_patch_attention_backward(dY, cache):
+@own_cache
+def cross_patch_attention_backward(dY, cache: PatchAttentionCache):
     """dX and dparams from dY: the same path back, channels in front of the patches."""
     multihead, shape, P = cache
     require_shapes("dY =... H W C, X ... H W C", dY, Shape(shape))

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.arrays import require_floats
+from npattn.kernels.floats import own_cache
 from npattn.kernels.linear import LinearCache, init_linear, linear, linear_backward
 from npattn.models.patch_attention import from_patches, to_patches
 
@@ -49,7 +50,8 @@ def patch_embedding(X, params, *, patch):
     return Y, PatchEmbeddingCache(cache, patch, X.shape[-3:])
 
 
-def patch_embedding_backward(dY, cache):
+@own_cache
+def patch_embedding_backward(dY, cache: PatchEmbeddingCache):
     """dX and dparams from dY (..., N, D): the patches put back in place."""
     drows, dparams = linear_backward(dY, cache.linear)
     (C, H, W), P = cache.shape, cache.patch

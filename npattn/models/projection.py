@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from npattn.kernels.floats import own_cache
 from npattn.kernels.linear import LinearCache, LinearParams, linear, linear_backward
 from npattn.kernels.lora import LoRACache, LoRAParams, lora, lora_backward
 from npattn.kernels.shapes import Shape, require_shapes
@@ -58,7 +59,8 @@ def project(X, params):
     return linear(X, params)
 
 
-def project_backward(dY, cache):
+@own_cache
+def project_backward(dY, cache: LinearCache | FrozenCache | AdaptedCache):
     """dX and dparams from dY (..., Dout)."""
     if isinstance(cache, LinearCache):
         return linear_backward(dY, cache)

@@ -21,6 +21,7 @@ from npattn.kernels.additive import (
 from npattn.kernels.arrays import require_integers
 from npattn.kernels.dropout import DropoutCache, dropout, dropout_backward
 from npattn.kernels.embedding import EmbeddingCache, embedding, embedding_backward, normal
+from npattn.kernels.floats import own_cache
 from npattn.kernels.gru_cell import GRUCache, GRUParams, gru_cell, gru_cell_backward
 from npattn.kernels.linear import LinearCache, LinearParams, init_linear, linear, linear_backward
 from npattn.kernels.shapes import require_shapes
@@ -74,7 +75,8 @@ def recurrent_step(X, states, M, params, mask=None, *, reset="before", dropout_r
     return tuple(new), RecurrentStepCache(attended, tuple(caches))
 
 
-def recurrent_step_backward(dstates, cache):
+@own_cache
+def recurrent_step_backward(dstates, cache: RecurrentStepCache):
     """dX, dstates (of the old ones), dM and dparams from dstates (of the new ones)."""
     dZ, dold, dlayers = 0.0, [], []
     for dstate, (dropped, layer) in zip(reversed(dstates), reversed(cache.layers), strict=True):
@@ -145,7 +147,8 @@ def recurrent_decoder(ids, states, M, params, mask=None, **options):
     return logits, RecurrentDecoderCache(embedded, tuple(steps), output)
 
 
-def recurrent_decoder_backward(dlogits, cache):
+@own_cache
+def recurrent_decoder_backward(dlogits, cache: RecurrentDecoderCache):
     """dstates, dM and dparams from dlogits: from the last step to the first."""
     dtops, doutput = linear_backward(dlogits, cache.output)
     dstates = tuple(np.zeros_like(dtops[..., 0, :]) for _ in cache.steps[0].layers)

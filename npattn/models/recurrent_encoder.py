@@ -16,6 +16,7 @@ import numpy as np
 
 from npattn.kernels.dropout import DropoutCache, dropout, dropout_backward
 from npattn.kernels.embedding import EmbeddingCache, embedding, embedding_backward, normal
+from npattn.kernels.floats import own_cache
 from npattn.kernels.gru_cell import GRUCache, GRUParams, init_gru
 from npattn.kernels.options import require_counts
 from npattn.kernels.recurrent import gru, gru_backward
@@ -74,7 +75,8 @@ def recurrent_encoder(ids, params, mask=None, *, reset="before", dropout_rate=0.
     return (X, tuple(states)), RecurrentEncoderCache(embedded, tuple(caches))
 
 
-def recurrent_encoder_backward(dY, cache):
+@own_cache
+def recurrent_encoder_backward(dY, cache: RecurrentEncoderCache):
     """dparams from dY = (dM, dstates): the layers in reverse, each back through time."""
     dX, dstates = dY
     dlayers = []

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from npattn.kernels.arrays import require_floats
 from npattn.kernels.dropout import DropoutCache, dropout, dropout_backward
+from npattn.kernels.floats import own_cache
 from npattn.models.config import options_of
 from npattn.models.normalize import BothNorms, normalize, normalize_backward
 
@@ -57,7 +58,8 @@ def add_norm(X, F, params, *, rng=None, options=None, **changes):
     return Y, AddNormCache(dropped, norm)
 
 
-def add_norm_backward(dY, cache):
+@own_cache
+def add_norm_backward(dY, cache: AddNormCache):
     """dX, dF and dparams from dY: the sum hands its gradient to both of its terms."""
     dX, dparams = normalize_backward(dY, cache.norm)
     return dX, dropout_backward(dX, cache.dropped), dparams
@@ -88,7 +90,8 @@ def residual(X, params, f, *, rng=None, options=None, **changes):
     return Y, ResidualCache(norm, sublayer, after, dropped, None)
 
 
-def residual_backward(dY, cache, f_backward):
+@own_cache
+def residual_backward(dY, cache: ResidualCache, f_backward):
     """dX, dparams of the norm, and what f_backward returns behind its dZ, from dY (..., D).
 
     f_backward  the backward of f: dZ, … = f_backward(dF, cache)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from npattn.kernels.floats import own_cache
 from npattn.kernels.shapes import require_mask, require_shapes
 from npattn.kernels.dropout import DropoutCache, dropout, dropout_backward
 from npattn.kernels.embedding import EmbeddingCache, embedding, embedding_backward, normal
@@ -138,7 +139,8 @@ def embed_tokens(ids, E, *, config, offset=0, positions=None, rng=None):
     return X, EmbedCache(embedding_cache, factor, dropped)
 
 
-def embed_tokens_backward(dX, cache):
+@own_cache
+def embed_tokens_backward(dX, cache: EmbedCache):
     """dE from dX; the positions are constants."""
     return embedding_backward(dropout_backward(dX, cache.dropped), cache.embedding) * cache.factor
 
@@ -164,7 +166,8 @@ def encode(source, params, source_mask=None, *, config, rng=None):
     return M if packing is None else unpack(M, packing), EncodeCache(embed_cache, stack, packing)
 
 
-def encode_backward(dM, cache):
+@own_cache
+def encode_backward(dM, cache: EncodeCache):
     """dparams from dM."""
     if cache.packing is not None:
         dM = unpack_backward(dM, cache.packing)
@@ -192,7 +195,8 @@ def decode(target, M, params, target_mask=None, source_mask=None, *, config, rng
     return logits, DecodeCache(embed_cache, stack, output)
 
 
-def decode_backward(dlogits, cache):
+@own_cache
+def decode_backward(dlogits, cache: DecodeCache):
     """dM and dparams from dlogits."""
     dY, doutput = linear_backward(dlogits, cache.output)
     dX, dM, dstack = decoder_backward(dY, cache.stack)
@@ -217,7 +221,8 @@ def transformer(source, target, params, source_mask=None, target_mask=None, *, c
     return logits, TransformerCache(encode_cache, decode_cache)
 
 
-def transformer_backward(dlogits, cache):
+@own_cache
+def transformer_backward(dlogits, cache: TransformerCache):
     """dparams from dlogits: decode undone, then encode."""
     dM, ddecode = decode_backward(dlogits, cache.decode)
     return TransformerParams(encode_backward(dM, cache.encode), ddecode)

@@ -18,6 +18,7 @@ import numpy as np
 from npattn.kernels.arrays import require_floats
 from npattn.kernels.dropout import DropoutCache, dropout, dropout_backward
 from npattn.kernels.embedding import normal
+from npattn.kernels.floats import own_cache
 from npattn.kernels.positions import (
     LearnedPositionsCache, learned_positions, learned_positions_backward,
 )
@@ -125,7 +126,8 @@ def vision_transformer(X, params, *, config, rng=None):
     return logits, VisionCache(patches, positions, dropped, encoded, output, config.pool)
 
 
-def vision_transformer_backward(dlogits, cache):
+@own_cache
+def vision_transformer_backward(dlogits, cache: VisionCache):
     """dX and dparams from dlogits (..., classes): the forward's calls, undone in reverse.
 
     The token serves every image of the batch, so its gradient is a sum over them.
