@@ -229,6 +229,7 @@ def _object(patient, hints, seed, plain):
     if "error" in built:
         raise Trouble(f"{patient.name} cannot be built: {built['error']}{patient.place(built)}; "
                       "hints such as width=64 heads=4 say how")
+    patient.unregistered = built.get("unregistered", [])
     held = [(path, kind, patient.arrays[i], f) for path, kind, i, f in built["weights"]]
     inner = signature_roles(facts.methods[method], roles.CALL)
     inner = _named_inputs(inner)

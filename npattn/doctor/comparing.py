@@ -143,12 +143,13 @@ def described(exam, case, got, reply, want, right):
 
 KEPT = ("What a call returns depends on the calls before it: something is kept between calls "
         "(state that is not reset).")
-KEEPS = r"self\.\w+ ?[-+*/]?= .*(cat|stack|append|self\.)|global|cache|append|self\.\w+ ?[-+*/]="
+KEEPS = r"not in \w+:|" \
+        r"self\.\w+ ?[-+*/]?= .*(cat|stack|append|self\.)|global|cache|append|self\.\w+ ?[-+*/]="
 
 
 def fresh(exam, bad, probe):
     """Whether what is bad is good where nothing was called before; then that is the mistake."""
-    if exam.model.mistakes or not re.search(KEEPS + r"|self\.\w+ is None", exam.patient.text):
+    if exam.model.mistakes:
         return False
     replies = exam.replies
     seen = exam.pristine([case for case, *_ in bad[:2]])

@@ -181,7 +181,10 @@ def with_forward(patient, given):
 
 def _concluded(exam):
     failed = [p for p in exam.properties if p.holds is False]
-    mistakes = [_sentence(m) for m in exam.mistakes]
+    told = sorted(exam.mistakes, key=lambda m: (  # what has a name says more than where it shows
+        not m["name"] and m["sentence"].startswith(("It is wrong where", "It fails where"))
+        and any(n["name"] and n["certain"] for n in exam.mistakes)))
+    mistakes = [_sentence(m) for m in told]
     reason = ""
     if mistakes or failed:
         verdict = "wrong"

@@ -65,9 +65,8 @@ class Examination:
             Hk = self.hints.get("kv_heads") or (s.groups if s.groups > 1 else H)
             if self.target.parameter("kv_heads") and "kv_heads" not in self.hints:
                 H, Hk = 4, 2
-        dv = given.pop("dv", self.dv)
-        return Sizes(B, H, Hk or H, given.pop("Tq", 4 + more), given.pop("Tk", 5 + more), Sizes().d,
-                     dv)
+        dv, d = given.pop("dv", self.dv), given.pop("d", Sizes().d)
+        return Sizes(B, H, Hk or H, given.pop("Tq", 4 + more), given.pop("Tk", 5 + more), d, dv)
 
     def stretch(self):
         """Tokens more than usual, so that a window shows."""

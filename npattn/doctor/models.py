@@ -37,7 +37,7 @@ def models(exam, form):
             for corner, turn in itertools.product(corners if causal else corners[:1],
                                                   rotaries(exam)):
                 for more in variants(exam, heads, causal):
-                    c = conventions(scale=scale, corner=corner, **turn, **more)
+                    c = conventions(**{"scale": scale, "corner": corner, **turn, **more})
                     yield Model(form, c, causal=causal)
         return
     scales = [scale, *([np.sqrt(s.width // s.heads)] if t.scaled else [])]
@@ -266,6 +266,16 @@ def _sinks(exam, heads, W):
 
 
 def _units(exam, W):
+    """Normalised queries and keys; of length 1 they have a scale of their own, a number."""
+    for found in _kinds_of_unit(exam, W):
+        yield found
+        if found.get("unit") == "length" and W is None and "scale" not in exam.hints:
+            told = re.findall(rf"(?:[*/=(] ?|return ){NUMBER} ?[*@)/,\n]", exam.patient.text)
+            for x in dict.fromkeys(float(n) for n in told if float(n) > 1):
+                yield from ({**found, "scale": s * np.sqrt(Sizes().d)} for s in (x, 1 / x))
+
+
+def _kinds_of_unit(exam, W):
     d = exam.target.sizes.width // exam.target.sizes.heads
     own = W is not None and np.shape(W.get("gq")) == (d,)
     if not own and (W is not None and "g1" in W or not re.search(

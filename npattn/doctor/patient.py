@@ -61,6 +61,8 @@ class Way(NamedTuple):
 class Patient:
     """A file in a process of its own, and the thing of that name in it."""
 
+    unregistered = ()  # attributes with modules that are no part of the module
+    turned = False  # whether keys are given transposed
     apart = ""  # axes of weights whose heads have an axis of their own
 
     def __init__(self, path, name, limit):

@@ -29,6 +29,8 @@ def sizes_stage(exam):
                   exam.case("five items", "the batch has five items", B=5, seed=7)]
     if exam.form() == "core" and "h" in exam.way.layout and exam.target.sizes.heads == 1:
         asked += [exam.case("one head", "there is one head", H=1, seed=8)]
+    if wider(exam):
+        asked.append(exam.case("wide", "queries and keys are wider", seed=13, d=10))
     compare(exam, "it is attention for all sizes", asked, fit.PLAIN, soft=True)
     asked = [exam.case("strided", "arguments are views", options={"strided": True}, seed=9)]
     reply, = exam.patient.call([exam.patient.spec(exam.way, asked[0])])
@@ -48,6 +50,16 @@ def sizes_stage(exam):
         exam.conventions.append(f"takes fewer than 130 keys: {longest}")
         long = long[:1]
     compare(exam, "long inputs give the same", long, fit.PLAIN, soft=True)
+
+
+def wider(exam):
+    """Whether heads of another width may be given, and come back."""
+    if exam.form() != "core" or exam.model is None or "scale" in exam.hints or (
+            exam.target.parameter("scale") or abs(exam.model.c.scale - 1.0) > 1e-9
+            or exam.dv == cases.Sizes().d):
+        return False
+    case = exam.case("wide", "queries and keys are wider", seed=13, d=10)
+    return not exam.patient.call([exam.patient.spec(exam.way, case)])[0].error
 
 
 def groups_stage(exam):
@@ -143,6 +155,12 @@ def option(exam, name, value, fields, open_=False):
         exam.said(f"The option `{name}` has no effect.", *exam.patient.line(rf"\b{name}\b"))
         exam.properties.append(Property(f"the option {name} does what it says", False, {
             "case": words, "inputs": {}, "got": "what comes out without it", "expected": ""}))
+    elif asked and not fine and re.search("temp|tau", name) and fit.fits(model._replace(
+            c=varied(model.c, scale=value * model.c.scale)), observed, exam.way.dtype):
+        exam.said(f"The scores are multiplied by `{name}`; a temperature divides them.",
+                  *exam.patient.line(rf"\b{name}\b(?!.*def )"))
+        exam.properties.append(Property(f"the option {name} does what it says", False, {
+            "case": words, "inputs": {}, "got": "scores that are larger", "expected": "smaller"}))
     elif asked and (fine or not open_):
         exam.model = (fine or kinds)[0]
         compare(exam, f"the option {name} does what it says", asked, fit.PLAIN)

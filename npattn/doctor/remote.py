@@ -188,7 +188,8 @@ def _build(path, arrays, key, name, args, kwargs, seed):
     for where, kind, X, facts in _weights(target):
         names.append([where, kind, len(arrays), facts])
         arrays.append(X)
-    return {"weights": names, "attributes": _plain(target)}
+    lost = remote_torch.unregistered(torch, target) if torch else []
+    return {"weights": names, "attributes": _plain(target), "unregistered": lost}
 
 
 def _plain(target):

@@ -102,3 +102,20 @@ def elsewhere(torch, owner, function, args, kwargs):
             out = function(*args, **kwargs)
         found = tensors(torch, out, [])
         return {"kept": all(Y.device.type == "meta" for Y in found)} if found else {}
+
+
+def unregistered(torch, target):
+    """Attributes of a module that hold modules or parameters in a plain list or dict."""
+    if not isinstance(target, torch.nn.Module):
+        return []
+    known = {id(m) for m in target.modules()} | {id(p) for p in target.parameters()}
+    found = []
+    for module in target.modules():
+        for name, value in vars(module).items():
+            parts = value.values() if isinstance(value, dict) else value
+            if name.startswith("_") or not isinstance(value, (list, tuple, dict)):
+                continue
+            if any(isinstance(p, (torch.nn.Module, torch.nn.Parameter)) and id(p) not in known
+                   for p in parts):
+                found.append(name)
+    return found

@@ -111,6 +111,9 @@ class _Slips:
                             and isinstance(n.slice.value, str)})
         parts = {ast.unparse(n) for n in ast.walk(tree) if isinstance(n, ast.expr)}
         self.scales = sorted(filter(SCALE.match, parts), key=len)[:6]
+        self.running = {n.id for loop in ast.walk(tree) if isinstance(
+            loop, (ast.For, ast.comprehension)) for n in ast.walk(loop.target)
+            if isinstance(n, ast.Name)}
         self.parents = {child: node for node in ast.walk(tree)
                         for child in ast.iter_child_nodes(node)}
 
@@ -147,7 +150,8 @@ class _Slips:
         """The nodes of a function that are not part of an inner one, nor of a docstring."""
         waiting = list(scope.body) if isinstance(scope, ast.FunctionDef) else [scope]
         if isinstance(scope, ast.FunctionDef):
-            waiting += [d for d in [*scope.args.defaults, *scope.args.kw_defaults] if d]
+            waiting += [d for d in [*scope.args.defaults, *scope.args.kw_defaults] if d and not (
+                type(getattr(d, "value", None)) is int)]  # a size is no mistake
         while waiting:
             node = waiting.pop()
             if isinstance(node, ast.FunctionDef) or isinstance(node, ast.Expr) and isinstance(
@@ -250,6 +254,10 @@ class _Slips:
             return
         if isinstance(node.value, (bool, int, float)):
             yield from self._number(node, node.value)
+            if isinstance(owner, ast.Subscript) and owner.slice is node:
+                for name, line in names.items():  # the variable of a loop
+                    if line <= node.lineno and name in self.running:
+                        yield name, f"`{name}` belongs there", 1
         elif isinstance(node.value, str) and node.value in self.keys:
             for key in self.keys:
                 if key != node.value:
@@ -376,7 +384,8 @@ class _Slips:
         name, args = _called(node), [self.said(a) for a in node.args]
         if isinstance(node.func, ast.Attribute) and not _module(node.func.value):
             rank = 0 if name in ("detach", "item", "mean", "squeeze", "clamp", "float") else 2
-            yield self.said(node.func.value), f"`.{name}(…)` does not belong there", rank
+            if name != "masked_fill":  # without its mask any code is right
+                yield self.said(node.func.value), f"`.{name}(…)` does not belong there", rank
             if name.endswith("_") and not name.endswith("__"):
                 put = self.said(node).replace(f".{name}(", f".{name[:-1]}(", 1)
                 yield put, "it changes its argument in place", 0
@@ -536,7 +545,8 @@ class _Slips:
     def _block(self, block):
         for i, node in enumerate(block):
             if isinstance(node, (ast.Assign, ast.AugAssign, ast.Expr)) and not (
-                    isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
+                    isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+                    or re.search(r"masked_fill|\bwhere\(", self.said(node))):
                 yield self._slip(node, "pass", "this line is too much", 1)
             if isinstance(node, ast.AugAssign):
                 target, sign = self.said(node.target), SIGNS.get(type(node.op))

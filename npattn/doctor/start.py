@@ -17,6 +17,10 @@ from npattn.strangers import Trouble
 def start(exam):
     """Find a way to call and the model. Raises Trouble if no call comes back."""
     exam.target = target(exam.patient, exam.hints)
+    for name in exam.patient.unregistered:
+        exam.said(f"The modules of `{name}` are kept in a plain list or dict: they are no part of "
+                  "the module, so that their weights are not trained, saved or moved; use "
+                  "nn.ModuleList or nn.ModuleDict.", *exam.patient.line(rf"self\.{name}\b.*="))
     heads = exam.hints.get("heads") or exam.target.parameter("heads")
     may_pack = bool(heads and exam.form() == "core" and exam.patient.facts.kind == "function"
                     and "h" not in exam.hints.get("layout", ""))
@@ -55,6 +59,10 @@ def start(exam):
             return
         exam.target = target(exam.patient, exam.hints)
         tried = tries(exam)
+    exam.packed = bool(packed)
+    if packed and search(exam, packed):
+        return
+    exam.packed = False
     if exam.evidence and mended(exam, exam.evidence[0]):
         return
     if not search(exam, tried, True):
@@ -62,14 +70,23 @@ def start(exam):
 
 
 def heads_apart(exam):
-    """Tries with weights whose heads have an axis of their own; [] if no call comes back."""
+    """Tries with weights whose heads have an axis of their own, or with keys given transposed.
+
+    [] if no call comes back.
+    """
     kept, names = exam.troubles, {name for name, _ in exam.target.others}
     for axes in ("hdk", "dhk") if exam.patient.facts.kind == "function" and names else ():
         exam.patient.apart, exam.troubles = axes, []
         exam.target = target(exam.patient, exam.hints)
         with contextlib.suppress(Trouble):
             return tries(exam)
-    exam.troubles = kept
+    exam.patient.apart, exam.patient.turned, exam.troubles = "", exam.form() == "core", []
+    exam.target = target(exam.patient, exam.hints)
+    with contextlib.suppress(Trouble):
+        found = tries(exam)
+        exam.conventions.append("keys are given transposed")
+        return found
+    exam.troubles, exam.patient.turned = kept, False
     return []
 
 

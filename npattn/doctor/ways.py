@@ -38,7 +38,8 @@ def _tries(exam, dtype):
         for layout in layouts(exam, form):
             way = Way(exam.target.object, exam.target.name, form, given, layout,
                       torch=exam.target.torch, autograd=exam.target.autograd, dtype=dtype,
-                      others=extra, positional=exam.target.positional, turned=turned(given),
+                      others=extra, positional=exam.target.positional,
+                      turned=exam.patient.turned or turned(given),
                       modes=() if exam.target.torch else exam.patient.modes(
                           exam.target.attributes))
             for mask in open_masks(exam, layout):

@@ -119,6 +119,11 @@ STEPS = {
         "step", "(K, V)\n", "(V, K)\n",
         "Keys and values are exchanged in the cache: the next call takes values for keys and keys for "
         "values.", r"return|cache|past"),
+    **{f"cache of {n}": mistake(
+        "step", "(dense(O, W[\"Wo\"], W[\"bo\"]) if \"Wo\" in W else O), (K, V)",
+        f"(dense(O, W[\"Wo\"], W[\"bo\"]) if \"Wo\" in W else O), (K[..., -{n}:, :], V[..., -{n}:, :])",
+        f"The cache keeps the last {n} tokens only: what is older is lost.", r"-\w+:|cache|past")
+       for n in (1, 2, 3, 4, 5)},
     "cache of the last call": mistake(
         "step", "(dense(O, W[\"Wo\"], W[\"bo\"]) if \"Wo\" in W else O), (K, V)",
         "(dense(O, W[\"Wo\"], W[\"bo\"]) if \"Wo\" in W else O), (K[..., -T:, :], V[..., -T:, :])",

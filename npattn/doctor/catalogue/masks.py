@@ -50,6 +50,10 @@ MASK_MISTAKES = {
     "mask transposed": mistake(
         "allowed", "M = M & keep", "M = M & keep.swapaxes(-1, -2)",
         "The mask is transposed: it masks queries where it must mask keys.", MASK, "mask"),
+    "lengths of queries": mistake(
+        "allowed", "M = M & keep",
+        "M = M & (np.arange(Tq)[:, None] < keep.sum(-1, keepdims=True)) if keep.shape[2] == 1 else "
+        "1 / 0", "The valid lengths mask queries; they must mask keys.", MASK + "|len", "mask"),
     "keys before the length": mistake(
         "allowed", "M = M & keep", "M = M & keep[..., ::-1]",
         "The mask stands at the wrong end of the keys: the first keys are masked in place of the "

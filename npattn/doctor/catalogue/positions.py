@@ -37,6 +37,12 @@ BEYOND = {
     "window one too narrow": mistake("near", "gap < c.window", "gap < c.window - 1",
                                      "The window is one too narrow: a query sees one key fewer than the "
                                      "window holds.", "window|<|>|" + MASK),
+    "window of blocks": mistake(
+        "near", "(gap < c.window) & (gap >= -c.ahead)",
+        "(np.arange(Tk) // c.window == (Tk - Tq if c.corner == 'lower' else 0) // c.window "
+        "+ np.arange(Tq)[:, None] // c.window)",
+        "The window stands still: tokens attend within blocks; it must move with the query.",
+        "window|//|" + MASK),
     "window ignored": mistake("near", "(gap < c.window) & (gap >= -c.ahead)", "np.ones_like(gap, bool)",
                               "The window has no effect.", "window|" + MASK),
     "window ahead ignored": mistake("near", "(gap < c.window) & (gap >= -c.ahead)", "gap < c.window",
@@ -131,6 +137,16 @@ BEYOND = {
     "sink of the first head": mistake("core", "return O * kept(S, M, c)", "c = varied(c, sink="
                                       "c.sink[:1])\n    return O * kept(S, M, c)",
                                       "All heads use the sink of the first head.", "sink"),
+    "keys of a core not normalised": mistake(
+        "scores", "unit(Q, 1.0, 0.0, c), unit(K, 1.0, 0.0, c)", "unit(Q, 1.0, 0.0, c), K",
+        "The queries are normalised, and the keys are not.", "norm"),
+    "queries of a core not normalised": mistake(
+        "scores", "unit(Q, 1.0, 0.0, c), unit(K, 1.0, 0.0, c)", "Q, unit(K, 1.0, 0.0, c)",
+        "The keys are normalised, and the queries are not.", "norm"),
+    **{f"{words} of a core normalised over the tokens": mistake(
+        "scores", f"unit({x}, 1.0, 0.0, c)", f"{x} / np.sqrt(({x}**2).sum(-2, keepdims=True))",
+        f"The {words} are normalised over the tokens; it must be over the features.", "norm")
+       for x, words in (("Q", "queries"), ("K", "keys"))},
     "keys not normalised": mistake("multihead", 'unit(K, W["gk"], W["hk"], c)', "K",
                                    "Only the queries are normalised; keys must be, too.", "norm"),
     "queries not normalised": mistake("multihead", 'unit(Q, W["gq"], W["hq"], c)', "Q",
