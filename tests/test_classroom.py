@@ -10,6 +10,7 @@ import pytest
 
 from npattn import cli
 from npattn.exercises import check
+from npattn.exercises.classroom import Submission, counts, row_of
 from npattn.exercises.registry import PATH, headings
 
 RIGHT = "def softmax_backward(dP, P):\n    return P * (dP - (dP * P).sum(-1, keepdims=True))\n"
@@ -60,6 +61,15 @@ def test_a_class_is_graded_at_once(handed_in, tmp_path, capsys):
     assert cli.main(["exercise", "grade", str(handed_in), "--json", str(again)]) == 0
     same = [row["verdict"] for row in json.loads(again.read_text(encoding="utf-8"))]
     assert same == [row["verdict"] for row in objects]
+
+
+def test_a_mistake_told_in_two_clauses_is_counted_once(tmp_path):
+    slip = RIGHT.replace("sum(-1", "sum(0")
+    assert slip != RIGHT
+    (tmp_path / "softmax_backward.py").write_text(slip)
+    row = row_of(Submission("ann", "softmax-backward", tmp_path / "softmax_backward.py"))
+    (words, count), = counts([row])["softmax-backward"]
+    assert count == 1 and "; it must run over axis -1" in words
 
 
 def test_a_zip_is_a_folder_and_a_regex_names_students(handed_in, tmp_path):

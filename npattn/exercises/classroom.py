@@ -30,6 +30,7 @@ from npattn.exercises.submissions import LARGEST, Unreadable, exercises_of
 from npattn.exercises.symptoms import telling
 
 FIELDS = ("student", "exercise", "verdict", "mistakes", "step", "seconds", "file")
+BETWEEN = " || "  # two mistakes of one answer; no sentence and no Python has it
 SUFFIXES = (".py", ".ipynb")
 MARKS = {"right": "+", "wrong": "-", "unsure": "?", "not run": "!"}
 
@@ -163,7 +164,7 @@ def row_of(submission, seed=0, limit=LIMIT, content=None):
         verdict, mistakes, step = _summary(found)
         words = found.trouble if verdict == "not run" else ""
     seconds = round(time.monotonic() - began, 2)
-    mistakes = "; ".join(mistakes) or words
+    mistakes = BETWEEN.join(mistakes) or words
     values = (submission.student, submission.exercise, verdict, mistakes, step, seconds,
               str(submission.path))
     return dict(zip(FIELDS, values, strict=True))
@@ -198,7 +199,7 @@ def counts(rows):
     found = defaultdict(Counter)
     for row in rows:
         if row["verdict"] == "wrong":
-            found[row["exercise"]].update(row["mistakes"].split("; "))
+            found[row["exercise"]].update(row["mistakes"].split(BETWEEN))
     return {name: found[name].most_common() for name in headings() if name in found}
 
 
