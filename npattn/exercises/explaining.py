@@ -6,6 +6,7 @@ words are true of the file.
 """
 
 import itertools
+import re
 from functools import partial
 from itertools import combinations
 from typing import NamedTuple
@@ -17,9 +18,10 @@ from npattn.exercises.comparing import (
     ANYTHING, MANY, call_in, equal, explains, fitting, prediction, predictions, right_where_it_ran,
     try_slip,
 )
-from npattn.exercises.slips import sentence, slipped_too, slips
+from npattn.exercises.slips import locals_of, sentence, slipped_too, slips
 from npattn.exercises.symptoms import changed
 
+STANDS = re.compile(r"`(\w+)` stands where `(\w+)` belongs")
 BOTH = 1500  # pairs of a mistake and a slip that are tried
 
 
@@ -88,10 +90,21 @@ def written_slips(wrong, arrays, lenient=False, apart=False, among=slips):
     reference, found = wrong.exercise.reference, []
     for slip in fitting(wrong, among, arrays):
         if explains(wrong, partial(try_slip, wrong, slip), arrays, True, lenient, apart):
-            found.append(sentence(reference, slip))
+            found.append(slip)
             if len(found) > MANY:
                 return ()
-    return found
+    likely = [slip for slip in found if _of_one_kind(wrong, slip)] or found
+    once = {(slip.number, slip.edit.words): slip for slip in likely[::-1]}
+    return [sentence(reference, slip) for slip in [*once.values()][::-1]]
+
+
+def _of_one_kind(wrong, slip):
+    """Whether a slip puts no number for a truth value, or an array for a number, say."""
+    names = STANDS.match(slip.edit.words)
+    made = locals_of(wrong.exercise.reference, wrong.given[wrong.order[0]].args)
+    kinds = {(np.asarray(made[name]).dtype.kind, np.ndim(made[name]) > 0)
+             for name in names.groups() if name in made} if names else ()
+    return len(kinds) < 2
 
 
 def exchanged(wrong):

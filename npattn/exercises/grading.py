@@ -17,6 +17,7 @@ from npattn.exercises.trials import PLAIN, SINGLE, STRIDED, quiet, trials
 from npattn.exercises.verdict import Answer, Failure, Verdict
 
 RTOL = 1e-11  # relative to what is added up to make an entry; adding in another order costs less
+NOTHING = re.compile(r"(.+) = \1")  # where something was left out
 ROUNDINGS = 16.0  # of the answer's largest size; what cancels on the way to an entry leaves no more
 
 
@@ -74,7 +75,8 @@ def _written(exercise, diagnosis):
     explained = diagnosis.explanations if diagnosis else ()
     keys = {key for each in explained for made in each.sets for key in made}
     edits = {key: exercise.mistakes[key].edit for key in keys if exercise.mistakes[key].edit}
-    return {key: wrote(source_of(exercise.reference), edit) for key, edit in edits.items()}
+    texts = {key: wrote(source_of(exercise.reference), edit) for key, edit in edits.items()}
+    return {key: text for key, text in texts.items() if not NOTHING.fullmatch(text)}
 
 
 @lru_cache
