@@ -3,9 +3,8 @@
     encoder(X, params, mask, num_heads=4, norm="pre")     options as keywords, or
     encoder(X, params, mask, options=options)             a BlockOptions, or a config
 
-Every config has the options of a block beside its sizes; they are given by keyword. What a block
-has beyond that is seen in its parameters: a bias, an output projection or a last norm that is None
-is left out.
+Every config has the options of a block beside its sizes. What a block has beyond that is seen in
+its parameters: a bias, an output projection or a last norm that is None is left out.
 """
 
 from dataclasses import dataclass, field, fields, replace

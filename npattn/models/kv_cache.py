@@ -1,8 +1,9 @@
 """Keys and values of a text so far, in memory that is laid out once: for inference.
 
-    cache = KVCache(config, tokens=1024)       (blocks, G, tokens, D) for keys and for values
+    cache = KVCache(config, room=1024)         (blocks, G, room, D) for keys and for values
     past = cache.layer(i)
-    O = past.attend(Q, K, V)                   appends K and V, then attends over all
+    Y, _ = encoder_block(X, params, past=past)    appends keys and values, then attends over all
+    O = past.attend(Q, K, V)                      which is this
 
 This is the one object of the package that a call extends. It has no backward: for gradients, the
 whole text goes through `language_model`. A token costs one row of keys and values for each block,

@@ -81,4 +81,4 @@ def _name(i, name, part):
 def _order(name, to, config):
     if name != "query" or config.rotary is None:
         return slice(None)
-    return pairing_order(config.head_width, to, num_heads=config.num_heads)
+    return pairing_order(config.width_of_head(config.width), to, num_heads=config.num_heads)
