@@ -207,11 +207,11 @@ def returned_weights(exam, pairs):
 def scores_for_weights(exam, path, X, P):
     """Whether something else than weights is returned under the name of weights; it is told."""
     name = returned_name(exam.patient, path)
-    rows = X.sum(-1)
     if not re.search("weight|attn|attention|prob", name) or re.search(
             "score|logit|raw|pre|un_?norm|log|bias|mask|out|context", name) or exam.mistakes:
         return False
-    if np.allclose(rows, 1.0, atol=1e-6) and (X >= 0).all() or not (P > 0).all():
+    if not np.isfinite(X).all() or not (P > 0).all() or (
+            np.allclose(X.sum(-1), 1.0, atol=1e-6) and (X >= 0).all()):
         return False
     words = ("the scores, before the softmax" if np.ptp(np.log(P) - X, -1).max() < 1e-6 else
              "no weights: their rows do not sum to 1")

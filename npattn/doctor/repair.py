@@ -10,6 +10,8 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
+import numpy as np
+
 from npattn.doctor import cases, fit
 from npattn.doctor.slips import harmless, slips
 from npattn.strangers import Trouble
@@ -106,8 +108,9 @@ def repairs(exam, evidence):
 
 def _right(patient, batch, specs, evidence):
     texts = [slip.applied(patient.text) for slip in batch]
-    return [slip for slip, replies in zip(batch, patient.variants(texts, specs), strict=True)
-            if len(replies) == len(specs) and evidence.fine(replies)]
+    with np.errstate(all="ignore"):  # changed code may return anything
+        return [slip for slip, replies in zip(batch, patient.variants(texts, specs), strict=True)
+                if len(replies) == len(specs) and evidence.fine(replies)]
 
 
 def tell(exam, slip, evidence):
