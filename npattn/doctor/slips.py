@@ -242,8 +242,9 @@ class _Slips:
             if value not in (0, 1):
                 yield "1", "the number is wrong", 4
         elif isinstance(value, float):
-            inf = "float('-inf')"
-            yield inf, "a masked score must be −inf", 1
+            inf, call = "float('-inf')", _called(self.parents.get(node))
+            if call not in ("maximum", "minimum", "clip", "clamp"):
+                yield inf, "a masked score must be −inf", 1
             one = repr(1 / value) if value else "1.0"
             for new in ("1e30", "0.0", "1.0", "-1e30", repr(-value), one):
                 yield new, "the number is wrong", 3
