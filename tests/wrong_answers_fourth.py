@@ -2544,7 +2544,7 @@ def changed_keys_held_1(Q, K, Wq, Wk, w, W, valid_lens):
     return (masked_softmax(a, real), masked_softmax(d, real))
 
 
-@fourth("changed-keys", "the mask mask is not handed to")
+@fourth("changed-keys", "`mask` is not handed to `masked_softmax`")
 def changed_keys_held_2(Q, K, Wq, Wk, w, W, valid_lens):
     # padding is not masked in Pd
 

@@ -629,8 +629,8 @@ def _softmax(node, S, mask):
     """A softmax over something else, without its mask, or another normalization."""
     name = node.func.id
     if mask:
-        yield f"{name}({S})", f"the mask {mask[0]} is not handed to {name}"
-        yield f"{name}({S}, ~({mask[0]}))", f"the mask {mask[0]} is the wrong way round"
+        yield f"{name}({S})", f"`{mask[0]}` is not handed to `{name}`"
+        yield f"{name}({S}, ~({mask[0]}))", f"`{mask[0]}` is the wrong way round"
         yield f"({name}({S}) * {mask[0]})", "the mask is applied behind the softmax"
     else:
         yield f"{name}(({S}).swapaxes(-1, -2)).swapaxes(-1, -2)", "the softmax runs over axis -2"
