@@ -313,7 +313,8 @@ class _Slips:
                         other, node.attr)
         for one, two in (*TWINS, *(pair[::-1] for pair in TWINS)):
             if node.attr == one:
-                yield f"{owner}.{two}", f"`{two}` is meant, not `{one}`", 1
+                yield f"{owner}.{two}", f"`{two}` is meant, not `{one}`", (
+                    4 if two in ("min", "minimum") else 1)
         if node.attr == "T":
             yield owner, "it is transposed", 1
 
@@ -376,7 +377,8 @@ class _Slips:
             return
         left, right = self.said(node.left), self.said(node.comparators[0])
         for other in COMPARED.get(type(node.ops[0]), ()):
-            yield f"({left} {other} {right})", "the comparison is wrong", 0
+            if not _early(self.parents.get(node)):
+                yield f"({left} {other} {right})", "the comparison is wrong", 0
         if isinstance(node.ops[0], (ast.Lt, ast.LtE, ast.Gt, ast.GtE)):
             for more in ("+ 1", "- 1"):
                 yield f"({self.said(node)[: -len(right)]}{right} {more})", "it is off by one", 1
@@ -571,6 +573,8 @@ class _Slips:
                 yield from self._swapped(block[i - 2], node, block[i - 1])
 
     def _condition(self, node):
+        if _early(node):
+            return
         for put, words in (("True", "it must always be done"), ("False", "it must not be done"),
                            (f"not ({self.said(node.test)})", "the condition is inverted")):
             yield self._slip(node.test, put, words, 1)
@@ -596,6 +600,13 @@ def _subscripts(text):
         turned = tail.translate(str.maketrans(one + two, two + one))
         if arrow and turned != tail:
             yield repr(head + arrow + turned), "two axes are exchanged", 2
+
+
+def _early(node):
+    """Whether it is `if n == 0: return …`: another way through the code is no repair of this one."""
+    return isinstance(node, ast.If) and isinstance(node.body[-1], ast.Return) and isinstance(
+        node.test, ast.Compare) and isinstance(node.test.comparators[0], ast.Constant) and (
+        node.test.comparators[0].value is not None)
 
 
 def _called(node):

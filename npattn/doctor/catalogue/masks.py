@@ -145,6 +145,10 @@ MASK_MISTAKES = {
         "if j > i and both have one size; tiles of different sizes must be compared by their places.",
         r"break|continue|range|>|<", "causal")
        for m in (2, 4, 8, 16, 32, 64) for n in (2 * m, 4 * m)},
+    **{f"causal anew in tiles of {n}": mistake(
+        "allowed", CAUSAL, f"np.arange(Tk) <= start + np.arange(Tq)[:, None] % {n}",
+        "The causal mask starts at the first key again for each tile of queries; it must be shifted by "
+        "the place of the tile.", r"tril|triu|arange|<=|>", "causal") for n in (2, 3, 4, 8, 16, 32)},
     "causal corner": mistake(
         "allowed", 'Tk - Tq if c.corner == "lower" else 0', '0 if c.corner == "lower" else Tk - Tq',
         "The causal mask starts at the wrong corner where there are more keys than queries: the last "
