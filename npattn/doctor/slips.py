@@ -603,7 +603,7 @@ def _subscripts(text):
 
 
 def _early(node):
-    """Whether it is `if n == 0: return …`: another way through the code is no repair of this one."""
+    """Whether it is `if n == 0: return …`: another way through the code is no repair."""
     return isinstance(node, ast.If) and isinstance(node.body[-1], ast.Return) and isinstance(
         node.test, ast.Compare) and isinstance(node.test.comparators[0], ast.Constant) and (
         node.test.comparators[0].value is not None)
