@@ -39,6 +39,20 @@ class Options:
         if not self.eps >= 0.0:
             raise ValueError(f"eps must be 0 or more, such as 1e-5, got {self.eps!r}")
 
+    def require_blocks(self, width):
+        """Heads must divide the width, and a hidden layer must have one. Raises ValueError."""
+        require_sizes(self, "num_heads", "hidden")
+        if self.head_width is None:
+            require_heads(self.num_heads, width)
+
+    def fix_shape(self, field, axes=None):
+        """Makes a shape, which may come as a list, a tuple of as many positive integers as axes."""
+        shape = tuple(getattr(self, field))
+        if axes is not None and len(shape) != len(axes):
+            raise ValueError(f"{field} must be ({', '.join(axes)}), got {shape}")
+        require_counts(1, **{f"{field}[{i}]": n for i, n in enumerate(shape)})
+        object.__setattr__(self, field, shape)
+
     @property
     def key_heads(self):
         """How many heads keys and values have."""
@@ -173,22 +187,6 @@ def options_of(options, changes):
     return replace(options, **changes) if changes else options
 
 
-def require_blocks(config, width):
-    """Heads must divide the width, and a hidden layer must have one. Raises ValueError."""
-    require_sizes(config, "num_heads", "hidden")
-    if config.head_width is None:
-        require_heads(config.num_heads, width)
-
-
 def require_sizes(config, *fields, least=1):
     """Integers that are `least` or more. Raises TypeError or ValueError that names the field."""
     require_counts(least, **{field: getattr(config, field) for field in fields})
-
-
-def fix_shape(config, field, axes=None):
-    """Makes a shape, which may come as a list, a tuple: of positive integers, as many as `axes`."""
-    shape = tuple(getattr(config, field))
-    if axes is not None and len(shape) != len(axes):
-        raise ValueError(f"{field} must be ({', '.join(axes)}), got {shape}")
-    require_counts(1, **{f"{field}[{i}]": n for i, n in enumerate(shape)})
-    object.__setattr__(config, field, shape)

@@ -21,7 +21,7 @@ from npattn.kernels.linear import LinearParams
 from npattn.kernels.masks import causal_mask, combine_masks
 from npattn.kernels.products import turned_like
 from npattn.models.block import EncoderBlockParams, encoder_block, encoder_block_backward
-from npattn.models.config import LLAMA, Options, model_config, require_blocks, require_sizes
+from npattn.models.config import LLAMA, Options, model_config, require_sizes
 from npattn.models.encoder import init_encoder
 from npattn.models.head_extras import Rotary
 from npattn.models.projection import FrozenParams, project, project_backward
@@ -45,7 +45,7 @@ class LanguageModelConfig(Options):
         super().__post_init__()
         require_sizes(self, "vocabulary", "width", "context")
         require_sizes(self, "num_blocks", least=0)
-        require_blocks(self, self.width)
+        self.require_blocks(self.width)
         if self.windows is not None and len(self.windows) != self.num_blocks:
             raise ValueError(f"windows must be one for each of {self.num_blocks} blocks, "
                              f"got {self.windows}")

@@ -24,9 +24,7 @@ from npattn.kernels.linear import LinearCache, LinearParams, init_linear, linear
 from npattn.kernels.options import require_counts
 from npattn.kernels.positions import sinusoidal_positions
 from npattn.kernels.shapes import Shape, require_shapes
-from npattn.models.config import (
-    TIME_SERIES, Options, fix_shape, model_config, require_blocks, require_sizes,
-)
+from npattn.models.config import TIME_SERIES, Options, model_config, require_sizes
 from npattn.models.encoder import EncoderParams, encoder, encoder_backward, init_encoder
 from npattn.models.stack import StackCache
 
@@ -44,11 +42,11 @@ class TimeSeriesConfig(Options):
 
     def __post_init__(self):
         super().__post_init__()
-        fix_shape(self, "input_shape", "TM")
-        fix_shape(self, "output_shape")
+        self.fix_shape("input_shape", "TM")
+        self.fix_shape("output_shape")
         require_counts(1, width=self.model_width)
         require_sizes(self, "num_blocks", least=0)
-        require_blocks(self, self.model_width)
+        self.require_blocks(self.model_width)
 
     @property
     def model_width(self):

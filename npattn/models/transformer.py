@@ -21,7 +21,7 @@ from npattn.kernels.linear import LinearCache, LinearParams, init_linear, linear
 from npattn.kernels.masks import causal_mask, combine_masks
 from npattn.kernels.packing import Packing, pack, packing_of, unpack, unpack_backward
 from npattn.kernels.positions import sinusoidal_positions
-from npattn.models.config import TRANSFORMER, Options, model_config, require_blocks, require_sizes
+from npattn.models.config import TRANSFORMER, Options, model_config, require_sizes
 from npattn.models.decoder import DecoderParams, decoder, decoder_backward, init_decoder
 from npattn.models.encoder import EncoderParams, encoder, encoder_backward, init_encoder
 from npattn.models.stack import StackCache
@@ -44,7 +44,7 @@ class TransformerConfig(Options):
         super().__post_init__()
         vocabularies = "source_vocabulary", "target_vocabulary"
         require_sizes(self, *vocabularies, "width", "encoder_blocks", "decoder_blocks")
-        require_blocks(self, self.width)
+        self.require_blocks(self.width)
 
 
 class EncodeParams(NamedTuple):

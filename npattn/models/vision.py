@@ -24,9 +24,7 @@ from npattn.kernels.positions import (
 )
 from npattn.kernels.linear import LinearCache, LinearParams, init_linear, linear, linear_backward
 from npattn.kernels.options import require_choice
-from npattn.models.config import (
-    VISION, Options, fix_shape, model_config, require_blocks, require_sizes,
-)
+from npattn.models.config import VISION, Options, model_config, require_sizes
 from npattn.models.encoder import EncoderParams, encoder, encoder_backward, init_encoder
 from npattn.models.patches import (
     PatchEmbeddingCache, init_patch_embedding, patch_embedding, patch_embedding_backward,
@@ -48,10 +46,10 @@ class VisionConfig(Options):
 
     def __post_init__(self):
         super().__post_init__()
-        fix_shape(self, "image_shape", "CHW")
+        self.fix_shape("image_shape", "CHW")
         require_sizes(self, "patch", "classes", "width")
         require_sizes(self, "num_blocks", least=0)
-        require_blocks(self, self.width)
+        self.require_blocks(self.width)
         require_choice("pool", self.pool, ("class", "mean"))
         if self.image_shape[1] % self.patch or self.image_shape[2] % self.patch:
             raise ValueError(f"patch={self.patch} does not divide the image {self.image_shape}")
