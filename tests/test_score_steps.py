@@ -48,7 +48,7 @@ def test_a_high_cap_changes_nothing(draw):
 
 @pytest.mark.parametrize("cap", [0.0, 0, -1.0, np.inf, np.nan])
 def test_a_cap_that_is_not_positive(cap):
-    with pytest.raises(ValueError, match="cap must be positive, such as 50.0, got .* leave"):
+    with pytest.raises(ValueError, match="cap must be positive, such as 50.0, got .* None"):
         soft_cap(np.zeros(3), cap)
 
 

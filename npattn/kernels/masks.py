@@ -90,9 +90,8 @@ def mask_from_additive(bias, *, threshold=None):
     drop = bias <= threshold
     odd = bias[~drop & (bias != 0.0)]
     if odd.size:
-        raise ValueError(f"bias must hold 0 (may attend) and −inf (may not), got {odd[0]}; pass "
-                         "threshold= if large negative numbers stand for −inf, else add the bias "
-                         "to the scores")
+        raise ValueError(f"bias must hold 0 (may attend) and −inf, got {odd[0]}; pass threshold= "
+                         "if −1e9 or so stands for −inf, else add the bias to the scores")
     return ~drop
 
 

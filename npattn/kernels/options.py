@@ -7,6 +7,7 @@ import numpy as np
 
 INTEGERS = int, np.integer
 NUMBERS = *INTEGERS, float, np.floating
+BOOLS = bool, np.bool_
 
 
 def require_real(**numbers):
@@ -38,8 +39,7 @@ def require_cap(cap):
     """A soft cap is positive and finite; returned as a float. Raises ValueError otherwise."""
     _require_kind(NUMBERS, "cap must be a number", cap)
     if not 0.0 < cap < np.inf:
-        raise ValueError(f"cap must be positive, such as 50.0, got {cap!r}; leave it out "
-                         "for scores without a cap")
+        raise ValueError(f"cap must be positive, such as 50.0, got {cap!r}; None is no cap")
     return float(cap)
 
 
@@ -51,11 +51,9 @@ def require_counts(least, **counts):
             raise ValueError(f"{name} must be at least {least}, got {n}")
 
 
-def require_flag(**flags):
-    """Switches are True or False, also NumPy's. Raises TypeError that names another one."""
-    for name, flag in flags.items():
-        if not isinstance(flag, (bool, np.bool_)):
-            raise TypeError(f"{name} must be True or False, got {flag!r}")
+def require_flag(name, flag):
+    """A switch is True or False, also NumPy's. Raises TypeError otherwise."""
+    _require_kind(BOOLS, f"{name} must be True or False", flag)
 
 
 def require_choice(name, value, choices):
@@ -80,5 +78,5 @@ def require_float_dtype(dtype):
 
 
 def _require_kind(kinds, words, x):
-    if not isinstance(x, kinds) or isinstance(x, bool):
+    if not isinstance(x, kinds) or isinstance(x, bool) and kinds is not BOOLS:
         raise TypeError(f"{words}, got {x!r}")

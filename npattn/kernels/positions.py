@@ -40,7 +40,7 @@ def sinusoidal_positions(T, D, *, offset=0, paired=True, dtype=np.float64) -> np
     """
     require_counts(0, T=T, offset=offset)
     require_counts(1, D=D)
-    require_flag(paired=paired)
+    require_flag("paired", paired)
     require_float_dtype(dtype)
     t, column = np.arange(offset, offset + T)[:, None], np.arange(D)
     angle = t / 10000.0 ** ((column - column % 2 if paired else column) / D)

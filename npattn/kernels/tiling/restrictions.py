@@ -33,7 +33,7 @@ def reach_of(shape, Tk, mask=None, valid_lens=None, causal=False, offset=0, wind
     start, stop = np.zeros(Tq, int), np.full(Tq, Tk)
     if valid_lens is not None:
         stop = np.minimum(stop, _require_lens(valid_lens, shape, Tk))
-    require_flag(causal=causal)
+    require_flag("causal", causal)
     if causal:
         stop = np.minimum(stop, position + 1)
     if window is not None:
