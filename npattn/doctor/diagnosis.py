@@ -199,6 +199,7 @@ def _concluded(exam):
         mistakes = [f"Possibly: {exam.guess}"] * bool(exam.guess)
     elif exam.partly:
         verdict, reason = "undecided", exam.partly
+        mistakes = [f"Possibly: {exam.guess}"] * bool(exam.guess)
     else:
         verdict = "right"
     conventions, guessed = list(exam.conventions), list(exam.guessed)

@@ -84,7 +84,11 @@ def heads_apart(exam):
     exam.target = target(exam.patient, exam.hints)
     with contextlib.suppress(Trouble):
         found = tries(exam)
-        exam.conventions.append("keys are given transposed")
+        line = next((reply.line for reply, _ in kept if reply.line), 0)
+        exam.guess = ("The keys are not transposed where they meet the queries; the scores are "
+                      f"Q Kᵀ. Most likely line {line}: `{exam.text(line)[:80]}`")
+        exam.partly = ("it runs only where keys come transposed, (..., d, Tk), and is right then: "
+                       "if they shall come so, call them K_T")
         return found
     exam.troubles, exam.patient.turned = kept, False
     return []
