@@ -73,7 +73,8 @@ def attend_backward(dO, cache: AttendCache) -> tuple[np.ndarray, np.ndarray]:
     require_shapes("dO =... Tq Dv, P ... Tq Tk, V ... Tk Dv", dO, P, V)
     A = P if keep is None else P * keep
     # O = A V
-    dA, dV = dO @ V.swapaxes(-1, -2), A.swapaxes(-1, -2) @ dO
+    dV = A.swapaxes(-1, -2) @ dO
+    dA = dO @ V.swapaxes(-1, -2)
     if not all_finite(dV, dA):  # as above: what has no weight does not count
         dV, dA = weighted_sum(A.swapaxes(-1, -2), dO), np.where(A == 0.0, 0.0, dA)
     # A = P ⊙ keep

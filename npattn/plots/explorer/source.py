@@ -76,23 +76,23 @@ def _assigned(tree, function, target):
                  if isinstance(node, ast.FunctionDef) and node.name == function), None)
     statements = [] if body is None else sorted(
         (node for node in ast.walk(body) if target in _targets(node)), key=lambda it: it.lineno)
-    chosen = [it for it in statements if not isinstance(it, (ast.Assign, ast.Return))]
-    chosen += [it for it in statements if isinstance(it, (ast.Assign, ast.Return))][:1]
+    given = [it for it in statements if isinstance(it, ast.Assign) or target == "return"]
+    chosen = given[:1] + [it for it in statements if it not in given]
     return sorted({n for it in chosen for n in range(it.lineno, it.end_lineno + 1)})
 
 
 def _targets(statement):
     """The names that a statement gives values to, in its targets or by `out=`."""
-    if isinstance(statement, ast.Return):
-        return {"return"}
     if isinstance(statement, ast.Assign):
         targets = statement.targets
     elif isinstance(statement, ast.AugAssign):
         targets = [statement.target]
-    elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
-        targets = [word.value for word in statement.value.keywords if word.arg == "out"]
+    elif isinstance(statement, (ast.Expr, ast.Return)):
+        words = getattr(statement.value, "keywords", ())
+        targets = [word.value for word in words if word.arg == "out"]
     else:
         return set()
-    return {
+    names = {
         node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)
     }
+    return names | {"return"} if isinstance(statement, ast.Return) else names
