@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import alarm
 
 from npattn import attention, attention_backward, cli, tiled_attention
 from npattn.exercises import classroom
@@ -32,7 +33,9 @@ from npattn.chunks import block_pairs  # noqa: E402
 from npattn.cluster import connect  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
-pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings("default")]  # Dask warns of its own
+pytestmark = [  # Dask warns of its own; its threads do not always start
+    pytest.mark.peers, pytest.mark.filterwarnings("default"), pytest.mark.again(120),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -286,11 +289,16 @@ def two_workers():
 
 
 def started(stack, attempts=3, **local):
-    """The client of a new cluster. Dask gives its event loop 10 seconds, at times too few."""
+    """The client of a new cluster.
+
+    Dask gives its event loop 10 seconds, at times too few. Once its thread ended before it began,
+    which only an alarm notices.
+    """
     for attempt in range(attempts):
         try:
-            return stack.enter_context(connect(**local))
-        except AssertionError:
+            with alarm(60):
+                return stack.enter_context(connect(**local))
+        except (AssertionError, TimeoutError):
             if attempt == attempts - 1:
                 raise
         with warnings.catch_warnings():
