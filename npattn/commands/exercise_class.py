@@ -19,6 +19,7 @@ SEED = "a number; the same number gives the same cases"
 
 
 def options_of_a_class(parser):
+    """Give the parser of `npattn exercise grade` its options."""
     parser.add_argument("--seed", type=int, default=0, help=SEED)
     for kind, text in (("csv", "a row for each student and exercise"),
                        ("json", "the same as a list of objects"),

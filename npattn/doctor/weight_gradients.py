@@ -100,9 +100,8 @@ def weight_gradients(exam, case, dO, arrays, calls, read, names=()):
             if len(replies) < 2 or replies[-1].error:
                 return len(replies) < 2
             made = {n: gradient_of(n, R.shape, read(replies[-1])) for n, R in along.items()}
-            return None not in [type(G) if G is not None else None for G in made.values()] and (
-                not differing({n: (float((G * along[n]).sum()), *slopes[n][1:])
-                               for n, G in made.items()}))
+            return all(G is not None for G in made.values()) and not differing(
+                {n: (float((G * along[n]).sum()), *slopes[n][1:]) for n, G in made.items()})
 
         note(exam, calls, fine, 2, names, "back|bwd|grad")
         blame(exam, wrong, why or ratio_of(wrong))

@@ -162,6 +162,7 @@ def said(source, change):
 
 
 def line_in_file(source, line):
+    """The number that a line of a `Source` has in the file of the answer."""
     return source.lines[min(line, len(source.lines)) - 1]
 
 
