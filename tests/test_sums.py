@@ -1,5 +1,7 @@
 """Sums as products with ones."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -50,3 +52,12 @@ def test_an_array_lies_in_memory_as_the_product_that_it_is_added_to(draw, rows, 
     assert turned_like(X, W).strides == Y.strides and turned_like(X, W).shape == Y.shape
     assert_array_equal(turned_like(X, W), X)
     assert (Y.strides[0] > Y.strides[1]) != (order == "F" and 2 <= rows <= 512)
+
+
+def test_looking_for_broken_numbers_copies_no_array_that_is_turned():
+    X = np.ones((400, 500)).T
+    tracemalloc.start()
+    assert all_finite(X)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < X.nbytes / 100

@@ -2,6 +2,7 @@
 
 Float32, biases and the output projection on, gradients of all inputs and parameters, keys and
 values from one source. The sizes are those of the text's sections and what follows from them.
+Freed memory stays with the process, as it does while a model is trained.
 """
 
 from functools import partial
@@ -12,6 +13,7 @@ import numpy as np
 
 from npattn.benchmarks.tables import beside, heading, times
 from npattn.benchmarks.timing import ratio
+from npattn.memory import keep_freed_memory
 from npattn.models.multihead import (
     init_multihead,
     multihead_attention,
@@ -42,6 +44,7 @@ HEADER = heading("batch × queries × keys × width, heads", "npattn", "torch")
 
 def contenders(size, bridge=None, seed=0):
     """The same work by npattn and, where the bridge is given, by torch: name → function."""
+    keep_freed_memory()
     rng = np.random.default_rng(seed)
     params = init_multihead(size.width, rng, dtype=np.float32)
     X, M, dY = (

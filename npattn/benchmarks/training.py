@@ -4,7 +4,7 @@ Forward, cross-entropy, backward and Adam on one batch, the same parameters, lea
 precision on both sides, torch's own modules and defaults. This package packs the texts, as it does
 when it trains, and once computes their padding instead, as torch's modules do. All run with one
 thread, which is what this package trains with, and with all. Before anything is timed they take
-three steps, and their losses must agree.
+three steps, and their losses must agree. Freed memory stays with the process, as `train` asks.
 """
 
 import math
@@ -20,6 +20,7 @@ from npattn.datasets.dates import batches
 from npattn.experiments.dates import BATCH, CONFIG, loss_and_grads
 from npattn.kernels.masks import causal_mask
 from npattn.kernels.positions import sinusoidal_positions
+from npattn.memory import keep_freed_memory
 from npattn.models.transformer import init_transformer
 from npattn.training import adam, init_adam
 
@@ -30,6 +31,7 @@ HEADER = heading("threads, texts", "npattn", "torch")
 
 def contenders(bridge=None, *, packed=CONFIG.packed, seed=0):
     """Functions that take one step and return its loss: name → function."""
+    keep_freed_memory()
     rng = np.random.default_rng(seed)
     params = init_transformer(CONFIG, rng, dtype=np.float32)
     batch = next(batches(rng, BATCH, count=1))

@@ -16,7 +16,7 @@ TURN_ROWS = range(2, 513)
 
 def product(X, W):
     """X W for X (N, Din) and W (Din, Dout). Turned like W where W is turned and N in TURN_ROWS."""
-    if np.iscomplexobj(X) and not np.iscomplexobj(W):
+    if X.dtype.kind == "c" != W.dtype.kind:
         Y = product(np.concatenate([X.real, X.imag]), W)
         return Y[:len(X)] + 1j * Y[len(X):]
     if is_turned(W) and len(X) in TURN_ROWS:
