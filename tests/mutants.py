@@ -48,8 +48,8 @@ SECONDS = 20  # of tests for one mutant; of longer lists the end is left out
 OTHER_ROOMS = re.compile(
     "adaptation|bench|bleu|broken|classroom|cli|command|crosscheck|d2l|dates|digits"
     "|distributed|doctor|edits|exercises|explore|figures|files|growth|gpt|hugging|jax|llm|museum"
-    "|notebooks|onnx|page|phrases|plots|pooling_experiment|readme|seed_systems|smollm2|snippets"
-    "|test_series|texts|torch|translation|weights"
+    "|notebooks|onnx|kernel_pages|test_page|phrases|plots|pooling_experiment|readme"
+    "|seed_systems|smollm2|snippets|test_series|texts|torch|translation|weights"
 )
 FLAGS = ["-q", "-s", "-p", "no:cacheprovider", "-m", "not (browser or llm or peers or cuda)"]
 SWAPS = [
