@@ -177,15 +177,22 @@ def replacements(node):
 
 
 def equivalents():
-    """{(page, old, new): reason}; "*" for new stands for every edit of a piece."""
+    """{(page, old, new): reason}, of pieces or of whole lines; "*" for new: every edit of a piece."""
     lines = EQUIVALENT.read_text(encoding="utf-8").splitlines()
     rows = [line.split(" | ") for line in lines if line and not line.startswith("#")]
     return {(page, old, new): reason for page, old, new, reason in rows}
 
 
 def is_equivalent(mutant, listed):
+    return any((mutant.page, *words) in listed for words in descriptions(mutant))
+
+
+def descriptions(mutant):
+    """The pairs (old, new) under which a mutant may be listed."""
     old, new = one_line(mutant.old), one_line(mutant.new)
-    return (mutant.page, old, new) in listed or (mutant.page, old, "*") in listed
+    texts = (ROOT / mutant.page).read_text(encoding="utf-8"), mutant.text
+    lines = (text.splitlines()[mutant.line - 1].strip() for text in texts)
+    return (old, new), (old, "*"), tuple(lines)
 
 
 class Collected:
@@ -443,7 +450,11 @@ def hunted(session, mutants, jobs):
 
     def survives(mutant, tests, session):
         plant(mutant, functions, caches)
-        return int(not all(passes(session, items[test]) for test in tests))
+        for test in tests:
+            signal.alarm(60 + int(20 * record[test][0]))  # threads may wait for ever
+            if not passes(session, items[test]):
+                return 1
+        return 0
 
     def start(mutant, tests):
         seconds = 10 + 5 * sum(record[test][0] for test in tests)

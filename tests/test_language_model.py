@@ -177,6 +177,7 @@ def test_float32_stays_float32(rng):
 def test_a_continuation_is_greedy_and_stops(rng):
     params, prompt = model(rng), rng.integers(0, 11, 5)
     found = list(continue_tokens(prompt, params, config=CONFIG, limit=12))
+    assert len(found) == 12
     text = prompt
     for token in found:
         assert token == language_model(text, params, config=CONFIG)[0][-1].argmax()
