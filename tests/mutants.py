@@ -177,7 +177,7 @@ def replacements(node):
 
 
 def equivalents():
-    """{(page, old, new): reason}, of pieces or of whole lines; "*" for new: every edit of a piece."""
+    """{(page, old, new): reason}, of pieces or whole lines; "*" for new: every edit of a piece."""
     lines = EQUIVALENT.read_text(encoding="utf-8").splitlines()
     rows = [line.split(" | ") for line in lines if line and not line.startswith("#")]
     return {(page, old, new): reason for page, old, new, reason in rows}
