@@ -427,6 +427,20 @@ def test_extreme_values(draw, magnitude):
     assert_allclose(O, expected, rtol=0.0, atol=2e-6 * np.abs(expected).max() + 1e-44)
 
 
+@pytest.mark.parametrize("magnitude", [1e-30, 1e28])
+@pytest.mark.parametrize("score", [-30.0, 30.0])
+def test_extreme_upstream_gradients(draw, score, magnitude):
+    """exp(−L) dO may leave the range of floats where no gradient does."""
+    Q, K = np.ones((9, 1), np.float32), (score + 0.1 * draw(40, 1)).astype(np.float32)
+    V, dO = draw(40, 8).astype(np.float32), (magnitude * draw(9, 8)).astype(np.float32)
+    _, cache = tiled_attention(Q, K, V)
+    assert not cache.shifted.any()
+    _, exact = tiled_attention(*(X.astype(np.float64) for X in (Q, K, V)))
+    found = tiled_attention_backward(dO, cache)
+    for got, want in zip(found, tiled_attention_backward(dO.astype(float), exact), strict=True):
+        assert_allclose(got, want, rtol=0.0, atol=1e-3 * np.abs(want).max())
+
+
 def test_both_exponentials_give_the_same(monkeypatch, QKV):
     expected = both(QKV)[0]
     for exp, ln in ((np.exp, 1.0), (np.exp2, math.log(2.0))):

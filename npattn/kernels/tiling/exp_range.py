@@ -47,7 +47,7 @@ def needs_shift(Q, K, V, stop, scale, steps=NO_STEPS, owner=None):
     steps, owner  ScoreSteps, which change the bound; which head of keys is whose: page `sharing`
 
     Returns (N, Tq) bool; a row that is not finite needs one, too. The bound may use up half of the
-    exponents there are; the other half is for exp(S − L) in the backward, where it counts twice.
+    exponents there are; the other half is for exp(−L) dO in the backward.
     """
     q, k, v = (np.sqrt(np.einsum("ntd,ntd->nt", X, X)) for X in (Q, K, V))
     k, v = (k, v) if owner is None else (k[owner], v[owner])
@@ -74,8 +74,8 @@ def _longest_below(stop, length):
 
 
 def units(shifted, base):
-    """What scores are measured in, (n, queries): ln of the base, but 1 in rows that are shifted."""
-    return np.where(shifted, 1.0, base.ln)
+    """What scores are measured in: ln of the base, but (n, queries) with 1 in shifted rows."""
+    return np.where(shifted, 1.0, base.ln) if shifted.any() else base.ln
 
 
 def to_base(S, shifted, base):

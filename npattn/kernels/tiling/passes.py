@@ -2,13 +2,14 @@
 
     forward    S = Q Kᵀ · scale     E = exp(S − m)     Z += Σ_j E_j     Y += (E ⊙ keep) V
                and when all keys have passed:  O = Y / Z,  L = m + log Z
-    backward   P = exp(S − L)       dP − δ = [dO, −δ] [V, 1]ᵀ           dS = P ⊙ (dP − δ)
-               dV += (P ⊙ keep)ᵀ dO,   dK += dSᵀ Q · scale,   dQ += dS K · scale
+    backward   P = w E,  w = exp(m − L)     w (dP − δ) = [w dO, −w δ] [V, 1]ᵀ
+               dS = P ⊙ (dP − δ) = E ⊙ w (dP − δ)
+               dV += (E ⊙ keep)ᵀ (w dO),   dK += dSᵀ Q · scale,   dQ += dS K · scale
 
-m is 0 in all rows but those that `exp_range.needs_shift` has named. keep is dropout's 0 or
-1 / (1 − rate); it multiplies dP as it does P, so that where it is 0, dP − δ is −δ. What L has
-lost to rounding, L_rest, is appended beside it. Constant factors (scale, 1 / (1 − rate), the
-logarithm of the exponential's base) go into what a tile is made of, and are free.
+m is 0 in all rows but those that `exp_range.needs_shift` has named; there the backward takes L
+for it. keep is dropout's 0 or 1 / (1 − rate); it multiplies dP as it does P, so that where it is
+0, dP − δ is −δ. Factors of a row (w) and constant ones (scale, 1 / (1 − rate), the logarithm of
+the exponential's base) go into what a tile is made of, and are free.
 
 What lies between Q Kᵀ and S, and their gradients, is the page `score_steps`. Leading axes are one
 axis here, n, and a tile is held key by query, (n, keys, queries): S, E, P and dS in the code are
@@ -31,6 +32,7 @@ from npattn.kernels.tiling.scratch import Scratch
 from npattn.kernels.tiling.sharing import add_to, taken
 from npattn.kernels.tiling.tiles import blocks, keep_tile
 
+OUT_OF_RANGE = {"over": "raise", "under": "raise"}  # as np.errstate takes it
 _scratch = Scratch()
 
 
@@ -42,8 +44,7 @@ def forward_pass(sums, flat, shape, heads, rows, keys):
     K, V, wild = flat.K, flat.V, flat.shifted[heads, rows]
     owner, steps = flat.owner, flat.steps
     base, any_wild = exponential(V.dtype, steps.changes_tiles), wild.any()
-    unit = units(wild, base)
-    q = _append(flat.Q[heads, rows], steps.query_factor(flat.scale) / unit)
+    q = _append(flat.Q[heads, rows], steps.query_factor(flat.scale) / units(wild, base))
     m, Z = (X[heads, rows] for X in sums)
     Y, ones = np.zeros((*wild.shape, V.shape[2]), V.dtype), np.ones(shape[2], V.dtype)
     for tile, allowed in flat.reach.tiles(heads, rows, keys, shape[2]):
@@ -63,13 +64,14 @@ def forward_pass(sums, flat, shape, heads, rows, keys):
         if flat.seed is not None:
             E *= keep_tile(flat.dropout, flat.seed, heads, rows, tile)
         Y += _scratch.product(1, E.swapaxes(1, 2), taken(V, owner, heads, tile))
-    Z[m == -np.inf] = 0.0  # no key, or no score above −inf
+    if any_wild:
+        Z[m == -np.inf] = 0.0  # no key, or no score above −inf
     whole = np.where(Z == 0.0, np.inf, Z * (1.0 - flat.dropout))
     np.divide(Y, whole[..., None], out=flat.O[heads, rows])
 
 
-def backward_pass(dO, columns, grads, flat, shape, heads, rows, keys):
-    """What a patch adds to dQ, dK, dV and dbias; `columns` as `appended_columns` returns them."""
+def backward_pass(dO, delta, columns, grads, flat, shape, heads, rows, keys):
+    """What a patch adds to dQ, dK, dV and dbias; `columns` as `row_columns` returns them."""
     Q, K, (dQ, dK, dV, dbias), steps, owner = flat.Q, flat.K, grads, flat.steps, flat.owner
     base, parts = exponential(Q.dtype, steps.changes_tiles), blocks(rows.start, rows.stop, shape[1])
     tiles = [
@@ -79,57 +81,54 @@ def backward_pass(dO, columns, grads, flat, shape, heads, rows, keys):
     ]
     if not tiles:
         return
-    *L, delta = (column[heads, rows] for column in columns)
-    unit = units(flat.shifted[heads, rows], base)
-    behind = [0.0, 0.0] if steps.cap else L  # −L comes behind the cap
-    Q1 = _append(Q[heads, rows], steps.query_factor(flat.scale) / unit, *behind)
-    g1 = _append(dO[heads, rows], steps.dS_scale(flat.scale) / (1.0 - flat.dropout), delta)
-    K1 = _append(taken(K, owner, heads, keys), 1.0, 1.0, 1.0)
-    V1 = _append(taken(flat.V, owner, heads, keys), 1.0, 1.0)
+    m, w, w_delta, wild = (column[heads, rows] for column in (*columns, flat.shifted))
+    any_wild, dS_scale = wild.any(), steps.dS_scale(flat.scale)
+    try:
+        with np.errstate(**({} if any_wild and wild.all() else OUT_OF_RANGE)):
+            g1 = _append(dO[heads, rows], w, w_delta)
+    except FloatingPointError:  # w dO leaves the range of floats: once more with m = L, w = 1
+        flat = flat._replace(shifted=np.ones_like(flat.shifted))
+        columns = row_columns(delta, flat)
+        backward_pass(dO, delta, columns, grads, flat, shape, heads, rows, keys)
+        return
+    q = _append(Q[heads, rows], steps.query_factor(flat.scale) / units(wild, base))
+    V1 = _append(taken(flat.V, owner, heads, keys), dS_scale, dS_scale)
     # block of keys by block of keys, so that what belongs to one stays in the cache
     for tile, part, allowed in sorted(tiles, key=lambda entry: entry[0].start):
-        i, j, wild = _within(rows, part), _within(keys, tile), flat.shifted[heads, part]
-        any_wild = wild.any()
-        # P = exp(S − L)
-        P = _scratch.product(0, K1[:, j], Q1[:, i].swapaxes(1, 2), steps.by_query)
-        T = steps.apply(P, heads, part, tile, _scratch.like(3, P))
-        for column in (L if T is not None else ()):
-            P += column[:, None, i]
+        i, j, K_tile = _within(rows, part), _within(keys, tile), taken(K, owner, heads, tile)
+        # E = exp(S − m)
+        E = _scratch.product(0, K_tile, q[:, i].swapaxes(1, 2), steps.by_query)
+        T = steps.apply(E, heads, part, tile, _scratch.like(3, E))
         if any_wild:
-            to_base(P, wild, base)
-        base.exp(P, out=P)
-        silence(P, allowed, 0.0 if any_wild else None)
+            E -= m[:, None, i]
+            to_base(E, wild[:, i], base)
+        base.exp(E, out=E)
+        silence(E, allowed, 0.0 if any_wild else None)
         # Y = (P ⊙ keep) V
-        dS, A = _scratch.product(1, V1[:, j], g1[:, i].swapaxes(1, 2), steps.by_query), P
+        dS, A = _scratch.product(1, V1[:, j], g1[:, i].swapaxes(1, 2), steps.by_query), E
         if flat.seed is not None:
             keep = keep_tile(flat.dropout, flat.seed, heads, part, tile)
-            np.copyto(dS, g1[:, None, i, -1], where=~keep)
-            A = P * (keep * P.dtype.type(1.0 / (1.0 - flat.dropout)))
-        add_to(dV, owner, heads, [tile], _scratch.product(2, A, dO[heads, part]))
+            np.copyto(dS, g1[:, None, i, -1] * dS.dtype.type(dS_scale), where=~keep)
+            A = E * keep
+        add_to(dV, owner, heads, [tile], _scratch.product(2, A, g1[:, i, :-1]))
         # P = softmax(S)
-        dS *= P
+        dS *= E
         if any_wild:
             silence(dS, allowed, 0.0)
-        # S = cap tanh(Q Kᵀ · scale / cap) + bias, of which the scale is in g1
+        # S = cap tanh(Q Kᵀ · scale / cap) + bias, of which the scale is in V1
         steps.hand_on(dS, dbias, heads, part, tile)
         dS = steps.undo(dS, T)
         add_to(dK, owner, heads, [tile], _scratch.product(2, dS, Q[heads, part]))
-        K_tile = taken(K, owner, heads, tile)
         dQ[heads, part] += _scratch.product(2, dS.swapaxes(1, 2), K_tile)
 
 
-def appended_columns(delta, flat):
-    """−L, for the queries, and −δ, for dO, with the factors that the tiles are to have.
-
-    L / unit is written as the sum of two numbers, so that it loses nothing by the division.
-    So there are three arrays (N, Tq).
-    """
-    L, unit = flat.L, units(flat.shifted, exponential(delta.dtype, flat.steps.changes_tiles))
+def row_columns(delta, flat):
+    """m, w / (1 − rate) and −w δ, (N, Tq) each; in wild rows m is L and w makes up for L_rest."""
+    L, rest = flat.L, flat.L_rest
     with np.errstate(all="ignore"):
-        whole = np.where(L == -np.inf, 0.0, L / unit)
-        large = whole.astype(L.dtype)
-        small = whole - large + flat.L_rest / unit
-        return -large, -small, delta * -flat.steps.dS_scale(flat.scale)
+        lost = np.where(flat.shifted, rest, np.where(L == -np.inf, np.inf, rest + L.astype(float)))
+        m, w = np.where(flat.shifted & (L != -np.inf), L, 0.0), np.exp(-lost)
+        return [X.astype(L.dtype) for X in (m, w / (1.0 - flat.dropout), -w * delta)]
 
 
 def _within(whole, part):

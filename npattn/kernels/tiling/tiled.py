@@ -15,8 +15,9 @@ Forward. A shift of a row of S leaves its softmax as it is; it only keeps exp in
     Where it is large, the row keeps a running maximum (pages `exp_range`, `online_softmax`).
 Backward. L alone brings the weights back, and one more number per query their gradient:
         P = exp(S − L),   dP = dO Vᵀ,   dS = P ⊙ (dP − δ),   δ_i = Σ_j P_ij dP_ij = dO_i · O_i.
-    Append −L to the queries and 1 to the keys: their product is S − L. Append −δ to dO and 1
-    to V: theirs is dP − δ. What remains is one exponential and one ⊙ for each tile.
+    P is exp(S) times a factor of its row, exp(−L), which goes into dO and δ: nothing is done to S.
+    Append −δ to dO and 1 to V: their product is dP − δ. What remains is one exponential and one ⊙
+    for each tile.
 
 This page has the pair; `driver` deals out the score matrix in patches, `passes` has what is done on
 a patch, `score_steps` what a cap, a bias and a sink change, `reach` who may attend to whom.
@@ -38,7 +39,7 @@ from npattn.kernels.shapes import require_shapes
 from npattn.kernels.sums import unbroadcast
 from npattn.kernels.tiling.driver import TiledCache, on_rows, on_squares, one_axis, with_axes
 from npattn.kernels.tiling.exp_range import needs_shift
-from npattn.kernels.tiling.passes import appended_columns, backward_pass, forward_pass
+from npattn.kernels.tiling.passes import backward_pass, forward_pass, row_columns
 from npattn.kernels.tiling.reach import set_aside
 from npattn.kernels.tiling.restrictions import reach_of
 from npattn.kernels.tiling.score_arguments import require_real_floats, steps_of
@@ -125,7 +126,7 @@ def tiled_attention_backward(dO, cache: TiledCache, dL=None):
     steps, dO, dL = flat.steps, dO.reshape(flat.O.shape), dL.reshape(flat.L.shape)
     delta = np.einsum("nqd,nqd->nq", dO, flat.O) - dL
     grads = [None if X is None else np.zeros(X.shape, X.dtype) for X in (*flat[:3], steps.bias)]
-    on_squares(partial(backward_pass, dO, appended_columns(delta, flat), grads), flat)
+    on_squares(partial(backward_pass, dO, delta, row_columns(delta, flat), grads), flat)
     if steps.bias is not None:  # then dS was without the scale
         for dX in grads[:2]:
             dX *= flat.scale
