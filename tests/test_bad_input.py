@@ -78,6 +78,24 @@ def test_a_spoilt_argument_is_named(name, i, argument, kind):
     assert re.search(rf"\b({HANDED_ON.get(argument, argument)})\b", message), message
 
 
+# Leading axes that do not fit are named in NumPy's words here.
+FOREIGN_WORDS = {"latent_attention", "latent_attention_absorbed", "prepare_heads", "recurrent_step",
+                 "recurrent_decoder"}
+
+
+@pytest.mark.parametrize(
+    ("name", "i", "argument"), [row for row in float_arguments() if row[0] not in FOREIGN_WORDS])
+def test_a_shape_that_does_not_fit_ends_in_no_error_of_numpy(name, i, argument):
+    case = CASES[name](np.random.default_rng(0))
+    forward, X = case.forward or PAIRS[name].forward, case.args[i]
+    for shape in wrong_shapes(X.shape):
+        args = [*case.args[:i], np.ones(shape, X.dtype), *case.args[i + 1:]]
+        try:
+            forward(*args, **case.options)
+        except (TypeError, ValueError) as error:  # shapes that fit as well may pass
+            assert not FOREIGN.search(str(error)), str(error)
+
+
 Q, K, V = (np.random.default_rng(i).standard_normal((2, 3, T, 4)) for i, T in enumerate((5, 6, 6)))
 ATTENTIONS = [npattn.attention, npattn.tiled_attention]
 MASK = np.ones((5, 6), bool)
