@@ -797,15 +797,16 @@ def test_options_that_do_not_fit(draw, error, message, options):
 
 
 @pytest.mark.parametrize("cache, shapes", [
-    (2**19, [(32, 32, 128), (256, 512, 256)]),
-    (2**20, [(32, 32, 256), (256, 1024, 512)]),
+    (2**19, [(32, 32, 128), (256, 512, 256), (512, 256, 128)]),
+    (2**20, [(32, 32, 256), (256, 1024, 512), (512, 512, 256)]),
 ])
 def test_a_tile_fills_the_cache_and_short_heads_share_one(cache, shapes, monkeypatch):
     monkeypatch.setattr(tiles, "tile_bytes", lambda: cache)
-    (queries, keys, heads), (most, single, double) = shapes
+    (queries, keys, heads), *large = shapes
     assert tiles.tile_shape(queries, keys, 4) == (heads, queries, keys)
-    assert tiles.tile_shape(4096, 4096, 4) == (1, most, single)
-    assert tiles.tile_shape(4096, 4096, 8) == (1, most, double)
+    for free, (most, single, double) in enumerate(large):
+        assert tiles.tile_shape(4096, 4096, 4, free) == (1, most, single)
+        assert tiles.tile_shape(4096, 4096, 8, free) == (1, most, double)
 
 
 def test_no_tile_is_larger_than_a_mebibyte():

@@ -76,7 +76,7 @@ def on_squares(work, flat):
 
 def _on_patches(work, flat, patches):
     (N, Tq, _), Tk = flat.Q.shape, flat.K.shape[1]
-    heads, *block = tile_shape(Tq, Tk, flat.Q.itemsize)
+    heads, *block = tile_shape(Tq, Tk, flat.Q.itemsize, flat.reach.free)
     shape = (max(1, min(heads, N // 4)), *block)  # where heads share a tile, leave some for others
     threads = flat.threads if N * Tq * Tk >= WORTH_THREADS else 1
 
