@@ -8,11 +8,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from npattn.kernels.attention import attend, attention
 from npattn.kernels.losses import cross_entropy, cross_entropy_backward
+from npattn.kernels.mixture_of_experts import ExpertsParams, mixture_of_experts
+from npattn.kernels.options import score_scale
 from npattn.kernels.positional_masks import window_mask
 from npattn.kernels.positions import sinusoidal_positions
 from npattn.kernels.softmax import softmax, softmax_backward
 from npattn.kernels.spatial_attention import init_spatial_attention
 from npattn.kernels.tiling.score_steps import ScoreSteps
+from npattn.kernels.tiling.tiled import tiled_attention, tiled_attention_backward
 from npattn.kernels.tiling.tiles import keep_tile
 from npattn.kernels.token_losses import token_losses
 from npattn.models.config import BlockOptions
@@ -147,3 +150,29 @@ def test_heads_and_streams_of_queries_drop_other_weights():
     for i, one in enumerate(parts):
         for other in parts[:i]:
             assert 0.4 < (one == other).mean() < 0.6
+
+
+@pytest.mark.parametrize("k", [1, 2, 4])
+def test_the_balance_of_experts_is_1_where_all_serve_alike(k):
+    params = ExpertsParams(np.eye(4), *(np.ones((4, *sizes)) for sizes in ((4, 2), (4, 2), (2, 4))))
+    X = np.array([np.roll([9.0, 6.0, 3.0, 0.0], turn) for turn in range(4)])
+    (_, balance), _ = mixture_of_experts(X, params, k)
+    assert balance == pytest.approx(1.0, rel=1e-12)
+
+
+def test_the_scale_of_queries_that_are_1_wide_is_1():
+    assert score_scale(None, np.ones((3, 1))) == 1.0
+    with pytest.raises(ValueError, match="^Q .* must be at least 1 wide, or scale be given$"):
+        score_scale(None, np.ones((3, 0)))
+    assert score_scale(2, np.ones((3, 0))) == 2.0
+
+
+def test_tiles_take_an_upstream_gradient_of_the_precision_of_the_output_alone(draw):
+    O, cache = tiled_attention(draw(3, 4), draw(5, 4), draw(5, 2))
+    with pytest.raises(TypeError, match="^dO is float32 but O is float64; "):
+        tiled_attention_backward(O.astype(np.float32), cache)
+
+
+def test_tiles_take_a_bias_on_no_keys(draw):
+    O, _ = tiled_attention(draw(3, 4), draw(0, 4), draw(0, 2), None, draw(3, 0))
+    assert_array_equal(O, np.zeros((3, 2)))
