@@ -17,6 +17,7 @@ import numpy as np
 
 from npattn.kernels.floats import quiet
 from npattn.kernels.options import require_counts, require_generator
+from npattn.kernels.products import product, product_backward
 from npattn.kernels.shapes import require_shapes
 from npattn.kernels.sums import as_rows
 
@@ -42,7 +43,7 @@ def init_lora(Din, Dout, rank, rng, *, dtype=np.float64):
     require_counts(1, Din=Din, Dout=Dout, rank=rank)
     require_generator(rng)
     A = rng.uniform(-1.0, 1.0, (Din, rank)) / np.sqrt(Din)
-    return LoRAParams(A.astype(dtype), np.zeros((rank, Dout), dtype))
+    return LoRAParams(np.asfortranarray(A, dtype), np.zeros((Dout, rank), dtype).T)
 
 
 def lora(X, params, *, scale=1.0):
@@ -62,8 +63,9 @@ def lora(X, params, *, scale=1.0):
     """
     A, B = params
     require_shapes("X ... Din, A Din r, B r Dout", X, A, B)
-    H = X @ A
-    return H @ B * scale, LoRACache(X, H, params, scale)
+    H = product(as_rows(X), A)
+    U = product(H, B) * scale
+    return U.reshape(*X.shape[:-1], -1), LoRACache(X, H, params, scale)
 
 
 @quiet
@@ -71,12 +73,14 @@ def lora_backward(dU, cache: LoRACache):
     """dX and dparams from dU (..., Dout): the forward's products, undone in reverse."""
     X, H, (A, B), scale = cache
     require_shapes("dU =... Dout, X ... Din, B r Dout", dU, X, B)
+    rows, dU = as_rows(X), as_rows(dU)
     # U = H B · scale
-    dH = dU @ B.T * scale
-    dB = as_rows(H).T @ as_rows(dU) * scale
+    dH = product_backward(dU, B) * scale
+    dB = H.T @ dU * scale
     # H = X A
-    dA = as_rows(X).T @ as_rows(dH)
-    return dH @ A.T, LoRAParams(dA, dB)
+    dX = product_backward(dH, A)
+    dA = rows.T @ dH
+    return dX.reshape(X.shape), LoRAParams(dA, dB)
 
 
 def merge_lora(W, params, *, scale=1.0):

