@@ -42,7 +42,6 @@ def as_rows(X):
 def all_finite(*arrays):
     """Whether no array holds NaN or inf. The sum of squares tells, unless it overflows."""
     for X in arrays:
-        # "K": as it lies in memory, so that an array that is only turned is not copied
         if not (abs(np.vdot(x := X.ravel("K"), x)) < math.inf or np.isfinite(x).all()):
             return False
     return True
