@@ -90,8 +90,7 @@ def latent_attention_absorbed(
     """The same as `latent_attention` but for rounding, with nothing expanded: for few queries."""
     scale = _require(Qc, Qr, C, Kr, params, scale)
     Q = np.concatenate([Qc @ _turn(params.U), Qr], axis=-1)
-    K = np.concatenate([C, Kr], axis=-1)
-    K, V = K[..., None, :, :], C[..., None, :, :]  # one head, shared by all
+    K, V = np.concatenate([C, Kr], axis=-1)[..., None, :, :], C[..., None, :, :]  # one head for all
     mixed, attended = attention(Q, K, V, mask, scale=scale)
     return mixed @ params.W, LatentCache((Qc, Qr, C, Kr, params), mixed, attended)
 
@@ -111,8 +110,9 @@ def latent_attention_absorbed_backward(dO, cache: LatentCache) -> tuple:
 
 
 def _require(Qc, Qr, C, Kr, params, scale):
-    require_shapes("Qc ... H Tq Dc, Qr ... H Tq Dr, C ... Tk R, Kr ... Tk Dr, U H R Dc, W H R Dv",
-                   Qc, Qr, C, Kr, *params)
+    require_shapes("Qc =... H Tq Dc, Qr ... H Tq Dr", Qc, Qr)
+    require_shapes("C =... Tk R, Kr ... Tk Dr", C, Kr)
+    require_shapes("Qc ... H Tq Dc, C ... Tk R, U H R Dc, W H R Dv", Qc, C, *params)
     return 1.0 / math.sqrt(Qc.shape[-1] + Qr.shape[-1]) if scale is None else float(scale)
 
 

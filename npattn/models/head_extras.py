@@ -189,6 +189,9 @@ def _table(speeds, width, base, first, T, dtype, by_column):
 def _append(X, row=None):
     """X (..., G, T, D) and behind it one row for each head, from (G · D,), or of 0."""
     G, _, D = X.shape[-3:]
+    if row is not None and row.shape != (G * D,):
+        raise ValueError(f"the extra key and value of G = {G} heads, {D} wide, must be (G · D,) = "
+                         f"({G * D},), got {row.shape}")
     row = np.zeros((G, 1, D), X.dtype) if row is None else row.reshape(G, 1, D)
     return np.concatenate([X, np.broadcast_to(row, (*X.shape[:-2], 1, D))], axis=-2)
 

@@ -60,7 +60,7 @@ def recurrent_step(X, states, M, params, mask=None, *, reset="before", dropout_r
     """
     if len(states) != len(params.layers):
         raise ValueError(f"states must be one per layer, {len(params.layers)}, got {len(states)}")
-    require_shapes("X ... De, M ... Tm Dm", X, M)
+    require_shapes("X =... De, states ... Dh, M ... Tm Dm", X, states[-1], M)
     context, attended = additive_attention(
         states[-1][..., None, :], M, M, params.attention, key_mask(mask, M.shape[:-1]),
         dropout=dropout_rate, rng=rng,
