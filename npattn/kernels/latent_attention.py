@@ -3,9 +3,8 @@
     K_h = [C U_h, Kr]                    (..., H, Tk, Dc + Dr)    V_h = C W_h    (..., H, Tk, Dv)
     O_h = attention([Qc_h, Qr_h], K_h, V_h),  scale 1/√(Dc + Dr)
 
-C (..., Tk, R) is the latent, a projection of X, and all that a cache has to keep, with Kr. A part
-Kr (..., Tk, Dr) that `rotary` has turned is the same for all heads: positions cannot go through C,
-since a rotation between Q and U would stand in the way of the absorbed form:
+A cache keeps the latent C (..., Tk, R), a projection of X, and Kr (..., Tk, Dr), which `rotary` has
+turned, for all heads: a rotation between Q and U would stand in the way of the absorbed form,
 
     S_h = Qc_h (C U_h)ᵀ = (Qc_h U_hᵀ) Cᵀ,   P_h V_h = (P_h C) W_h
 
@@ -112,7 +111,8 @@ def latent_attention_absorbed_backward(dO, cache: LatentCache) -> tuple:
 def _require(Qc, Qr, C, Kr, params, scale):
     require_shapes("Qc =... H Tq Dc, Qr ... H Tq Dr", Qc, Qr)
     require_shapes("C =... Tk R, Kr ... Tk Dr", C, Kr)
-    require_shapes("Qc ... H Tq Dc, C ... Tk R, U H R Dc, W H R Dv", Qc, C, *params)
+    require_shapes("Qc ... H Tq Dc, Qr ... H Tq Dr, C ... Tk R, Kr ... Tk Dr, U H R Dc, W H R Dv",
+                   Qc, Qr, C, Kr, *params)
     return 1.0 / math.sqrt(Qc.shape[-1] + Qr.shape[-1]) if scale is None else float(scale)
 
 
