@@ -14,7 +14,7 @@ import numpy as np
 
 from npattn.kernels.floats import quiet
 from npattn.kernels.options import require_counts, require_generator
-from npattn.kernels.products import product, product_backward
+from npattn.kernels.products import product, transposed_product
 from npattn.kernels.shapes import require_shapes
 from npattn.kernels.sums import all_finite, as_rows, column_sums, weighted_sum
 
@@ -77,7 +77,7 @@ def linear_backward(dY, cache: LinearCache) -> tuple[np.ndarray, LinearParams]:
     require_shapes("dY =... Dout, X ... Din, W Din Dout", dY, cache.X, W)
     X, dY = as_rows(cache.X), as_rows(dY)
     # Y = X W + b
-    dX = product_backward(dY, W)
+    dX = transposed_product(dY, W)
     dW = (dY.T @ X).T  # = Xᵀ dY; dYᵀ stands at the left, since below its zeros silence NaN
     db = None if b is None else column_sums(dY)
     if not all_finite(dW):  # a position without a gradient may hold NaN, and 0 · NaN is NaN

@@ -17,7 +17,7 @@ import numpy as np
 
 from npattn.kernels.floats import quiet
 from npattn.kernels.options import require_counts, require_generator
-from npattn.kernels.products import product, product_backward
+from npattn.kernels.products import product, transposed_product
 from npattn.kernels.shapes import require_shapes
 from npattn.kernels.sums import as_rows
 
@@ -75,10 +75,10 @@ def lora_backward(dU, cache: LoRACache):
     require_shapes("dU =... Dout, X ... Din, B r Dout", dU, X, B)
     rows, dU = as_rows(X), as_rows(dU)
     # U = H B · scale
-    dH = product_backward(dU, B) * scale
+    dH = transposed_product(dU, B) * scale
     dB = H.T @ dU * scale
     # H = X A
-    dX = product_backward(dH, A)
+    dX = transposed_product(dH, A)
     dA = rows.T @ dH
     return dX.reshape(X.shape), LoRAParams(dA, dB)
 

@@ -20,7 +20,7 @@ def product(X, W):
     return _product(X, W, is_turned(W))
 
 
-def product_backward(dY, W):
+def transposed_product(dY, W):
     """dX = dY Wᵀ for dY (N, Dout) of Y = X W, turned as Y is."""
     return _product(dY, W.T, is_turned(W))
 

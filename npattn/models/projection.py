@@ -15,7 +15,7 @@ import numpy as np
 from npattn.kernels.floats import own_cache
 from npattn.kernels.linear import LinearCache, LinearParams, linear, linear_backward
 from npattn.kernels.lora import LoRACache, LoRAParams, lora, lora_backward
-from npattn.kernels.products import product_backward
+from npattn.kernels.products import transposed_product
 from npattn.kernels.shapes import Shape, require_shapes
 from npattn.kernels.sums import as_rows
 
@@ -68,7 +68,7 @@ def project_backward(dY, cache: LinearCache | FrozenCache | AdaptedCache):
     if isinstance(cache, FrozenCache):
         spec = "dY =... Dout, X ... Din, W Din Dout"
         require_shapes(spec, dY, Shape(cache.shape), cache.W)
-        dX = product_backward(as_rows(dY), cache.W)
+        dX = transposed_product(as_rows(dY), cache.W)
         return dX.reshape(cache.shape), FrozenParams(None, None)
     dX, dlayer = project_backward(dY, cache.layer)
     dX_update, dupdate = lora_backward(dY, cache.update)
