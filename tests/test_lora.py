@@ -58,3 +58,11 @@ def test_widths_that_disagree_are_named(draw, rng):
         lora(draw(3, 5), init_lora(4, 7, 2, rng))
     with pytest.raises(ValueError, match="rank must be at least 1"):
         init_lora(4, 7, 0, rng)
+
+
+def test_no_rows_have_no_update(rng):
+    params = init_lora(4, 3, 2, rng)
+    U, cache = lora(np.ones((0, 5, 4)), params)
+    dX, dparams = lora_backward(U, cache)
+    assert U.shape == (0, 5, 3) and dX.shape == (0, 5, 4)
+    assert not dparams.A.any() and not dparams.B.any()

@@ -65,7 +65,7 @@ def lora(X, params, *, scale=1.0):
     require_shapes("X ... Din, A Din r, B r Dout", X, A, B)
     H = product(as_rows(X), A)
     U = product(H, B) * scale
-    return U.reshape(*X.shape[:-1], -1), LoRACache(X, H, params, scale)
+    return U.reshape(*X.shape[:-1], B.shape[1]), LoRACache(X, H, params, scale)
 
 
 @quiet
