@@ -2,9 +2,9 @@
 
     @quiet                                    forward or backward without warnings
     @half_in, @half_out                       the same, and they take float16 and bfloat16
-    @own_cache                                no more than the following
 
-A backward that says what its cache is, `cache: AttendCache`, is given no other.
+A backward that says what its cache is, `cache: AttendCache`, is given no other. What runs within
+a quiet function is quiet, too.
 
 A half has 11 or 8 significant bits, too few for sums of many terms; processors keep their sums in
 float32, too. So the output and the gradients are rounded once, at the end. bfloat16 is a type of
@@ -12,11 +12,14 @@ the package ml_dtypes, and is known by its name.
 """
 
 import functools
+from contextvars import ContextVar
 from typing import get_args
 
 import numpy as np
 
 HALVES = "float16", "bfloat16"
+
+_is_quiet = ContextVar("_is_quiet", default=False)  # whether a caller is; it is fast to ask
 
 
 def quiet(f):
@@ -30,53 +33,49 @@ def quiet(f):
     def quiet_f(*args, **options):
         if kind and not isinstance(cache := options.get("cache", *args[1:2]), kind):
             raise _foreign(f, kind, cache)
-        with np.errstate(all="ignore"):
+        if _is_quiet.get():
             return f(*args, **options)
+        before = _is_quiet.set(True)
+        try:
+            with np.errstate(all="ignore"):
+                return f(*args, **options)
+        finally:
+            _is_quiet.reset(before)
 
     return quiet_f
 
 
-def own_cache(f_backward):
-    """f_backward(dY, cache, ...), which is given no other cache than its own."""
-    kind = f_backward.__annotations__["cache"]
-
-    @functools.wraps(f_backward)
-    def backward(dY, cache, *args, **options):
-        if not isinstance(cache, kind):
-            raise _foreign(f_backward, kind, cache)
-        return f_backward(dY, cache, *args, **options)
-
-    return backward
-
-
 def half_in(f):
     """A quiet forward f(Q, ...) that takes halves. Its cache has a field `half`."""
+    f = quiet(f)
+
+    @quiet
+    def half_f(Q, *args, **options):
+        if (half := Q.dtype) not in HALVES:
+            return f(Q, *args, **options)
+        options = {name: _convert(X, half, np.float32) for name, X in options.items()}
+        Y, cache = f(*_convert((Q, *args), half, np.float32), **options)
+        return _convert(Y, np.float32, half), cache._replace(half=half)
+
     @functools.wraps(f)
     def forward(Q, *args, **options):
-        with np.errstate(all="ignore"):
-            if getattr(Q, "dtype", None) not in HALVES:
-                return f(Q, *args, **options)
-            half = Q.dtype
-            options = {name: _convert(X, half, np.float32) for name, X in options.items()}
-            Y, cache = f(*_convert((Q, *args), half, np.float32), **options)
-            return _convert(Y, np.float32, half), cache._replace(half=half)
+        return (half_f if getattr(Q, "itemsize", None) == 2 else f)(Q, *args, **options)
 
     return forward
 
 
 def half_out(f_backward):
     """Its backward: the gradients are halves if the arguments of the forward were."""
-    kind = f_backward.__annotations__["cache"]
+    f = quiet(f_backward)
 
-    @functools.wraps(f_backward)
+    @quiet
+    def half_f(dY, cache, *args, **options):
+        dY = _convert(dY, cache.half, np.float32)
+        return _convert(f(dY, cache, *args, **options), np.float32, cache.half)
+
+    @functools.wraps(f)
     def backward(dY, cache, *args, **options):
-        if not isinstance(cache, kind):
-            raise _foreign(f_backward, kind, cache)
-        with np.errstate(all="ignore"):
-            if cache.half is None:
-                return f_backward(dY, cache, *args, **options)
-            dY = _convert(dY, cache.half, np.float32)
-            return _convert(f_backward(dY, cache, *args, **options), np.float32, cache.half)
+        return (half_f if getattr(cache, "half", None) else f)(dY, cache, *args, **options)
 
     return backward
 

@@ -28,8 +28,8 @@ from npattn.kernels.shapes import require_shapes
 class SiluCache(NamedTuple):
     """What silu_backward reads."""
 
-    A: np.ndarray      # (...)
-    sigma: np.ndarray  # (...) the share of A that passes, Y = A σ
+    A: np.ndarray  # (...)
+    Z: np.ndarray  # (...) 1 + e^−a: the share of A that passes is 1 / Z
 
 
 class GateCache(NamedTuple):
@@ -52,15 +52,16 @@ def silu(A) -> tuple[np.ndarray, SiluCache]:
     [-0.2747, 0.0, 0.824]
     """
     require_floats(A=A)
-    sigma = 1.0 / (1.0 + np.exp(-A))
-    return A * sigma, SiluCache(A, sigma)
+    Z = 1.0 + np.exp(-A)
+    return A / Z, SiluCache(A, Z)
 
 
 @quiet
 def silu_backward(dY, cache: SiluCache) -> np.ndarray:
     """dA from dY: ∂Y/∂A = σ + A σ (1 − σ)."""
-    A, sigma = cache
+    A, Z = cache
     require_shapes("dY =..., A ...", dY, A)
+    sigma = 1.0 / Z
     return dY * (sigma * (1.0 + A * (1.0 - sigma)))
 
 

@@ -75,8 +75,16 @@ def rotary_backward(dY, cache: RotaryCache) -> np.ndarray:
 def _rotate(X, table, pairing):
     cos, sin = table
     width = 2 * cos.shape[-1]
+    if pairing == "interleaved" and width == X.shape[-1] and _is_plain(X):
+        # a pair is a complex number in memory, and (a + ib) (cos θ + i sin θ) is one product
+        return (X.view(f"c{2 * X.itemsize}") * (cos + 1j * sin)).view(X.dtype)
     a, b = pair_columns(width, pairing)
     Y = X.copy() if width < X.shape[-1] else np.empty_like(X)
     Y[..., a] = X[..., a] * cos - X[..., b] * sin
     Y[..., b] = X[..., a] * sin + X[..., b] * cos
     return Y
+
+
+def _is_plain(X):
+    """Whether X is real, and each row of it lies in one piece."""
+    return X.dtype.kind == "f" and X.strides[-1] == X.itemsize

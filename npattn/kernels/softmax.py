@@ -54,7 +54,7 @@ def masked_softmax(S, mask=None, *, out=None) -> np.ndarray:
     P = np.subtract(S, top, out=out)
     np.exp(P, out=P)
     Z = row_sums(P)
-    return np.divide(P, np.where(Z == 0.0, 1.0, Z), out=P)  # Z is 0 in an empty row only
+    return np.divide(P, Z + (Z == 0.0), out=P)  # Z is 0 in an empty row only
 
 
 @quiet

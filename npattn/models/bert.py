@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.embedding import EmbeddingCache, embedding, embedding_backward
-from npattn.kernels.floats import own_cache
+from npattn.kernels.floats import quiet
 from npattn.kernels.layer_norm import LayerNormCache, LayerNormParams
 from npattn.models.config import BERT, Options, model_config
 from npattn.models.encoder import EncoderParams, encoder, encoder_backward
@@ -70,7 +70,7 @@ def bert(tokens, params, mask=None, *, config):
     return Y, BertCache(embedded, params.positions, norm, stack)
 
 
-@own_cache
+@quiet
 def bert_backward(dY, cache: BertCache):
     """dparams from dY (..., T, width): the forward's calls, undone in reverse."""
     dX, dencoder = encoder_backward(dY, cache.encoder)

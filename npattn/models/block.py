@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from npattn.kernels.floats import own_cache
+from npattn.kernels.floats import quiet
 from npattn.models.config import options_of
 from npattn.models.feed_forward import FeedForwardParams, feed_forward, feed_forward_backward
 from npattn.models.multihead import (
@@ -81,6 +81,7 @@ def _inits(D, F, rng, dtype, o):
     )
 
 
+@quiet
 def encoder_block(
     X, params, mask=None, *, past=None, patch=None, rng=None, options=None, **changes
 ):
@@ -112,7 +113,7 @@ def encoder_block(
     return Y, BlockCache(attended, None, fed)
 
 
-@own_cache
+@quiet
 def encoder_block_backward(dY, cache: BlockCache):
     """dX and dparams from dY: the forward's calls, undone in reverse."""
     dH, dfed_norm, dfed = residual_backward(dY, cache.feed_forward, feed_forward_backward)
@@ -120,6 +121,7 @@ def encoder_block_backward(dY, cache: BlockCache):
     return dX, EncoderBlockParams(dattention, dnorm, dfed, dfed_norm)
 
 
+@quiet
 def decoder_block(
     X, M, params, mask=None, memory_mask=None, *, past=(None, None), rng=None, options=None,
     **changes,
@@ -155,7 +157,7 @@ def decoder_block(
     return Y, BlockCache(attended, crossed, fed)
 
 
-@own_cache
+@quiet
 def decoder_block_backward(dY, cache: BlockCache):
     """dX, dM and dparams from dY: the forward's calls, undone in reverse."""
     dH, dfed_norm, dfed = residual_backward(dY, cache.feed_forward, feed_forward_backward)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from npattn.kernels.floats import own_cache
+from npattn.kernels.floats import quiet
 from npattn.kernels.options import require_choice
 from npattn.models.config import CAT, options_of
 from npattn.models.feed_forward import FeedForwardParams, feed_forward, feed_forward_backward
@@ -87,7 +87,7 @@ def cat_block(X, params, *, kind, patch, rng=None, options=None, **changes):
     return Y, CatBlockCache(kind, attended, fed)
 
 
-@own_cache
+@quiet
 def cat_block_backward(dY, cache: CatBlockCache):
     """dX and dparams from dY: the forward's calls, undone in reverse."""
     _, attend_backward = ATTENTIONS[cache.kind]
@@ -119,7 +119,7 @@ def cat(X, params, *, patch, rng=None, options=None, **changes):
     return Y, tuple(caches)
 
 
-@own_cache
+@quiet
 def cat_backward(dY, cache: tuple):
     """dX and dparams from dY: the blocks in reverse."""
     dX, dblocks = dY, []

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.co_attention import CoAttentionCache, co_attention, co_attention_backward
-from npattn.kernels.floats import own_cache
+from npattn.kernels.floats import quiet
 from npattn.kernels.linear import LinearCache, LinearParams, init_linear, linear, linear_backward
 from npattn.kernels.shapes import require_shapes
 
@@ -60,7 +60,7 @@ def bidirectional_attention(Xa, Xb, params, mask_a=None, mask_b=None, *, scale=N
     return Y, BidirectionalCache(a_cache, b_cache, attention_cache)
 
 
-@own_cache
+@quiet
 def bidirectional_attention_backward(dY, cache: BidirectionalCache):
     """dXa, dXb and dparams from (dYa, dYb): each input was matched, and was read."""
     dA, dB, dXa_read, dXb_read = co_attention_backward(dY, cache.attention)

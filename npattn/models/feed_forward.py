@@ -16,7 +16,7 @@ import numpy as np
 from npattn.kernels.activations import (
     gelu, gelu_backward, gelu_tanh, gelu_tanh_backward, relu, relu_backward,
 )
-from npattn.kernels.floats import own_cache
+from npattn.kernels.floats import quiet
 from npattn.kernels.gated import silu, silu_backward
 from npattn.kernels.linear import LinearParams, init_linear
 from npattn.kernels.options import require_choice
@@ -99,7 +99,7 @@ def feed_forward(X, params, *, activation="relu"):
     )
 
 
-@own_cache
+@quiet
 def feed_forward_backward(dY, cache: FeedForwardCache):
     """dX and dparams from dY: the forward's calls, undone in reverse."""
     _, activate_backward = ACTIVATIONS[cache.activation]

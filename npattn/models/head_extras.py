@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from npattn.kernels.embedding import normal
-from npattn.kernels.floats import own_cache
+from npattn.kernels.floats import quiet
 from npattn.kernels.key_value_cache import KeysValues, append_keys_values
 from npattn.kernels.masks import combine_masks
 from npattn.kernels.options import require_choice
@@ -131,7 +131,7 @@ def prepare_heads(
     )
 
 
-@own_cache
+@quiet
 def prepare_heads_backward(dQKV, cache: PreparedCache):
     """dQ, dK, dV and dparams from dQKV = (dQ, dK, dV): the forward's steps, undone in reverse."""
     dQ, dK, dV = dQKV

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from npattn.kernels.embedding import EmbeddingCache, embedding, embedding_backward, normal
-from npattn.kernels.floats import own_cache
+from npattn.kernels.floats import quiet
 from npattn.kernels.linear import LinearParams
 from npattn.kernels.masks import causal_mask, combine_masks
 from npattn.kernels.products import turned_like
@@ -137,7 +137,7 @@ def language_model(
     )
 
 
-@own_cache
+@quiet
 def language_model_backward(dlogits, cache: LanguageModelCache):
     """dparams from dlogits (..., T, vocabulary): the forward's calls, undone in reverse."""
     dX, dparams = _stack_backward(dlogits, cache)
@@ -154,7 +154,7 @@ def language_model_backward(dlogits, cache: LanguageModelCache):
     return dparams
 
 
-@own_cache
+@quiet
 def embedded_gradient(dlogits, cache: LanguageModelCache):
     """dX (..., T, width), the gradient of what went into the first block: which tokens mattered."""
     return _stack_backward(dlogits, cache)[0]

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from npattn.kernels.floats import own_cache
+from npattn.kernels.floats import quiet
 from npattn.kernels.heads import (
     merge_heads, merge_heads_backward, split_heads, split_heads_backward,
 )
@@ -105,6 +105,7 @@ def init_multihead(
     return ExtendedMultiHeadParams(*layers, np.zeros(num_heads, dtype) if sink else None, extras)
 
 
+@quiet
 def multihead_attention(
     Xq, Xk, Xv, params, mask=None, *,
     num_heads, num_kv_heads=None, kernel="attention", scale=None, dropout=0.0, rng=None,
@@ -165,7 +166,7 @@ def multihead_attention(
     )
 
 
-@own_cache
+@quiet
 def multihead_attention_backward(dY, cache: MultiHeadCache):
     """dXq, dXk, dXv and dparams from dY (..., Tq, Do): the forward's calls, undone in reverse.
 
@@ -203,7 +204,7 @@ def self_attention(X, params, mask=None, **options):
     return multihead_attention(X, X, X, params, mask, **options)
 
 
-@own_cache
+@quiet
 def self_attention_backward(dY, cache: MultiHeadCache):
     """dX and dparams from dY: X was queries, keys and values."""
     dXq, dXk, dXv, dparams = multihead_attention_backward(dY, cache)
@@ -215,7 +216,7 @@ def cross_attention(X, M, params, mask=None, **options):
     return multihead_attention(X, M, M, params, mask, **options)
 
 
-@own_cache
+@quiet
 def cross_attention_backward(dY, cache: MultiHeadCache):
     """dX, dM and dparams from dY: M was keys and values."""
     dX, dMk, dMv, dparams = multihead_attention_backward(dY, cache)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.arrays import require_floats
-from npattn.kernels.floats import own_cache
+from npattn.kernels.floats import quiet
 from npattn.kernels.shapes import Shape, require_shapes
 from npattn.models.config import CAT, options_of
 from npattn.models.multihead import MultiHeadCache, self_attention, self_attention_backward
@@ -67,7 +67,7 @@ def inner_patch_attention(X, params, *, patch, rng=None, options=None, **changes
     return from_patches(O, patch, X.shape), PatchAttentionCache(multihead, X.shape, patch)
 
 
-@own_cache
+@quiet
 def inner_patch_attention_backward(dY, cache: PatchAttentionCache):
     """dX and dparams from dY: patches cut, attention undone, patches put back."""
     multihead, shape, P = cache
@@ -91,7 +91,7 @@ def cross_patch_attention(X, params, *, patch, rng=None, options=None, **changes
     return Y, PatchAttentionCache(multihead, X.shape, patch)
 
 
-@own_cache
+@quiet
 def cross_patch_attention_backward(dY, cache: PatchAttentionCache):
     """dX and dparams from dY: the same path back, channels in front of the patches."""
     multihead, shape, P = cache

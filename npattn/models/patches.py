@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.arrays import require_floats
-from npattn.kernels.floats import own_cache
+from npattn.kernels.floats import quiet
 from npattn.kernels.linear import LinearCache, init_linear, linear, linear_backward
 from npattn.models.patch_attention import from_patches, to_patches
 
@@ -50,7 +50,7 @@ def patch_embedding(X, params, *, patch):
     return Y, PatchEmbeddingCache(cache, patch, X.shape[-3:])
 
 
-@own_cache
+@quiet
 def patch_embedding_backward(dY, cache: PatchEmbeddingCache):
     """dX and dparams from dY (..., N, D): the patches put back in place."""
     drows, dparams = linear_backward(dY, cache.linear)

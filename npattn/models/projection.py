@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.floats import own_cache
+from npattn.kernels.floats import quiet
 from npattn.kernels.linear import LinearCache, LinearParams, linear, linear_backward
 from npattn.kernels.lora import LoRACache, LoRAParams, lora, lora_backward
 from npattn.kernels.products import transposed_product
@@ -60,7 +60,7 @@ def project(X, params):
     return linear(X, params)
 
 
-@own_cache
+@quiet
 def project_backward(dY, cache: LinearCache | FrozenCache | AdaptedCache):
     """dX and dparams from dY (..., Dout)."""
     if isinstance(cache, LinearCache):

@@ -21,7 +21,7 @@ from npattn.kernels.additive import (
 from npattn.kernels.arrays import require_integers
 from npattn.kernels.dropout import DropoutCache, dropout, dropout_backward
 from npattn.kernels.embedding import EmbeddingCache, embedding, embedding_backward, normal
-from npattn.kernels.floats import own_cache
+from npattn.kernels.floats import quiet
 from npattn.kernels.gru_cell import GRUCache, GRUParams, gru_cell, gru_cell_backward
 from npattn.kernels.linear import LinearCache, LinearParams, init_linear, linear, linear_backward
 from npattn.kernels.shapes import require_shapes
@@ -75,7 +75,7 @@ def recurrent_step(X, states, M, params, mask=None, *, reset="before", dropout_r
     return tuple(new), RecurrentStepCache(attended, tuple(caches))
 
 
-@own_cache
+@quiet
 def recurrent_step_backward(dstates, cache: RecurrentStepCache):
     """dX, dstates (of the old ones), dM and dparams from dstates (of the new ones)."""
     dZ, dold, dlayers = 0.0, [], []
@@ -147,7 +147,7 @@ def recurrent_decoder(ids, states, M, params, mask=None, **options):
     return logits, RecurrentDecoderCache(embedded, tuple(steps), output)
 
 
-@own_cache
+@quiet
 def recurrent_decoder_backward(dlogits, cache: RecurrentDecoderCache):
     """dstates, dM and dparams from dlogits: from the last step to the first."""
     dtops, doutput = linear_backward(dlogits, cache.output)

@@ -16,7 +16,7 @@ import numpy as np
 
 from npattn.kernels.dropout import DropoutCache, dropout, dropout_backward
 from npattn.kernels.embedding import EmbeddingCache, embedding, embedding_backward, normal
-from npattn.kernels.floats import own_cache
+from npattn.kernels.floats import quiet
 from npattn.kernels.gru_cell import GRUCache, GRUParams, init_gru
 from npattn.kernels.options import require_counts
 from npattn.kernels.recurrent import gru, gru_backward
@@ -75,7 +75,7 @@ def recurrent_encoder(ids, params, mask=None, *, reset="before", dropout_rate=0.
     return (X, tuple(states)), RecurrentEncoderCache(embedded, tuple(caches))
 
 
-@own_cache
+@quiet
 def recurrent_encoder_backward(dY, cache: RecurrentEncoderCache):
     """dparams from dY = (dM, dstates): the layers in reverse, each back through time."""
     dX, dstates = dY

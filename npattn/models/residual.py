@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from npattn.kernels.arrays import require_floats
 from npattn.kernels.dropout import DropoutCache, dropout, dropout_backward
-from npattn.kernels.floats import own_cache
+from npattn.kernels.floats import quiet
 from npattn.models.config import options_of
 from npattn.models.normalize import BothNorms, normalize, normalize_backward
 
@@ -58,7 +58,7 @@ def add_norm(X, F, params, *, rng=None, options=None, **changes):
     return Y, AddNormCache(dropped, norm)
 
 
-@own_cache
+@quiet
 def add_norm_backward(dY, cache: AddNormCache):
     """dX, dF and dparams from dY: the sum hands its gradient to both of its terms."""
     dX, dparams = normalize_backward(dY, cache.norm)
@@ -90,7 +90,7 @@ def residual(X, params, f, *, rng=None, options=None, **changes):
     return Y, ResidualCache(norm, sublayer, after, dropped, None)
 
 
-@own_cache
+@quiet
 def residual_backward(dY, cache: ResidualCache, f_backward):
     """dX, dparams of the norm, and what f_backward returns behind its dZ, from dY (..., D).
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.attention import AttendCache, attend, attend_backward
-from npattn.kernels.floats import own_cache
+from npattn.kernels.floats import quiet
 from npattn.kernels.sums import unbroadcast
 from npattn.kernels.score_bias import BiasCache, add_bias, add_bias_backward
 from npattn.kernels.scores import DotScoresCache, dot_scores, dot_scores_backward
@@ -73,7 +73,7 @@ def scored_attention(
     return O, ScoredCache(scores, capped, biased, attended, shapes)
 
 
-@own_cache
+@quiet
 def scored_attention_backward(dO, cache: ScoredCache):
     """dQ, dK, dV from dO (..., Tq, Dv); and dbias and dsink, where there is such a thing."""
     dbias = ()

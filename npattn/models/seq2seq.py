@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.embedding import embedding
-from npattn.kernels.floats import own_cache
+from npattn.kernels.floats import quiet
 from npattn.kernels.gru_cell import RESETS
 from npattn.kernels.linear import linear
 from npattn.kernels.options import require_choice, require_rate
@@ -100,7 +100,7 @@ def seq2seq(source, target, params, source_mask=None, *, config, rng=None):
     return logits, Seq2SeqCache(encoded, decoded)
 
 
-@own_cache
+@quiet
 def seq2seq_backward(dlogits, cache: Seq2SeqCache):
     """dparams from dlogits: the decoder undone, then the encoder."""
     dstates, dM, ddecoder = recurrent_decoder_backward(dlogits, cache.decoder)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from npattn.kernels.floats import own_cache
+from npattn.kernels.floats import quiet
 from npattn.kernels.options import require_counts
 from npattn.models.config import options_of
 from npattn.models.normalize import normalize, normalize_backward
@@ -68,7 +68,7 @@ def stack(X, params, block, *, options=None, **changes):
     return X, StackCache(tuple(caches), norm)
 
 
-@own_cache
+@quiet
 def stack_backward(dY, cache: StackCache, block_backward):
     """dX, the gradients of what all blocks read, if anything, and dparams from dY (..., T, D).
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from npattn.kernels.arrays import require_floats
 from npattn.kernels.dropout import DropoutCache, dropout, dropout_backward
-from npattn.kernels.floats import own_cache
+from npattn.kernels.floats import quiet
 from npattn.kernels.linear import LinearCache, LinearParams, init_linear, linear, linear_backward
 from npattn.kernels.options import require_counts
 from npattn.kernels.positions import sinusoidal_positions
@@ -108,7 +108,7 @@ def time_series_transformer(X, params, *, config, rng=None):
     return Y, TimeSeriesCache(input_cache, dropped, encoder_cache, (E.shape, Y.shape), output_cache)
 
 
-@own_cache
+@quiet
 def time_series_transformer_backward(dY, cache: TimeSeriesCache):
     """dX and dparams from dY: the forward's calls, undone in reverse."""
     E, Y = cache.shapes

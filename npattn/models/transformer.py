@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.floats import own_cache
+from npattn.kernels.floats import quiet
 from npattn.kernels.shapes import require_mask, require_shapes
 from npattn.kernels.dropout import DropoutCache, dropout, dropout_backward
 from npattn.kernels.embedding import EmbeddingCache, embedding, embedding_backward, normal
@@ -139,7 +139,7 @@ def embed_tokens(ids, E, *, config, offset=0, positions=None, rng=None):
     return X, EmbedCache(embedding_cache, factor, dropped)
 
 
-@own_cache
+@quiet
 def embed_tokens_backward(dX, cache: EmbedCache):
     """dE from dX; the positions are constants."""
     return embedding_backward(dropout_backward(dX, cache.dropped), cache.embedding) * cache.factor
@@ -166,7 +166,7 @@ def encode(source, params, source_mask=None, *, config, rng=None):
     return M if packing is None else unpack(M, packing), EncodeCache(embed_cache, stack, packing)
 
 
-@own_cache
+@quiet
 def encode_backward(dM, cache: EncodeCache):
     """dparams from dM."""
     if cache.packing is not None:
@@ -195,7 +195,7 @@ def decode(target, M, params, target_mask=None, source_mask=None, *, config, rng
     return logits, DecodeCache(embed_cache, stack, output)
 
 
-@own_cache
+@quiet
 def decode_backward(dlogits, cache: DecodeCache):
     """dM and dparams from dlogits."""
     dY, doutput = linear_backward(dlogits, cache.output)
@@ -221,7 +221,7 @@ def transformer(source, target, params, source_mask=None, target_mask=None, *, c
     return logits, TransformerCache(encode_cache, decode_cache)
 
 
-@own_cache
+@quiet
 def transformer_backward(dlogits, cache: TransformerCache):
     """dparams from dlogits: decode undone, then encode."""
     dM, ddecode = decode_backward(dlogits, cache.decode)

@@ -18,7 +18,7 @@ import numpy as np
 from npattn.kernels.arrays import require_floats
 from npattn.kernels.dropout import DropoutCache, dropout, dropout_backward
 from npattn.kernels.embedding import normal
-from npattn.kernels.floats import own_cache
+from npattn.kernels.floats import quiet
 from npattn.kernels.positions import (
     LearnedPositionsCache, learned_positions, learned_positions_backward,
 )
@@ -124,7 +124,7 @@ def vision_transformer(X, params, *, config, rng=None):
     return logits, VisionCache(patches, positions, dropped, encoded, output, config.pool)
 
 
-@own_cache
+@quiet
 def vision_transformer_backward(dlogits, cache: VisionCache):
     """dX and dparams from dlogits (..., classes): the forward's calls, undone in reverse.
 
