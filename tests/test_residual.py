@@ -134,7 +134,7 @@ def test_norms_that_are_none(params, norm):
 
 @both_norms
 def test_a_sublayer_that_changes_the_shape(params, norm):
-    with pytest.raises(ValueError, match=r"X \(2, 5\) and F \(1, 5\)"):
+    with pytest.raises(ValueError, match=r"F must have the shape \(2, 5\)"):
         residual(np.zeros((2, 5)), params, lambda Z: (Z[:1], None), norm=norm)
     with pytest.raises(TypeError, match="^X must be a NumPy array, got list"):
         add_norm([[0.0] * 5], np.zeros((1, 5)), params)

@@ -17,30 +17,30 @@ TURN_ROWS = range(2, 513)
 
 def product(X, W):
     """X W for X (N, Din) and W (Din, Dout). Turned like W where W is turned and N in TURN_ROWS."""
-    return _product(X, W, is_turned(W))
+    if X.dtype.kind == "c" != W.dtype.kind:
+        return _by_parts(product, X, W)
+    return (W.T @ X.T).T if is_turned_for(W, X) else X @ W
 
 
 def transposed_product(dY, W):
     """dX = dY Wᵀ for dY (N, Dout) of Y = X W, turned as Y is."""
-    return _product(dY, W.T, is_turned(W))
+    if dY.dtype.kind == "c" != W.dtype.kind:
+        return _by_parts(transposed_product, dY, W)
+    return (W @ dY.T).T if is_turned_for(W, dY) else dY @ W.T
 
 
-def is_turned(W):
-    """Whether W lies in memory by columns, as the transpose of what a file stores."""
-    return W.flags.f_contiguous and not W.flags.c_contiguous
+def is_turned_for(W, X):
+    """Whether W lies in memory by columns, and X (N, D) has as many rows as this is for."""
+    return len(X) in TURN_ROWS and W.flags.f_contiguous and not W.flags.c_contiguous
 
 
 def turned_like(X, W):
     """X (..., D) in the order in which `product` with W returns: a copy where it differs."""
     rows = X.reshape(-1, X.shape[-1])
-    turn = is_turned(W) and len(rows) in TURN_ROWS
-    return np.asfortranarray(rows).reshape(X.shape) if turn else X
+    return np.asfortranarray(rows).reshape(X.shape) if is_turned_for(W, rows) else X
 
 
-def _product(X, W, turn):
-    if X.dtype.kind == "c" != W.dtype.kind:
-        Y = _product(np.concatenate([X.real, X.imag]), W, turn)
-        return Y[:len(X)] + 1j * Y[len(X):]
-    if turn and len(X) in TURN_ROWS:
-        return (W.T @ X.T).T
-    return X @ W
+def _by_parts(times, X, W):
+    """X W of a complex X and a real W by `times`, in one real product."""
+    Y = times(np.concatenate([X.real, X.imag]), W)
+    return Y[:len(X)] + 1j * Y[len(X):]

@@ -13,9 +13,9 @@ Transformer Architecture", figure 1.
 
 from typing import Any, NamedTuple
 
-from npattn.kernels.arrays import require_floats
 from npattn.kernels.dropout import DropoutCache, dropout, dropout_backward
 from npattn.kernels.floats import quiet
+from npattn.kernels.shapes import require_shapes
 from npattn.models.config import options_of
 from npattn.models.normalize import BothNorms, normalize, normalize_backward
 
@@ -109,8 +109,6 @@ def residual_backward(dY, cache: ResidualCache, f_backward):
 
 
 def _add(X, F, options, rng):
-    require_floats(X=X, F=F)
-    if X.shape != F.shape:
-        raise ValueError(f"a residual adds equal shapes, got X {X.shape} and F {F.shape}")
+    require_shapes("X ..., F =...", X, F)
     F, dropped = dropout(F, options.dropout, rng)
     return X + F, dropped
