@@ -86,5 +86,5 @@ def _rotate(X, table, pairing):
 
 
 def _is_plain(X):
-    """Whether X is real, and each row of it lies in one piece."""
-    return X.dtype.kind == "f" and X.strides[-1] == X.itemsize
+    """Whether X is real, of this machine's byte order, and each row of it lies in one piece."""
+    return X.dtype.kind == "f" and X.dtype.isnative and X.strides[-1] == X.itemsize
