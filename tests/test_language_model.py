@@ -12,6 +12,7 @@ from npattn.kernels.losses import cross_entropy, cross_entropy_backward
 from npattn.kernels.masks import causal_mask
 from npattn.models import head_extras
 from npattn.models.block import attention_weights
+from npattn.models import continuation
 from npattn.models.continuation import continue_tokens, next_logits
 from npattn.models.head_extras import Rotary
 from npattn.models.kv_cache import KVCache
@@ -52,8 +53,11 @@ def weights_of(cache):
     return np.stack([block["self"] for block in attention_weights(cache)])
 
 
+@pytest.mark.parametrize("threads", ["1", "3"])  # with three, the prompts of 260 and 32 have parts
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_cache_gives_the_logits_of_the_whole_text(kind, rng):
+def test_the_cache_gives_the_logits_of_the_whole_text(kind, threads, rng, monkeypatch):
+    monkeypatch.setenv("NPATTN_THREADS", threads)
+    monkeypatch.setattr(continuation, "PART", 32)
     config = KINDS[kind]
     params, tokens = model(rng, config), rng.integers(0, 11, 300)
     logits, _ = language_model(tokens, params, config=config)
@@ -63,6 +67,17 @@ def test_the_cache_gives_the_logits_of_the_whole_text(kind, rng):
         last = next_logits(tokens[done:done + step], params, cache, config=config)
         done += step
         assert_allclose(last, logits[done - 1], rtol=1e-9, atol=1e-11)
+
+
+def test_a_prompt_that_fails_in_one_part_leaves_the_cache_as_long_as_it_was(rng, monkeypatch):
+    monkeypatch.setenv("NPATTN_THREADS", "2")
+    monkeypatch.setattr(continuation, "PART", 4)
+    params, cache = model(rng), KVCache(CONFIG, 30, np.float64)
+    next_logits(rng.integers(0, 11, 3), params, cache, config=CONFIG)
+    broken = params._replace(blocks=(*params.blocks[:-1], None))
+    with pytest.raises(AttributeError):
+        next_logits(rng.integers(0, 11, 20), broken, cache, config=CONFIG)
+    assert cache.length == 3
 
 
 def test_parameters_that_lie_turned_in_memory_give_the_same(rng):

@@ -3,20 +3,27 @@
     next_logits      the logits after the newest tokens, from a KVCache that they extend
     continue_tokens  yields one token after the other
 
-The prompt is read in one pass, whose logits are needed at the last position only. Then each token
-is one row through all matrices, as fast as memory can be read: one thread of BLAS does that, and a
-second one only helps on a quiet machine.
+The prompt's logits are needed at the last position only. With more than one thread it is read in
+parts: a part may enter a block when the part before it, whose keys and values it reads, has left
+that block. So each thread works on another part, in another block, also where NumPy has one thread.
+Then each token is one row through all matrices, as fast as memory can be read: one thread of BLAS
+does that, and a second one only helps on a quiet machine.
 """
+
+from functools import partial
 
 import numpy as np
 
 from npattn.kernels.products import turned_like
+from npattn.kernels.tiling.threads import run, thread_count
 from npattn.models.block import encoder_block
 from npattn.models.kv_cache import KVCache
 from npattn.models.language_model import embed_text, output_params
 from npattn.models.normalize import normalize
 from npattn.models.projection import project
 from npattn.models.sampling import require_options, sample
+
+PART = 256  # tokens of a prompt from which on it has parts, and of a part where there are more
 
 
 def next_logits(tokens, params, cache, *, config):
@@ -34,12 +41,31 @@ def next_logits(tokens, params, cache, *, config):
         raise ValueError("tokens must be at least one, got none")
     cache.require_room(T)
     X, _ = embed_text(tokens, params, config=config, offset=cache.length)
-    X = turned_like(X, params.embedding.T)
-    for i, (block, options) in enumerate(zip(params.blocks, config.blocks, strict=True)):
-        X, _ = encoder_block(X, block, past=cache.layer(i), options=options)
+    X = _through_blocks(X, params, cache, config)
     cache.grow(T)
     X, _ = normalize(np.ascontiguousarray(X[-1:]), params.norm, **config.normalized())
     return project(X, output_params(params))[0][0]
+
+
+def _through_blocks(X, params, cache, config):
+    """The last rows of what the last block makes of X (T, width)."""
+    T, threads = len(X), thread_count()
+    count = max(2, T // PART) if T >= PART and threads > 1 else 1
+    starts = [T * n // count for n in range(count)]
+    parts = [turned_like(X[start:stop], params.embedding.T)
+             for start, stop in zip(starts, [*starts[1:], T], strict=True)]
+
+    def job(i, n):
+        past = cache.layer(i, ahead=starts[n])
+        parts[n], _ = encoder_block(parts[n], params.blocks[i], past=past, options=config.blocks[i])
+
+    places = [(i, n) for i in range(len(params.blocks)) for n in range(count)]
+    if count > 1:
+        run([(partial(job, i, n), (("block", i), ("part", n))) for i, n in places], threads)
+    else:
+        for i, n in places:
+            job(i, n)
+    return parts[-1]
 
 
 def continue_tokens(

@@ -39,9 +39,9 @@ class KVCache:
         self.keys, self.values = np.empty(shape, dtype), np.empty(shape, dtype)
         self.room, self.length = room, 0
 
-    def layer(self, block):
-        """What one block reads and extends."""
-        return Past(self.keys[block], self.values[block], self.length)
+    def layer(self, block, ahead=0):
+        """What one block reads and extends, behind `ahead` tokens that are not counted yet."""
+        return Past(self.keys[block], self.values[block], self.length + ahead)
 
     def grow(self, tokens):
         """Count `tokens` more, once every block has written them."""
