@@ -34,12 +34,18 @@ MODELS = {
         **SIZES, rope_parameters=LLAMA3, attention_bias=True),
     "Qwen 2": lambda: transformers.Qwen2Config(**SIZES),
     "Qwen 3": lambda: transformers.Qwen3Config(**SIZES, tie_word_embeddings=True),
+    "GPT-2 without scale": lambda: transformers.GPT2Config(
+        vocab_size=40, n_embd=24, n_layer=2, n_head=4, n_positions=32, n_inner=50,
+        scale_attn_weights=False, tie_word_embeddings=False, attn_implementation="eager"),
+    "Mistral": lambda: transformers.MistralConfig(**SIZES, sliding_window=4),
+    "Qwen 2 with windows": lambda: transformers.Qwen2Config(
+        **SIZES, use_sliding_window=True, sliding_window=3, max_window_layers=1),
     "Gemma": lambda: transformers.GemmaConfig(**SIZES),
     "Gemma 3": lambda: transformers.Gemma3TextConfig(
         **SIZES, sliding_window=4, query_pre_attn_scalar=9,
         layer_types=["sliding_attention", "full_attention", "sliding_attention"]),
 }
-SINGLE = {"Llama", "Llama 3", "Qwen 2", "Qwen 3", "Gemma", "Gemma 3"}  # cos and sin in float32
+DOUBLE = {"GPT-2", "GPT-2 without scale"}  # the others have cos and sin in float32
 
 
 def saved(config, folder, shards="10GB"):
@@ -68,7 +74,7 @@ def test_values_weights_and_gradients_are_those_of_transformers(name, tmp_path, 
     there = model(torch.tensor(tokens), output_attentions=True)
     dlogits = rng.standard_normal(logits.shape)
     there.logits.backward(torch.tensor(dlogits))
-    tolerance = 1e-6 if name in SINGLE else 1e-12
+    tolerance = 1e-12 if name in DOUBLE else 1e-6
     assert_allclose(logits, there.logits.detach().numpy(), atol=tolerance * 10)
     for here, other in zip(attention_weights(cache), there.attentions, strict=True):
         assert_allclose(here["self"], other.detach().numpy(), atol=tolerance)
@@ -109,11 +115,38 @@ def edit_config(folder, **changes):
     (dict(hidden_act="tanh"), "activation 'tanh'; known are silu"),
     (dict(rope_parameters=dict(rope_type="yarn", rope_theta=1e4)), "positions by 'yarn'"),
     (dict(hidden_size=None), "does not say hidden_size"),
+    (dict(final_logit_softcapping=30.0), "has final_logit_softcapping=30.0, which is not known"),
+    (dict(rope_parameters=dict(rope_type="default", partial_rotary_factor=0.5)),
+     "has partial_rotary_factor=0.5, which is not known"),
+    (dict(num_hidden_layers=2), "has the tensor layers.2.*, which a block of llama does not read"),
 ])
 def test_what_does_not_fit_is_named(changes, words, tmp_path):
     saved(MODELS["Llama"](), tmp_path)
     edit_config(tmp_path, **changes)
     with pytest.raises(ValueError, match=words):
+        loaded(tmp_path)
+
+
+@pytest.mark.parametrize("setting", [
+    "scale_attn_by_inverse_layer_idx", "add_cross_attention", "is_decoder"])
+def test_what_makes_another_gpt2_of_it_is_named(setting, tmp_path):
+    saved(MODELS["GPT-2"](), tmp_path)
+    edit_config(tmp_path, **{setting: True})
+    with pytest.raises(ValueError, match=f"has {setting}=True, which is not known here"):
+        loaded(tmp_path)
+
+
+def test_a_tensor_that_no_block_would_read_is_named(tmp_path):
+    from safetensors.numpy import load_file, save_file
+
+    saved(MODELS["Llama"](), tmp_path)
+    tensors = load_file(tmp_path / "model.safetensors")
+    tensors["model.layers.1.self_attn.rotary_emb.inv_freq"] = np.ones(3)  # a buffer
+    save_file(tensors, tmp_path / "model.safetensors")
+    loaded(tmp_path)
+    tensors["model.layers.1.self_attn.sinks"] = np.ones(4)
+    save_file(tensors, tmp_path / "model.safetensors")
+    with pytest.raises(ValueError, match="has the tensor layers.1.self_attn.sinks, which a block"):
         loaded(tmp_path)
 
 

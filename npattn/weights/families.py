@@ -12,6 +12,7 @@ that one pairing serves all.
 """
 
 import math
+import re
 
 import numpy as np
 
@@ -33,22 +34,56 @@ from npattn.weights.sources import WeightsError
 
 LLAMAS = "llama", "mistral", "qwen2", "qwen3", "gemma", "gemma3_text", "gemma3"
 BEHIND = "post_feedforward_layernorm"  # Gemma 3 has norms on both sides
+# settings that would make another model of it, and the value with which they do not
+PLAIN = {
+    "scale_attn_by_inverse_layer_idx": False, "add_cross_attention": False, "is_decoder": False,
+    "use_bidirectional_attention": False, "partial_rotary_factor": 1.0,
+    "position_embedding_type": "absolute", "attn_logit_softcapping": 0.0,
+    "final_logit_softcapping": 0.0,
+}
+BUFFERS = re.compile(r"(rotary_emb\.inv_freq|\.attn\.(masked_)?bias)$")  # hold no weights
 
 
 def language_plan(source):
     """LanguageModelConfig, and LanguageModelParams whose leaves are to be read (`arena.fill`).
 
     Every tensor is checked to be there and to have its shape before one is read.
-    Raises WeightsError for an architecture that is not known, and for what is missing or misshapen.
+    Raises WeightsError for an architecture that is not known, for what is missing or misshapen, and
+    for settings and tensors of a block that would have no effect here.
     """
-    kind = source.settings.get("model_type")
-    if kind == "gpt2":
-        return _gpt2(source)
-    if kind in LLAMAS:
-        return _llama(source, kind)
-    raise WeightsError(
-        f"{source.path} is of the architecture {kind!r}; known are gpt2, {', '.join(LLAMAS)}"
-    )
+    kind, source = source.settings.get("model_type"), source._replace(shapes=_Asked(source.shapes))
+    if kind != "gpt2" and kind not in LLAMAS:
+        raise WeightsError(
+            f"{source.path} is of the architecture {kind!r}; known are gpt2, {', '.join(LLAMAS)}"
+        )
+    _require_plain(source)
+    found = _gpt2(source) if kind == "gpt2" else _llama(source, kind)
+    for name in source.shapes.keys() - source.shapes.asked:
+        if name.startswith(("layers.", "h.")) and not BUFFERS.search(name):
+            raise WeightsError(f"{source.path} has the tensor {name}, which a block of {kind} does "
+                               "not read here: its logits would be others")
+    return found
+
+
+class _Asked(dict):
+    """The shapes of all tensors, and the names that were looked up."""
+
+    def __init__(self, shapes):
+        super().__init__(shapes)
+        self.asked = set()
+
+    def __getitem__(self, name):
+        self.asked.add(name)
+        return super().__getitem__(name)
+
+
+def _require_plain(source):
+    """Raises WeightsError for a setting of PLAIN with another value."""
+    told = source.settings.get("rope_parameters") or source.settings.get("rope_scaling") or {}
+    for name, value in (source.settings | told).items():
+        if name in PLAIN and value not in (None, PLAIN[name]):
+            raise WeightsError(f"{source.path} has {name}={value!r}, which is not known here: its "
+                               "logits would be others")
 
 
 # ---- GPT-2 ----
@@ -68,6 +103,7 @@ def _gpt2(source):
                                default="gelu_new"),
         eps=source.setting("layer_norm_epsilon", default=1e-5),
         normalization="layer_norm", gated=False, bias=True, rotary=None,
+        scale=None if source.setting("scale_attn_weights", default=True) else 1.0,
     )
     blocks = tuple(_gpt2_block(source, f"h.{i}.", config) for i in range(config.num_blocks))
     E = _vector(source, "wte.weight", (config.vocabulary, width))
@@ -105,9 +141,6 @@ def _gpt2_block(source, at, config):
 
 def _llama(source, kind):
     width, heads = source.setting("hidden_size"), source.setting("num_attention_heads")
-    for name in ("attn_logit_softcapping", "final_logit_softcapping"):
-        if source.settings.get(name):
-            raise WeightsError(f"{source.path} caps its scores ({name}): not known here")
     gemma, blocks = kind.startswith("gemma"), source.setting("num_hidden_layers")
     head_width = source.setting("head_dim", default=width // heads)
     config = LanguageModelConfig(
@@ -269,6 +302,7 @@ def bert_plan(source):
     if source.settings.get("model_type") != "bert":
         kind = source.settings.get("model_type")
         raise WeightsError(f"{source.path} is of the architecture {kind!r}; an encoder is bert")
+    _require_plain(source)
     names = {"gelu": "gelu", "gelu_new": "gelu_tanh", "relu": "relu"}
     D, F = source.setting("hidden_size"), source.setting("intermediate_size")
     config = BertConfig(
