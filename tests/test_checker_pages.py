@@ -1,5 +1,7 @@
 """Small numbers by hand for pages of the checker that verdicts look at from afar."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -9,10 +11,12 @@ from npattn.checking.central import CentralDifference
 from npattn.checking.complex_step import STEP, ComplexStep
 from npattn.checking.derivatives import Derivatives, UnitDirections, envelope, span
 from npattn.checking.entries import compare, natural_scale
-from npattn.checking.gradcheck import backward_scatter
+from npattn.checking.gradcheck import (
+    _advice, _quick_rows, _same, backward_scatter, gradcheck, require_options,
+)
 from npattn.checking.ladder import Slopes, bend, ladder, units
 from npattn.checking.one_array import Leaf
-from npattn.checking.quick import along_all
+from npattn.checking.quick import Sum, along_all
 
 DOUBLE = 2.0**-52
 
@@ -201,6 +205,55 @@ def test_shorter_steps_are_taken_where_they_leave_no_doubt_and_agree():
     assert chosen(kinked, (2.0, 1e-4, 1.0)) == (2.0, 1e-4, 1.0)
 
 
+def measured(leaf, directions, slope, eps=None):
+    """What a method measures along directions, and the units that it looks at; slope(unit) stands
+    in place of what it finds there."""
+    units, leaf = [], np.array(leaf)
+    method = CentralDifference(lambda leaves: leaves[0] * 1.0, [leaf], np.ones(leaf.shape), eps)
+    method.shown = True
+    method._slope = lambda moved, unit, eps: units.append(unit) or slope(unit)
+    found = method.measure(0, [np.array(v) for v in directions])
+    return units, found
+
+
+def test_steps_are_as_long_as_what_moves_and_once_more_as_its_smallest_entry():
+    def units(leaf, way, error=0.0):
+        return measured(leaf, [way], lambda unit: (1.0, error, 0.0))[0]
+
+    leaf = [1.0, 1e-4, 1e-3, np.nan, np.inf, 0.0]
+    least = bend(np.array(leaf))
+    assert 0.7 < least < 0.8
+    assert units(leaf, [1.0, -1.0, 1.0, 1.0, 1.0, 1.0]) == [1.0, 1e-4]
+    assert units(leaf, [1.0, 0.0, 1.0, 0.0, 0.0, 0.0]) == [1.0]             # 1e-3 is not below 1e-3
+    assert units(leaf, [0.0, 1.0, 0.0, 0.0, 0.0, 0.0]) == [least]
+    assert units(leaf, [0.0, 1.0, 0.0, 0.0, 0.0, 0.0], error=0.1) == [least, 1e-4]
+    assert units(leaf, [1.0, 0.0, 0.0, 0.0, 0.0, 0.0], error=0.1) == [1.0]  # no look from closer by
+    assert units(leaf, [0.0, 0.0, 0.0, 1.0, 1.0, 1.0], error=0.1) == [least]
+    assert units([0.25, 5e-4], [1.0, 1.0]) == [bend(np.array([0.25, 5e-4]))]
+    assert units([0.25, 1e-4], [1.0, 1.0]) == [bend(np.array([0.25, 1e-4])), 1e-4]
+    assert measured(leaf, [], None)[0] == []
+
+
+def test_the_smallest_entry_has_the_last_word_where_it_contradicts():
+    def value(nearby, error=0.125):
+        def slope(unit):
+            return nearby if unit == 1e-4 else (8.0, error, 0.0)
+
+        return measured([1.0, 1e-4], [[1.0, 1.0]], slope)[1]
+
+    assert value((9.75, 0.0625, 3.0)).value == 8.0      # within ten times both errors
+    assert value((9.875, 0.0625, 3.0)).value == 8.0     # just so
+    far = value((9.9375, 0.0625, 3.0))
+    assert (far.value, far.error, far.kink) == (9.9375, 0.0625, 3.0) and not far.smooth
+
+
+def test_outputs_that_hide_may_be_as_large_as_a_rounding_of_the_largest_slope():
+    slopes = iter([(np.nan, 0.0, 0.0), (0.0, 0.0, 0.0), (-0.25, 1.0, 0.0), (np.inf, 0.0, 0.0)])
+    _, found = measured([1.0] * 4, np.eye(4), lambda unit: next(slopes), eps=[2.0**-8])
+    assert found.rounding[1:3].tolist() == [DOUBLE / 4, 2.0**-10] and found.moves.all()
+    assert found.value[1:3].tolist() == [0.0, -0.25] and found.size[1:3].tolist() == [0.0, 0.25]
+
+
 def test_all_random_parts_of_a_move_have_both_signs(rng):
     leaves = [np.arange(1.0, 401.0)]
     method = CentralDifference(lambda leaves: leaves[0][:2] * 3.0, leaves, np.ones(2))
@@ -362,3 +415,65 @@ def test_leaves_and_upstream_are_nudged_by_their_own_epsilon_both_ways(rng):
     backward_scatter(single, np.ones(50), [np.ones(50), None], [DOUBLE, DOUBLE], rng)
     moves = np.abs(single.seen[0][0].astype(float) - 1.0)
     assert moves.min() >= 2.0**-24 and moves.max() <= 2.0**-23  # float32 moves by its own bit
+
+
+def test_gradients_that_are_missing_in_one_call_alone_do_not_scatter(rng):
+    pair, ones = Recorded([np.ones(3), np.ones(3)]), np.ones(3)
+    pair.gradients = lambda dY, cache: ([dY, None], None)
+    scatter = backward_scatter(pair, ones, [None, ones], [DOUBLE, DOUBLE], rng)
+    assert scatter[0] is None and scatter[1].tolist() == [0.0, 0.0, 0.0]
+
+
+# ---- what verdicts are made of ----
+
+
+def test_a_quick_row_promises_twice_what_a_sum_leaves_open(monkeypatch):
+    def fault(gap, tolerance, size, *gradients):
+        monkeypatch.setitem(_quick_rows.__globals__, "along_all",
+                            lambda *args: Sum(gap, tolerance, size))
+        pair = SimpleNamespace(outputs=None, leaves=gradients, paths="AB"[:len(gradients)])
+        rows = _quick_rows(pair, np.ones(1), gradients, None)
+        assert all(row.ok and row.checked == 0 for row in rows)
+        return [row.smallest_fault for row in rows]
+
+    large, small = np.array([0.0, -3.0]), np.array([2.0])
+    assert fault(2.0**-31, 2.0**-30, 0.0, large, small) == [3 * 2.0**-30] * 2
+    assert fault(2.0**-30, 2.0**-30, 0.0, small) == [2.0**-28]
+    assert fault(0.0, 0.0, 4.0, small) == [800 * DOUBLE]            # 100 roundings of all parts
+    assert fault(0.0, 0.0, 4.0, small.astype(np.float32)) == [800 * 2.0**-23]
+    assert fault(1.1 * 2.0**-30, 2.0**-30, 0.0, small) == []        # wrong, perhaps
+    assert fault(0.0, 0.01, 0.0, small) == [0.02]                   # 1 % of the smaller array
+    assert fault(0.0, 0.011, 0.0, small, large) == fault(0.0, 0.011, 0.0, large, small) == []
+    assert fault(0.0, 0.0, 0.0, np.zeros(0)) == [0.0] and fault(0.0, 1.0, 0.0, np.zeros(0)) == []
+
+
+def test_results_are_the_same_up_to_a_thousand_roundings_of_the_largest():
+    for dtype, eps in ((np.float64, DOUBLE), (np.float32, 2.0**-23)):
+        a = np.array([1.0, -4.0, np.nan, np.inf], dtype)
+        step = np.array([eps * 4000, 0.0, 0.0, 0.0], dtype)
+        assert _same(a, a + step) and not _same(a, a + 1.1 * step)
+    assert _same(np.zeros(0), np.zeros(0)) and not _same(np.ones(1), np.ones(2))
+    assert not _same(np.full(1, np.nan), np.ones(1)) and not _same(np.zeros(1), np.full(1, 1e-300))
+
+
+def test_the_most_that_a_tolerance_may_be_is_a_hundredth():
+    require_options(rtol=0.01)
+    require_options(rtol=np.float32(0.005), max_entries=np.int64(1))
+    for rtol in (0.0101, -1e-9, np.nan, "0"):
+        with pytest.raises(ValueError, match="^rtol must be a number from 0 to 0.01, got "):
+            require_options(rtol=rtol)
+
+
+def test_what_would_decide_is_said_of_the_arithmetic_that_is_coarse():
+    assert _advice(np.float32, DOUBLE) == "float64 arguments would decide it"
+    assert _advice(np.float64, 2.0**-23).startswith("let f compute in float64 inside, too")
+    assert _advice(np.float64, DOUBLE).startswith("arguments of another scale, or an f that takes")
+
+
+def test_the_coarsest_precision_inside_is_noted():
+    def f(A, B):
+        return np.array([A * 3.0, B.astype(np.float32)])
+
+    X = np.linspace(0.7, 2.2, 7)
+    report = gradcheck(f, lambda dY, Y: (3 * dY[0], dY[1]), X, X + 0.1)
+    assert "f computes in about float32 inside" in report.notes

@@ -79,6 +79,16 @@ def test_broken_pairs_are_reported_and_wrong_directions_raise():
         )
 
 
+def test_a_backward_that_gives_two_results_is_found_out():
+    def wrong(dY, cache):
+        cache[0] *= 2.0
+        return dY * cache
+
+    report = gradcheck_second_order(lambda X: (X * X, X.copy()), wrong, np.array([1.0, 2.0]))
+    assert report.failures == (
+        "the backward writes to the cache: called twice, it gives two results",)
+
+
 def test_differences_are_as_sure_of_a_smooth_hessian_as_they_can_be():
     # f = Σ A |X|³ has the Hessian 6 A |X| on its diagonal; |X| is no analytic code
     X, A = np.array([0.7, -1.3, 0.4]), np.array([1.0, 2.0, -0.5])
