@@ -134,8 +134,8 @@ def test_a_target_that_is_ignored_needs_no_class_of_its_own():
     assert losses.tolist() == [0.0, 0.0]
 
 
-@pytest.mark.parametrize("rows", [1, 5])
-@pytest.mark.parametrize("keys", [1, 7])
+@pytest.mark.parametrize("rows", [1, 2, 5])
+@pytest.mark.parametrize("keys", [1, 2, 7])
 def test_patches_that_add_to_the_same_part_of_a_bias_say_so(rows, keys):
     steps = ScoreSteps(None, np.zeros((2, rows, keys)), None, None)
     heads = slice(0, 2)

@@ -10,7 +10,7 @@ import threading
 import time
 import tracemalloc
 from functools import partial
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 import pytest
@@ -25,7 +25,9 @@ from npattn.kernels.masks import causal_mask, combine_masks, valid_lens_mask
 from npattn.kernels.online_softmax import (
     Partial, log_sum_exp, merge_partials, merge_partials_backward,
 )
+from npattn.kernels.tiling.reach import silence
 from npattn.kernels.tiling.restrictions import reach_of
+from npattn.kernels.tiling.scratch import Scratch
 from npattn.kernels.tiling.threads import run, thread_count
 from npattn.kernels.tiling.tiled import tiled_attention, tiled_attention_backward
 from npattn.kernels.tiling.tiles import keep_tile, latin_patches, row_patches, tile_shape
@@ -307,6 +309,60 @@ def test_full_tiles_need_no_mask():
     assert len(found) == 10
 
 
+REACHES = {
+    "all": {}, "lengths": {"valid_lens": np.array([13, 20])}, "window": {"window": (9, 4)},
+    "causal": {"causal": True, "offset": 3}, "mask": {"mask": np.arange(40) % 8 != 5},
+    "mask and window": {"mask": np.arange(40) // 8 != 2, "window": (9, 20)},
+}
+
+
+def pairs_of(reach):
+    """The same as a matrix, (N, Tk, Tq) bool."""
+    j = np.arange(40)[None, :, None]
+    band = (reach.start[:, None] <= j) & (j < reach.stop[:, None])
+    return band if reach.mask is None else band & reach.mask.swapaxes(1, 2)
+
+
+@pytest.mark.parametrize("by_query", [False, True])
+@pytest.mark.parametrize("kind", REACHES)
+def test_tiles_are_not_empty_and_are_told_what_is_not_allowed_and_no_more(kind, by_query):
+    reach = reach_of((2, 40), 40, **REACHES[kind])._replace(by_query=by_query)
+    for begin, heads, rows in product((0, 5), (1, 2), tiles.blocks(0, 40, 16)):
+        pairs, seen = pairs_of(reach)[:heads, :, rows], 0
+        for tile, allowed in reach.tiles(slice(0, heads), rows, slice(begin, 40), 8):
+            part = pairs[:, tile]
+            ones, rest = np.ones(part.shape), np.full(part.shape, np.nan)
+            assert part.any() and (allowed is None) == part.all()
+            silence(ones, allowed)
+            silence(rest, allowed, 0.0)
+            assert_array_equal(ones, part)
+            assert_array_equal(np.isnan(rest), part)
+            seen += part.sum()
+            if allowed is not None:
+                assert (allowed.swapaxes(1, 2) if by_query else allowed).flags.c_contiguous
+            if allowed is not None and kind in ("lengths", "causal"):
+                assert not part[:, -allowed.shape[1]].all()  # the keys before it are whole
+        assert seen == pairs[:, begin:].sum()
+
+
+@pytest.mark.parametrize("by_query", [False, True])
+@pytest.mark.parametrize("kind", REACHES)
+def test_who_meets_a_marked_key_block_by_block(kind, by_query, monkeypatch, rng):
+    monkeypatch.setattr("npattn.kernels.tiling.reach.PATCH", 16)
+    reach = reach_of((2, 40), 40, **REACHES[kind])._replace(by_query=by_query)
+    for marked in (rng.random((2, 40)) < 0.05, np.eye(2, 40, 17, bool)):
+        expected = (pairs_of(reach) & marked[:, :, None]).any(axis=1)
+        assert_array_equal(reach.meets(marked), expected)
+
+
+def test_only_a_reach_without_restrictions_is_free():
+    for free in ({}, {"window": (None, None)}, {"window": (None, None), "offset": 500}):
+        assert reach_of((2, 4), 5, **free).free and reach_of((0, 4), 5, **free).free
+    for other in ({"causal": True}, {"valid_lens": np.array([5, 4])}, {"window": (1, None)},
+                  {"mask": np.ones((4, 5), bool)}):
+        assert not reach_of((2, 4), 5, **other).free
+
+
 @pytest.mark.parametrize("sizes", [(3, 100, 70), (1, 20, 200), (2, 1, 1), (1, 0, 5)])
 def test_patches_cover_the_matrix_and_name_all_they_share(small_tiles, sizes):
     N, Tq, Tk = sizes
@@ -377,6 +433,27 @@ def test_the_bound_tells_small_scores_from_large_ones(draw):
     assert_array_equal(needs_shift(Q, K, V, np.array([[5, 5, 6, 0, 7]]), 1.0)[0], [0, 0, 1, 0, 1])
 
 
+@pytest.mark.parametrize("scale", [1.0, -0.25])
+@pytest.mark.parametrize("value", [1.0, 2.0**100, 2.0**-100])
+def test_scores_and_values_may_fill_half_of_the_exponents_and_no_more(value, scale):
+    """Of the 512 bits that are half of float64's, 8 keys take 3. The second head is small."""
+    Q, K, V = np.ones((2, 4, 1)), np.zeros((2, 8, 1)), np.full((2, 8, 1), value)
+    stop, all_keys = np.array([[8, 4, 3, 0]] * 2), np.full((2, 4), 8)
+    for bits, expected in ((508.9, [0, 0, 0, 0]), (509.1, [1, 1, 0, 0])):
+        K[0, 3] = (bits - abs(math.log2(value))) * math.log(2.0) / abs(scale)
+        assert_array_equal(needs_shift(Q, K, V, stop, scale), [expected, [0] * 4])
+        assert_array_equal(needs_shift(Q, K, V, all_keys, scale), [[expected[0]] * 4, [0] * 4])
+
+
+@pytest.mark.parametrize("Tk, most", [(1, 512.0), (8, 509.0)])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_values_alone_may_fill_half_of_the_exponents_and_no_more(Tk, most, sign):
+    Q, K, stop = np.ones((1, 1, 1)), np.zeros((1, Tk, 1)), np.array([[Tk]])
+    for bits, expected in ((most - 1.0, 0), (most, 1)):
+        V = np.full((1, Tk, 1), 2.0 ** (sign * bits))
+        assert_array_equal(needs_shift(Q, K, V, stop, 1.0), [[expected]])
+
+
 def test_a_small_value_that_a_query_meets_alone_is_not_hidden_by_larger_ones(draw):
     Q, K, V = draw(1, 5, 6), draw(1, 7, 6), draw(1, 7, 3)
     V[0, 0] = 1e-200
@@ -441,6 +518,29 @@ def test_extreme_upstream_gradients(draw, score, magnitude):
         assert_allclose(got, want, rtol=0.0, atol=1e-3 * np.abs(want).max())
 
 
+@pytest.mark.parametrize("score, magnitude", [(-30.0, 1e28), (30.0, 1e-30)])
+def test_extreme_upstream_gradients_beside_a_row_of_large_scores(draw, score, magnitude):
+    Q, K = np.array([[1.0], [9.0]], np.float32), (score + 0.1 * draw(40, 1)).astype(np.float32)
+    V, dO = draw(40, 8).astype(np.float32), (magnitude * draw(2, 8)).astype(np.float32)
+    _, cache = tiled_attention(Q, K, V)
+    assert cache.shifted.tolist() == [False, True]
+    _, exact = tiled_attention(*(X.astype(np.float64) for X in (Q, K, V)))
+    found = tiled_attention_backward(dO, cache)
+    for got, want in zip(found, tiled_attention_backward(dO.astype(float), exact), strict=True):
+        assert_allclose(got, want, rtol=0.0, atol=1e-3 * np.abs(want).max())
+
+
+def test_a_forbidden_key_whose_gradient_overflows_is_silent(draw):
+    Q, K, V, dO = 300.0 * draw(3, 4), draw(2, 4), draw(2, 5), 1e10 * draw(3, 5)
+    V[1] = 1e300
+    O, cache = tiled_attention(Q, K, V, np.array([True, False]))
+    assert cache.shifted.all()
+    dQ, dK, dV = tiled_attention_backward(dO, cache)
+    assert_array_equal(O, np.broadcast_to(V[0], O.shape))
+    for found, expected in ((dQ, 0.0), (dK, 0.0), (dV, [dO.sum(axis=0), np.zeros(5)])):
+        assert_allclose(found, np.broadcast_to(expected, found.shape), rtol=1e-12, atol=1e-2)
+
+
 def test_both_exponentials_give_the_same(monkeypatch, QKV):
     expected = both(QKV)[0]
     for exp, ln in ((np.exp, 1.0), (np.exp2, math.log(2.0))):
@@ -451,9 +551,11 @@ def test_both_exponentials_give_the_same(monkeypatch, QKV):
         assert_same(both(QKV)[0], expected)
 
 
+@pytest.mark.parametrize("natural", [False, True])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_lowest_exponent_is_a_normal_number(dtype):
-    base = exponential(dtype)
+def test_lowest_exponent_is_a_normal_number(dtype, natural):
+    base = exponential(dtype, natural)
+    assert base.exp is np.exp or not natural
     assert np.finfo(dtype).tiny <= base.exp(dtype(base.lowest)) < 4 * np.finfo(dtype).tiny
     assert_allclose(base.exp(dtype(1.0 / base.ln)), math.e, rtol=1e-6)
 
@@ -762,8 +864,15 @@ def test_shapes_that_disagree(draw):
 
 def test_types(draw):
     Q, K, V = draw(2, 4, 6), draw(2, 5, 6), draw(2, 5, 7)
-    with pytest.raises(TypeError, match="Q is complex128.*use `attention` instead"):
-        tiled_attention(Q.astype(complex), K, V)
+    for i, name in enumerate("QKV"):
+        QKV = [Q, K, V]
+        QKV[i] = QKV[i].astype(complex)
+        with pytest.raises(TypeError, match=f"{name} is complex128.*use `attention` instead"):
+            tiled_attention(*QKV)
+    _, cache = tiled_attention(Q, K, V)
+    for dO, dL in ((0j, 0.0), (0.0, 0j)):
+        with pytest.raises(TypeError, match="is complex128.*use `attention` instead"):
+            tiled_attention_backward(draw(2, 4, 7) + dO, cache, draw(2, 4) + dL)
     with pytest.raises(TypeError, match="V must be float32 or float64, got int64"):
         tiled_attention(Q, K, V.astype(np.int64))
     with pytest.raises(TypeError, match="one precision"):
@@ -807,6 +916,90 @@ def test_a_tile_fills_the_cache_and_short_heads_share_one(cache, shapes, monkeyp
     for free, (most, single, double) in enumerate(large):
         assert tiles.tile_shape(4096, 4096, 4, free) == (1, most, single)
         assert tiles.tile_shape(4096, 4096, 8, free) == (1, most, double)
+
+
+def test_heads_that_share_a_tile_leave_some_for_others(draw, monkeypatch):
+    monkeypatch.setattr(driver, "tile_shape", lambda *sizes: (5, 3, 4))
+    shapes = set()
+    for N, heads in ((1, 1), (7, 1), (16, 4), (40, 5)):
+        _, cache = tiled_attention(draw(N, 3, 2), draw(N, 4, 2), draw(N, 4, 2))
+        for on_patches in (driver.on_rows, driver.on_squares):
+            shapes.clear()
+            on_patches(lambda flat, shape, *patch: shapes.add(shape), cache)
+            assert shapes == {(heads, 3, 4)}
+
+
+@pytest.fixture
+def dealt(monkeypatch):
+    """What `run` is given: how many threads, and the places of each job."""
+    calls = []
+
+    def noted(jobs, threads):
+        calls.append((threads, [places for _, places in jobs]))
+        run(jobs, threads)
+
+    monkeypatch.setattr(driver, "run", noted)
+    return calls
+
+
+@pytest.mark.parametrize("sizes, expected", [
+    ((1, 256, 256), 3), ((1, 256, 255), 1), ((4, 128, 128), 3), ((4, 64, 255), 1),
+    ((64, 2, 512), 3), ((512, 32, 4), 3), ((1, 2**16, 1), 3),
+])
+def test_threads_share_no_less_than_65536_scores(draw, dealt, sizes, expected):
+    N, Tq, Tk = sizes
+    tiled_attention(draw(N, Tq, 1), draw(N, Tk, 1), draw(N, Tk, 1), threads=3)
+    assert [threads for threads, _ in dealt] == [expected]
+
+
+def test_heads_of_queries_that_share_keys_say_so(draw, dealt):
+    O, cache = tiled_attention(draw(3, 4, 2), draw(1, 5, 2), draw(1, 5, 2))
+    tiled_attention_backward(O, cache)
+    places = [{place[:2] for place in job} for job in dealt[1][1]]
+    assert sorted(map(sorted, places)) == [[("keys", 0), ("queries", n)] for n in range(3)]
+
+
+def test_the_backward_has_tiles_of_the_size_of_the_forward(draw, monkeypatch):
+    monkeypatch.setattr(driver, "tile_shape", lambda *sizes: (1, 3, 4))
+    _, cache = tiled_attention(draw(1, 9, 2), draw(1, 9, 2), draw(1, 9, 2))
+    sizes, tiles_of = [], driver.Reach.tiles
+
+    def noted(self, heads, rows, keys, size):
+        sizes.append((rows.stop - rows.start, size))
+        return tiles_of(self, heads, rows, keys, size)
+
+    monkeypatch.setattr(driver.Reach, "tiles", noted)
+    tiled_attention_backward(draw(1, 9, 2), cache)
+    assert set(sizes) == {(3, 4)}
+
+
+def test_rooms_are_aligned_apart_and_as_large_as_a_tile_with_some_spare():
+    rooms = Scratch().rooms
+    assert [room.size for room in rooms] == [tiles.tile_bytes() + 2**16] * 4
+    assert not any(room.ctypes.data % 64 for room in rooms)
+    assert not any(np.shares_memory(*pair) for pair in combinations(rooms, 2))
+
+
+def test_a_product_lies_in_its_room_row_by_row_or_turned(draw):
+    scratch, A, B = Scratch(), draw(2, 3, 4), draw(1, 4, 5)
+    for (left, right), turned in product(((A, B), (B.swapaxes(1, 2), A.swapaxes(1, 2))), (0, 1)):
+        X = scratch.product(1, left, right, **({"turned": True} if turned else {}))
+        assert_allclose(X, left @ right, rtol=1e-12, atol=1e-12)
+        assert np.shares_memory(X, scratch.rooms[1])
+        assert (X.swapaxes(1, 2) if turned else X).flags.c_contiguous
+        Y = scratch.like(2, X)
+        assert Y.strides == X.strides and Y.shape == X.shape
+        assert np.shares_memory(Y, scratch.rooms[2])
+
+
+def test_what_does_not_fit_into_a_room_lies_elsewhere(draw):
+    scratch, byte = Scratch(), np.dtype(np.uint8)
+    size = scratch.rooms[0].size
+    assert scratch.place(0, 1, 1, size, byte).size == size
+    assert scratch.place(0, 1, 1, size + 1, byte) is None
+    A, B = np.ones((1, size // 8 // 4 + 1, 1)), np.ones((1, 1, 4))
+    assert not np.shares_memory(scratch.product(0, A, B), scratch.rooms[0])
+    assert scratch.like(0, A @ B).shape == (1, len(A[0]), 4)
 
 
 def test_no_tile_is_larger_than_a_mebibyte():

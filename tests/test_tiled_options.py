@@ -12,7 +12,9 @@ from npattn.kernels.positional_masks import window_mask
 from npattn.kernels.alibi import alibi_bias, alibi_slopes
 from npattn.kernels.sums import unbroadcast
 from npattn.kernels.tiling import driver, tiles
-from npattn.kernels.tiling.sharing import owners
+from npattn.kernels.tiling.score_arguments import steps_of
+from npattn.kernels.tiling.score_steps import NO_STEPS
+from npattn.kernels.tiling.sharing import owners, taken
 from npattn.kernels.tiling.tiled import tiled_attention, tiled_attention_backward
 from npattn.models.scored_attention import scored_attention, scored_attention_backward
 
@@ -339,3 +341,38 @@ def test_owners_count_the_shared_heads():
         assert_array_equal(
             np.arange(np.prod(whole)) if found is None else found,
             np.broadcast_to(numbers, whole).ravel())
+
+
+@pytest.mark.parametrize("bias", [(2, 2), (2, 1), (1, 2), (1, 1), (R, 2, 2)])
+def test_a_bias_of_two_queries_and_two_keys(draw, bias):
+    QKV, bias = (draw(R, 2, 3), draw(R, 2, 3), draw(R, 2, 4)), draw(*bias)
+    assert_same(both(QKV, bias=bias)[0], plain(QKV, bias=bias))
+
+
+def test_heads_are_taken_without_a_copy_where_they_share_one(draw):
+    X, owner = draw(3, 4, 2), np.array([0, 0, 2, 1])
+    for heads in (slice(0, 2), slice(1, 3), slice(0, 3), slice(1, 4), slice(2, 3)):
+        part = taken(X, owner, heads, slice(1, 3))
+        assert_array_equal(*np.broadcast_arrays(part, X[owner[heads], 1:3]))
+    assert np.shares_memory(taken(X, owner, slice(0, 2), slice(1, 3)), X)
+    assert taken(X, owner, slice(0, 2)).shape == (1, 4, 2)
+
+
+@pytest.mark.parametrize("bias, by_query", [((2, 2), True), ((1, 5), False), ((5, 1), False),
+                                            ((1, 1), False), ((3, 4, 5), True), (None, False)])
+def test_tiles_lie_query_by_query_where_the_bias_is_a_matrix(draw, bias, by_query):
+    shape = (3, *(bias or (4, 5))[-2:])
+    steps = steps_of(shape, np.dtype(float), bias=None if bias is None else draw(*bias))
+    assert steps.by_query == by_query and steps.changes_tiles == (bias is not None)
+
+
+def test_no_options_are_no_steps():
+    assert steps_of((3, 4, 5), np.dtype(float)) == NO_STEPS == (None,) * 5 + (False,)
+
+
+def test_no_score_is_larger_than_the_bound():
+    S, bias = np.array([[1.0, 50.0, np.inf]]), np.array([[-2.0], [3.0], [4.0]])
+    sink, kind = np.array([-7.0]), np.dtype(float)
+    assert steps_of((1, 3, 2), kind, 30.0).bound(S).tolist() == [[1.0, 30.0, np.inf]]
+    assert steps_of((1, 3, 2), kind, None, bias).bound(S).tolist() == [[3.0, 53.0, np.inf]]
+    assert steps_of((1, 3, 2), kind, None, None, sink).bound(S).tolist() == [[7.0, 50.0, np.inf]]

@@ -125,10 +125,9 @@ def backward_pass(dO, delta, columns, grads, flat, shape, heads, rows, keys):
 def row_columns(delta, flat):
     """m, w / (1 − rate) and −w δ, (N, Tq) each; in wild rows m is L and w makes up for L_rest."""
     L, rest = flat.L, flat.L_rest
-    with np.errstate(all="ignore"):
-        lost = np.where(flat.shifted, rest, np.where(L == -np.inf, np.inf, rest + L.astype(float)))
-        m, w = np.where(flat.shifted & (L != -np.inf), L, 0.0), np.exp(-lost)
-        return [X.astype(L.dtype) for X in (m, w / (1.0 - flat.dropout), -w * delta)]
+    lost = np.where(flat.shifted, rest, np.where(L == -np.inf, np.inf, rest + L.astype(float)))
+    m, w = np.where(flat.shifted & (L != -np.inf), L, 0.0), np.exp(-lost)
+    return [X.astype(L.dtype) for X in (m, w / (1.0 - flat.dropout), -w * delta)]
 
 
 def _within(whole, part):
