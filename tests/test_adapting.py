@@ -91,6 +91,25 @@ def test_files_are_those_of_peft_and_come_back(updates, tmp_path):
         load_updates(path, CONFIG)
 
 
+def test_updates_are_scaled_as_peft_scales_them(updates, tmp_path):
+    pytest.importorskip("safetensors.numpy", reason="needs the extra llm")
+    from npattn.weights.adapters import load_updates, save_updates
+
+    path, beside = tmp_path / "adapter_model.safetensors", tmp_path / "adapter_config.json"
+    save_updates(path, updates, CONFIG)
+    settings = json.loads(beside.read_text())
+    for changes, factor in ((dict(lora_alpha=6), 3.0), (dict(r=5, lora_alpha=6), 3.0),
+                            (dict(lora_alpha=6, use_rslora=True), 6 / 2**0.5)):
+        beside.write_text(json.dumps(settings | changes))
+        for got, sent in zip(load_updates(path, CONFIG), updates, strict=True):
+            assert_allclose(got.query.B, sent.query.B * factor, rtol=1e-6)
+            assert_allclose(got.value.A, sent.value.A, rtol=1e-6)
+    for changes in (dict(use_dora=True), dict(alpha_pattern={"q_proj": 9})):
+        beside.write_text(json.dumps(settings | changes))
+        with pytest.raises(ValueError, match=f"{[*changes][0]} in its adapter_config.json is not"):
+            load_updates(path, CONFIG)
+
+
 def test_updates_have_the_precision_of_their_layer(params, rng):
     single = tree_map(lambda p: p.astype(np.float32), params)
     for updates in (init_updates(single, 2, rng), init_updates(single, 2, rng, gain=3.0)):

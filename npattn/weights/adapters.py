@@ -3,8 +3,9 @@
     base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight    (r, Din)
     base_model.model.model.layers.0.self_attn.q_proj.lora_B.weight    (Dout, r)
 
-peft adds α/r · B A x; here α = r, so the factor is 1, and another one is multiplied into B when a
-file is read. The queries' columns stand in halves there, as in every file of Hugging Face.
+peft adds α/r · B A x, or α/√r · B A x with use_rslora; here α = r, so the factor is 1, and another
+one is multiplied into B when a file is read. The queries' columns stand in halves there, as in
+every file of Hugging Face.
 """
 
 import json
@@ -52,7 +53,10 @@ def load_updates(path, config):
     safe_open = need("safetensors", "a .safetensors file").safe_open
     settings = Path(path).with_name("adapter_config.json")
     settings = read_json(settings)
-    scale = settings.get("lora_alpha", settings.get("r", 1)) / settings.get("r", 1)
+    for name in ("alpha_pattern", "use_dora"):
+        if settings.get(name):
+            raise WeightsError(f"{path}: {name} in its adapter_config.json is not known here: the "
+                               "updates would have another size")
     try:
         with safe_open(str(path), framework="numpy") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}
@@ -68,6 +72,8 @@ def load_updates(path, config):
 
     def update(i, name):
         A, B = (tensors[_name(i, name, part)].T for part in "AB")
+        r = A.shape[1]  # may be another in each map
+        scale = settings.get("lora_alpha", r) / (r**0.5 if settings.get("use_rslora") else r)
         return LoRAParams(A, (B * np.float32(scale))[:, _order(name, "interleaved", config)])
 
     return tuple(BlockUpdates(update(i, "query"), update(i, "value"))
