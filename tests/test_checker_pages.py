@@ -7,7 +7,7 @@ import pytest
 
 from npattn.checking import arithmetic, ladder as ladder_page
 from npattn.checking.arithmetic import inner_epsilons
-from npattn.checking.central import CentralDifference
+from npattn.checking.central import UNSURE, CentralDifference
 from npattn.checking.complex_step import STEP, ComplexStep
 from npattn.checking.derivatives import Derivatives, UnitDirections, envelope, span
 from npattn.checking.entries import compare, natural_scale
@@ -203,6 +203,78 @@ def test_shorter_steps_are_taken_where_they_leave_no_doubt_and_agree():
     assert chosen(kinked, (3.0, 1e-2, 0.0)) == (3.0, 1e-2, 0.0)         # the kink is further away
     assert chosen(kinked, (2.0, 1e-2, 1.0)) == kinked                   # it is here
     assert chosen(kinked, (2.0, 1e-4, 1.0)) == (2.0, 1e-4, 1.0)
+    # an error of a millionth is no doubt; of two looks with one error the closer one counts
+    assert chosen((2.0, UNSURE * 2.0, 0.0), (2.0, 0.0, 0.0)) == (2.0, UNSURE * 2.0, 0.0)
+    assert chosen((2.0, 2.5e-6, 0.0), (2.0, 0.0, 0.0)) == (2.0, 0.0, 0.0)
+    assert chosen(kinked, (3.0, 1e-3, 1.0)) == (3.0, 1e-3, 1.0)
+    assert chosen(doubtful, (2.001, 1e-3, 0.0)) == (2.001, 1e-3, 0.0)
+    # they agree within ten times both errors
+    unsure = (8.0, 0.125, 0.0)
+    assert chosen(unsure, (9.875, 0.0625, 3.0)) == (9.875, 0.0625, 3.0)
+    assert chosen(unsure, (9.9375, 0.0625, 3.0)) == unsure
+    # or the first knows nothing, and the closer one is sure
+    nothing, sure = (1.0, 1.5, 0.0), (50.0, UNSURE * 50.0, 0.0)
+    assert chosen(nothing, sure) == sure and chosen(nothing, (50.0, 6e-5, 0.0)) == nothing
+    assert chosen((1.0, 1.0, 0.0), sure) == (1.0, 1.0, 0.0)
+
+
+def laddered(F, leaf, dY, monkeypatch, unit=0.5, eps=2.0**-8):
+    """The moves that come before a ladder, the rounding that it is given, and what is shown."""
+    seen, given = [], []
+
+    def moved(t):
+        seen.append(t)
+        return {0: leaf + t}
+
+    def ladder(change, unit, rounding):
+        given.append(rounding)
+        return Slopes(*np.ones((4, 1)))
+
+    method = CentralDifference(lambda leaves: F(leaves[0]), [leaf], dY)
+    monkeypatch.setitem(CentralDifference._slope.__globals__, "ladder", ladder)
+    method._slope(moved, unit, eps)
+    return seen, given[0], method.shown
+
+
+def test_only_the_rounding_of_outputs_that_move_counts(monkeypatch):
+    leaf, dY = np.array([1.0, 3.0, 4.0]), np.array([2.0, 1.0, 1.0])
+    near = [ladder_page.FAR * 0.5, ladder_page.FIRST_STEP * 0.5]
+    moves, [noise], shown = laddered(lambda X: X * 1.0, leaf, dY, monkeypatch)
+    assert moves == near and shown and noise == pytest.approx(2.0**-8 * np.sqrt(4 + 9 + 16))
+    late = np.array([0.0, 3.0, 4.0 + 0.75 * near[1]])  # the last moves only by the longer step
+
+    def some(X):
+        return np.where([False, True, X[2] > late[2]], X, leaf)
+
+    moves, [noise], shown = laddered(some, leaf, dY, monkeypatch)
+    assert moves[:2] == near and len(moves) == 4 and shown
+    assert noise == pytest.approx(2.0**-8 * 5)
+    moves, [noise], shown = laddered(lambda X: leaf, leaf, dY, monkeypatch)
+    assert len(moves) == 4 and not shown and noise == 0.0
+
+
+@pytest.mark.parametrize("size", [1e-200, 1.0, 1e200])
+def test_outputs_of_every_size_have_rounding_where_f_is_not_defined_close_by(monkeypatch, size):
+    leaf = np.array([3.0, 4.0]) * size
+
+    def F(X):
+        if (X != leaf).any():
+            raise ValueError("outside the domain")
+        return X
+
+    _, [noise], shown = laddered(F, leaf, np.ones(2), monkeypatch, unit=size)
+    assert shown and noise == pytest.approx(2.0**-8 * 5 * size, rel=1e-12)
+    assert laddered(lambda X: X[:0], leaf, np.ones(0), monkeypatch, unit=size)[1:] == ([0.0], False)
+
+
+def test_where_all_leaves_move_the_coarsest_arithmetic_counts(rng):
+    leaves = [np.array([1.5]), np.array([2.5])]
+    method = CentralDifference(lambda leaves: leaves[0] * leaves[1], leaves, np.ones(1),
+                               [2.0**-8, DOUBLE])
+    slopes, _ = method.each(rng)
+    assert slopes.noise >= 2.0**-8 * 3.75
+    method._slope = lambda moved, unit, eps: (unit, eps, 0.0)
+    assert method.along([np.ones(1), np.ones(1)]) == (1.0, 2.0**-8)
 
 
 def measured(leaf, directions, slope, eps=None):
@@ -229,6 +301,7 @@ def test_steps_are_as_long_as_what_moves_and_once_more_as_its_smallest_entry():
     assert units(leaf, [0.0, 1.0, 0.0, 0.0, 0.0, 0.0], error=0.1) == [least, 1e-4]
     assert units(leaf, [1.0, 0.0, 0.0, 0.0, 0.0, 0.0], error=0.1) == [1.0]  # no look from closer by
     assert units(leaf, [0.0, 0.0, 0.0, 1.0, 1.0, 1.0], error=0.1) == [least]
+    assert units(leaf, [0.0, 0.0, 0.0, 1.0, 1.0, 0.0]) == [least]
     assert units([0.25, 5e-4], [1.0, 1.0]) == [bend(np.array([0.25, 5e-4]))]
     assert units([0.25, 1e-4], [1.0, 1.0]) == [bend(np.array([0.25, 1e-4])), 1e-4]
     assert measured(leaf, [], None)[0] == []

@@ -74,7 +74,7 @@ class CentralDifference:
 
     def along(self, directions):
         """(value, error) where all leaves move at once, each along its own direction."""
-        unit = min(map(bend, self.leaves), default=1.0)
+        unit = min(map(bend, self.leaves))
 
         def moved(t):
             pairs = zip(self.leaves, directions, strict=True)

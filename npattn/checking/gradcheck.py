@@ -113,7 +113,7 @@ def _quick_rows(pair, dY, gradients, rng):
     gap, tolerance = found.gap, found.tolerance + 100 * eps * found.size
     fault = 2 * (gap + tolerance)
     scales = [np.abs(g).max(initial=0.0) for g in gradients]
-    if not gap <= tolerance or fault > POWER * min(scales, default=0.0):
+    if not gap <= tolerance or fault > POWER * min(scales):
         return ()
     return tuple(
         Row(f"d{path}", 0, g.size, None, fault, True, g, None)
@@ -244,7 +244,7 @@ def choose_method(method, pair, dY, rng):
     doubles = [leaf.astype(np.float64) for leaf in leaves]
     Y = F(doubles)
     eps = inner_epsilons(F, Y, doubles, rng)
-    central, coarse = CentralDifference(F, leaves, dY, eps), max(eps, default=DOUBLE)
+    central, coarse = CentralDifference(F, leaves, dY, eps), max(eps)
     notes = [f"f computes in about {_precision(coarse)} inside"] if coarse > DOUBLE else []
     if method == "central":
         return central, notes

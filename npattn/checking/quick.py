@@ -42,7 +42,7 @@ def along_all(F, leaves, dY, gradients, rng):
         return F([leaf + t * way for leaf, way in zip(leaves, ways, strict=True)])
 
     try:
-        h = STEP * min(map(shortening, leaves), default=1.0)
+        h = STEP * min(map(shortening, leaves))
         slopes = at(1j * h).imag / h
         above, below = at(REAL_STEP), at(-REAL_STEP)
     except Exception:  # f does not take complex numbers, or is not defined close by
