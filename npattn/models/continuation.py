@@ -23,7 +23,7 @@ from npattn.models.normalize import normalize
 from npattn.models.projection import project
 from npattn.models.sampling import require_options, sample
 
-PART = 256  # tokens of a prompt from which on it has parts, and of a part where there are more
+PART = 256  # tokens; half as many for each thread where a prompt is shorter, and never fewer
 
 
 def next_logits(tokens, params, cache, *, config):
@@ -48,9 +48,9 @@ def next_logits(tokens, params, cache, *, config):
 
 
 def _through_blocks(X, params, cache, config):
-    """The last rows of what the last block makes of X (T, width)."""
+    """The last rows of what the last block makes of X (T, width), or all of them."""
     T, threads = len(X), thread_count()
-    count = max(2, T // PART) if T >= PART and threads > 1 else 1
+    count = max(threads, T // PART) if 1 < threads <= 2 * T // PART else 1
     starts = [T * n // count for n in range(count)]
     parts = [turned_like(X[start:stop], params.embedding.T)
              for start, stop in zip(starts, [*starts[1:], T], strict=True)]
