@@ -30,6 +30,7 @@ class Model(NamedTuple):
 
 
 def conventions(**given):
+    """What a model assumes; plain scaled dot-product attention where nothing is given."""
     return SimpleNamespace(**{
         "heads": 1, "groups": 1, "scale": 1.0, "bias": 0.0, "corner": "upper", "rotary": "",
         "base": 10000.0, "cap": 0.0, "window": 0, "ahead": 0, "slopes": None,

@@ -40,6 +40,7 @@ class Sizes(NamedTuple):
 
 
 def drawn(rng, *shape):
+    """Normal numbers with one digit, which read well in a counterexample."""
     return np.round(rng.standard_normal(shape), 1)
 
 

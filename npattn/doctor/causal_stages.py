@@ -10,6 +10,7 @@ CORNERS = {"upper": "upper left corner, the first query is at the first key",
 
 
 def causal_stage(exam):
+    """Whether the call is causal, and which mistake is in that."""
     name = exam.target.parameter("causal")
     if not name or exam.model is None:
         if exam.model is not None and exam.model.causal:
@@ -55,6 +56,7 @@ def both(exam, name):
 
 
 def with_mask(exam, form):
+    """Whether the causal order and a mask hold together."""
     asked = [exam.masked(exam.case("both", "it is causal and there is a mask", seed=75 + s,
                                    **({"Tq": 6, "Tk": 6} if s else {"Tq": 5, "Tk": 5})),
                          form, 20 + s)._replace(causal=True) for s in (0, 1, 2)]

@@ -120,6 +120,7 @@ def distance(model, case, got):
 
 
 def tolerance(case, dtype="float64"):
+    """How far an output may be from the model, by the precision of the call."""
     return EXACT[case.options.get("dtype", dtype)] * case.options.get("loose", 1.0)
 
 
@@ -130,6 +131,7 @@ def fits(model, observed, dtype="float64"):
 
 @lru_cache(maxsize=64)
 def mistakes_for(form, names):
+    """Those of the named mistakes that can be made in this form."""
     return [n for n in names if MISTAKES[n].where in WITHIN[form] or (
         form == "core" and n.startswith("rotary"))]
 

@@ -62,6 +62,7 @@ def partner(exam):
 
 
 def asked_cases(exam):
+    """The cases whose gradients are compared: plain, grouped, masked, causal."""
     small = {"B": 2, "H": 2} if exam.form() == "core" and "h" in exam.way.layout else {"B": 2}
     if exam.target.sizes.groups != exam.target.sizes.heads and exam.form() == "core":
         small.pop("H", None)
@@ -432,6 +433,7 @@ def named(exam, results):
 
 
 def close(exam, space, case, dO, got, want):
+    """Whether the gradients that the model makes in this space are those that came."""
     with np.errstate(all="ignore"):
         made = (through if exam.model.form == "mha" else core)(exam.model, space, case, dO)
     if len(got) < len(made):  # what comes from one input is one gradient

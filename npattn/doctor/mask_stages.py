@@ -301,6 +301,7 @@ FIRSTS = ("mask of the first item", "mask of the first query", "mask of the firs
 
 
 def words(form, layout):
+    """The axes of a mask of this form, as a reader writes them."""
     return [{"b": "B", "h": "H", "q": "Tq", "k": "Tk", "1": "1"}[a] for a in form
             ] if not form.startswith("lens") else (["B", "Tq"] if form == "lens2" else ["B"])
 

@@ -72,18 +72,21 @@ def weights(exam):
 
 
 def groups(W, sizes):
+    """How many heads keys and values have, by the widths of the weights."""
     if W["Wk"].shape[-1] != W["Wq"].shape[-1] and W["Wq"].shape[-1] % sizes.heads == 0:
         return max(1, W["Wk"].shape[-1] // (W["Wq"].shape[-1] // sizes.heads))
     return sizes.groups
 
 
 def known_eps(exam):
+    """The eps to try: those that modules hold, else those in the text, else the usual."""
     held = {f.get("eps") for ws in exam.target.weights.values() for *_, f in ws} - {None}
     said = map(float, re.findall(r"\b1e-\d+\b", exam.patient.text))
     return sorted(held) or list(dict.fromkeys(said))[:3] or EPS
 
 
 def blocks(exam, form, W):
+    """The conventions of a whole block to try: order, activation, eps, norm and gate."""
     if form != "block":
         return [{}]
     kinds = [False] if "h1" in exam.target.weights else [True, False]

@@ -15,6 +15,7 @@ from npattn.doctor.ways import likely_output
 
 
 def sizes_stage(exam):
+    """Whether the call is right at every size: one query, one key, more queries."""
     base = exam.plain_sizes
     equal = {"Tq": 6, "Tk": 6} if base.get("Tq") else {}
     lone = {"Tq": 1, "Tk": 1 if equal else 6}

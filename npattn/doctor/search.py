@@ -36,6 +36,7 @@ def choose(exam, tried):
 
 
 def settle(exam, way, model, sizes, tried):
+    """Keeps the way to call and the model that fit, and the sizes where they were found."""
     exam.way, exam.model, exam.plain_sizes = way, model, sizes
     if way.dtype == "tables":
         exam.conventions.append("computes in 32 bits in part (angles of positions, say)")

@@ -157,11 +157,10 @@ def others(exam):
 
 
 def layouts(exam, form):
+    """The layouts to try for a form: the one that was given, or those that fit the axes."""
     given = exam.hints.get("layout")
     if given:
         yield given
-        if form == "core" and "h" not in given or form != "core":
-            return
         return
     order = exam.patient.order_of_axes()
     for layout in LAYOUTS[form]:
@@ -172,6 +171,7 @@ def layouts(exam, form):
 
 
 def opened(exam, case, form):
+    """The case with a mask that allows everything."""
     B, H = case.q.shape[0], case.q.shape[1] if case.q.ndim == 4 else exam.target.sizes.heads
     keep = cases.kept(np.random.default_rng(0), form, B, H, case.q.shape[-2], case.k.shape[-2])
     return case._replace(keep=np.ones_like(keep), form=form)
@@ -190,6 +190,7 @@ def open_masks(exam, layout):
 
 
 def forms(exam, role, layout):
+    """Which axes a mask of this role may have, the likeliest first."""
     s = exam.hints.get("mask")
     if role == "lens" or s == "lens":
         return ("lens", "lens2") if "b" in layout else ("lens0", "lens2")
@@ -204,6 +205,7 @@ def forms(exam, role, layout):
 
 
 def hows(exam, role, name):
+    """How a mask of this role may be written: what is kept, what is hidden, or what to add."""
     if role == "lens":
         return (("keep", "bool"),)
     given = exam.hints.get("mask")

@@ -19,6 +19,7 @@ GRADIENTS = re.compile(r"(^|\.)(d?grads?|gradients?|dparams|velocity|momentum)(\
 
 
 def weight_shape(key, sizes):
+    """The shape of a weight by its name."""
     D, d = sizes.width, sizes.width // sizes.heads
     shared = d * sizes.groups
     return {"Wq": (D, D), "Wk": (D, shared), "Wv": (D, shared), "Wo": (D, D), "bq": (D,),
