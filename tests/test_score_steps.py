@@ -252,4 +252,5 @@ def test_the_largest_bias_of_a_row_and_whether_it_forbids():
     steps = steps_of((2, 3, 3), bias.dtype, bias=bias)
     assert steps.largest.tolist() == [[3.0, 4.0, 2.0]] and steps.forbids
     assert not steps_of((2, 3, 3), bias.dtype, bias=bias[[1, 2, 1]]).forbids
-    assert steps_of((1, 2), bias.dtype, bias=np.array([0.2, 0.1])).largest.tolist() == [[0.2]]
+    small = np.array([[0.2, 0.1], [-3.0, 0.0]])
+    assert steps_of((2, 2), bias.dtype, bias=small).largest.tolist() == [[0.2, 3.0]]

@@ -1,5 +1,6 @@
 """Tiled attention: the pair, its tiles, its threads, its dropout, and merging partial results."""
 
+import io
 import math
 import os
 import signal
@@ -20,12 +21,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 from npattn import checking
 from npattn.kernels.tiling import driver, tiles
 from npattn.kernels.attention import attention, attention_backward
-from npattn.kernels.tiling.exp_range import Exponential, exponential, needs_shift
+from npattn.kernels.tiling.exp_range import Exponential, exponential, needs_shift, to_base
 from npattn.kernels.masks import causal_mask, combine_masks, valid_lens_mask
 from npattn.kernels.online_softmax import (
     Partial, log_sum_exp, merge_partials, merge_partials_backward,
 )
-from npattn.kernels.tiling.reach import silence
+from npattn.kernels.tiling.reach import set_aside, silence
 from npattn.kernels.tiling.restrictions import reach_of
 from npattn.kernels.tiling.scratch import Scratch
 from npattn.kernels.tiling.threads import run, thread_count
@@ -205,6 +206,26 @@ def test_a_query_without_keys_gets_zeros(small_tiles, QKV):
     assert np.all(cache.L[0] == -np.inf)
 
 
+def test_a_query_whose_scores_are_all_minus_infinity_gets_zeros():
+    Q, K, V = np.full((2, 1), 1e200), np.full((3, 1), -1e200), np.full((3, 2), 5.0)
+    O, cache = tiled_attention(Q, K, V)
+    assert_array_equal(O, attention(Q, K, V)[0])
+    assert_array_equal(O, np.zeros((2, 2)))
+    assert_array_equal(cache.L, [-np.inf] * 2)
+
+
+def test_rows_that_are_set_aside_are_zeros(draw):
+    arrays = [draw(1, 4, 3) for _ in range(3)]
+    for i, X in enumerate(arrays):
+        X[0, i, 1] = (np.nan, np.inf, -np.inf)[i]
+    *found, spoilt = set_aside(*arrays, reach_of((1, 4), 4, causal=True))
+    for i, (X, old) in enumerate(zip(found, arrays, strict=True)):
+        expected = old.copy()
+        expected[0, i] = 0.0
+        assert_array_equal(X, expected)
+    assert spoilt.tolist() == [[True] * 4]
+
+
 @pytest.mark.parametrize("future", [3.0, 1e9, np.nan, np.inf])
 def test_the_future_leaves_the_past_bit_identical(small_tiles, QKV, future):
     Q, K, V = QKV
@@ -231,6 +252,19 @@ def test_what_is_masked_cannot_leak(small_tiles, QKV, draw_mask, garbage):
     K2[..., 7, 2] = V2[..., 40, 3] = garbage
     for got, want in zip(both((Q, K2, V2), mask)[0], both(QKV, mask)[0], strict=True):
         assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("garbage", [np.nan, np.inf])
+@pytest.mark.parametrize("name", "QKV")
+def test_what_is_beyond_the_length_of_a_head_reaches_no_other_in_the_same_tile(draw, name, garbage):
+    QKV = {"Q": draw(16, 4, 3), "K": draw(16, 5, 3), "V": draw(16, 5, 2)}
+    lens = np.array([5, 0 if name == "Q" else 2, *[5] * 14])
+    QKV[name][1, 0 if name == "Q" else 2:] = 0.0
+    expected, cache = both([*QKV.values()], valid_lens=lens)
+    assert not cache.shifted.any()
+    QKV[name][1, 0 if name == "Q" else 2:] = garbage
+    for found, want in zip(both([*QKV.values()], valid_lens=lens)[0], expected, strict=True):
+        assert_array_equal(found, want)
 
 
 def test_a_broken_key_reaches_only_those_who_may_attend_to_it(small_tiles, QKV, draw_mask):
@@ -437,12 +471,13 @@ def test_the_bound_tells_small_scores_from_large_ones(draw):
 @pytest.mark.parametrize("value", [1.0, 2.0**100, 2.0**-100])
 def test_scores_and_values_may_fill_half_of_the_exponents_and_no_more(value, scale):
     """Of the 512 bits that are half of float64's, 8 keys take 3. The second head is small."""
-    Q, K, V = np.ones((2, 4, 1)), np.zeros((2, 8, 1)), np.full((2, 8, 1), value)
-    stop, all_keys = np.array([[8, 4, 3, 0]] * 2), np.full((2, 4), 8)
-    for bits, expected in ((508.9, [0, 0, 0, 0]), (509.1, [1, 1, 0, 0])):
+    Q, K, V = np.ones((2, 5, 1)), np.zeros((2, 8, 1)), np.full((2, 8, 1), value)
+    Q[:, 4] = 0.5
+    for bits, above in ((508.9, 0), (509.1, 1)):
         K[0, 3] = (bits - abs(math.log2(value))) * math.log(2.0) / abs(scale)
-        assert_array_equal(needs_shift(Q, K, V, stop, scale), [expected, [0] * 4])
-        assert_array_equal(needs_shift(Q, K, V, all_keys, scale), [[expected[0]] * 4, [0] * 4])
+        for stop in ([8, 4, 3, 0, 8], [8] * 5):
+            expected = [[above * (keys > 3) for keys in stop[:4]] + [0], [0] * 5]
+            assert_array_equal(needs_shift(Q, K, V, np.array([stop] * 2), scale), expected)
 
 
 @pytest.mark.parametrize("Tk, most", [(1, 512.0), (8, 509.0)])
@@ -549,6 +584,12 @@ def test_both_exponentials_give_the_same(monkeypatch, QKV):
             "npattn.kernels.tiling.passes.exponential", lambda dtype, natural, b=base: b
         )
         assert_same(both(QKV)[0], expected)
+
+
+def test_nothing_is_left_too_low_for_the_exponential():
+    base, S = exponential(np.dtype(float)), np.array([[[-1e4, 1.0], [-2.0, 3.0]]])
+    to_base(S, np.array([[True, False]]), base)
+    assert_allclose(S, [[[base.lowest, 1.0], [-2.0 / base.ln, 3.0]]], rtol=1e-15)
 
 
 @pytest.mark.parametrize("natural", [False, True])
@@ -870,6 +911,8 @@ def test_types(draw):
         with pytest.raises(TypeError, match=f"{name} is complex128.*use `attention` instead"):
             tiled_attention(*QKV)
     _, cache = tiled_attention(Q, K, V)
+    with pytest.raises(TypeError, match="O is float64"):
+        tiled_attention_backward(np.zeros((2, 4, 7), "f"), cache, np.zeros((2, 4), "f"))
     for dO, dL in ((0j, 0.0), (0.0, 0j)):
         with pytest.raises(TypeError, match="is complex128.*use `attention` instead"):
             tiled_attention_backward(draw(2, 4, 7) + dO, cache, draw(2, 4) + dL)
@@ -888,6 +931,7 @@ def test_types(draw):
         (ValueError, r"mask \(3, 5\) does not .*\(2, 4, 5\)", {"mask": np.ones((3, 5), bool)}),
         (TypeError, "valid_lens must be integers, got float64", {"valid_lens": np.ones(2)}),
         (ValueError, r"valid_lens must lie in 0 … 5, got 1 … 6", {"valid_lens": [1, 6]}),
+        (ValueError, r"valid_lens must lie in 0 … 5, got -1 … 3", {"valid_lens": [-1, 3]}),
         (ValueError, r"valid_lens must be \(B,\) or \(B, Tq\).*\(3,\)", {"valid_lens": [1, 2, 3]}),
         (ValueError, "window must be at least 1, got 0", {"window": 0}),
         (TypeError, "window must be an integer, got 1.5", {"window": 1.5}),
@@ -961,7 +1005,7 @@ def test_heads_of_queries_that_share_keys_say_so(draw, dealt):
 
 def test_the_backward_has_tiles_of_the_size_of_the_forward(draw, monkeypatch):
     monkeypatch.setattr(driver, "tile_shape", lambda *sizes: (1, 3, 4))
-    _, cache = tiled_attention(draw(1, 9, 2), draw(1, 9, 2), draw(1, 9, 2))
+    _, cache = tiled_attention(draw(1, 24, 2), draw(1, 9, 2), draw(1, 9, 2))
     sizes, tiles_of = [], driver.Reach.tiles
 
     def noted(self, heads, rows, keys, size):
@@ -969,7 +1013,7 @@ def test_the_backward_has_tiles_of_the_size_of_the_forward(draw, monkeypatch):
         return tiles_of(self, heads, rows, keys, size)
 
     monkeypatch.setattr(driver.Reach, "tiles", noted)
-    tiled_attention_backward(draw(1, 9, 2), cache)
+    tiled_attention_backward(draw(1, 24, 2), cache)
     assert set(sizes) == {(3, 4)}
 
 
@@ -1000,6 +1044,37 @@ def test_what_does_not_fit_into_a_room_lies_elsewhere(draw):
     A, B = np.ones((1, size // 8 // 4 + 1, 1)), np.ones((1, 1, 4))
     assert not np.shares_memory(scratch.product(0, A, B), scratch.rooms[0])
     assert scratch.like(0, A @ B).shape == (1, len(A[0]), 4)
+
+
+@pytest.mark.parametrize("cache, sizes, shape", [
+    (2**20, (1, 1, 8), (2**17, 1, 1)), (2**20, (0, 0, 8), (2**17, 1, 1)),
+    (2**12, (256, 64, 8), (1, 256, 64)), (2**12, (256, 65, 8), (1, 256, 64)),
+    (2**20, (4096, 8, 4), (1, 512, 8)), (2**20, (8, 40_000, 4), (1, 8, 2**15)),
+])
+def test_a_tile_has_at_least_a_query_and_64_keys_where_there_are(cache, sizes, shape, monkeypatch):
+    monkeypatch.setattr(tiles, "tile_bytes", lambda: cache)
+    assert tiles.tile_shape(*sizes) == shape
+    assert tiles.tile_shape(4096, 4096, 4) == tiles.tile_shape(4096, 4096, 4, True)
+
+
+@pytest.mark.parametrize("told, size", [("512K", 2**19), ("1024K", 2**20), ("4096K", 2**20),
+                                        ("?", 2**20)])
+def test_a_tile_fills_the_second_level_cache(told, size, monkeypatch):
+    monkeypatch.setattr(tiles, "open", lambda path: io.StringIO(told + "\n"), raising=False)
+    assert tiles.tile_bytes.__wrapped__() == size
+
+
+def test_patches_come_in_their_order():
+    rows = [(heads.start, rows.start) for (heads, rows, _), _ in row_patches(3, 9, 5, (2, 3, 4))]
+    assert rows == [(0, 6), (0, 3), (0, 0), (2, 6), (2, 3), (2, 0)]
+    patches = [patch for patch, _ in latin_patches(1, 16, 16, (1, 4, 4))]
+    turns = [(keys.start - rows.start) // 4 % 4 for _, rows, keys in patches]
+    assert turns == [1] * 4 + [2] * 4 + [3] * 4 + [0] * 4
+
+
+def test_the_seed_of_a_dropout_is_the_first_number_of_its_generator():
+    seed = tiles.draw_seed(0.5, np.random.default_rng(5))
+    assert seed == np.random.default_rng(5).integers(2**63)
 
 
 def test_no_tile_is_larger_than_a_mebibyte():

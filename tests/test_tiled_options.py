@@ -368,6 +368,7 @@ def test_tiles_lie_query_by_query_where_the_bias_is_a_matrix(draw, bias, by_quer
 
 def test_no_options_are_no_steps():
     assert steps_of((3, 4, 5), np.dtype(float)) == NO_STEPS == (None,) * 5 + (False,)
+    assert not NO_STEPS.changes_tiles
 
 
 def test_no_score_is_larger_than_the_bound():

@@ -35,8 +35,7 @@ def exponential(dtype, natural=False):
         code = np.lib.introspect.opt_func_info("^exp2$")["exp2"]["ff"]["current"]
     except (AttributeError, KeyError):
         code = "baseline"
-    natural = natural or code.startswith("baseline")
-    exp, ln = (np.exp, 1.0) if natural else (np.exp2, math.log(2.0))
+    exp, ln = (np.exp, 1.0) if natural or code.startswith("baseline") else (np.exp2, math.log(2.0))
     return Exponential(exp, ln, math.ceil(math.log(np.finfo(dtype).tiny) / ln))
 
 
@@ -46,8 +45,8 @@ def needs_shift(Q, K, V, stop, scale, steps=NO_STEPS, owner=None):
     Q (N, Tq, Dk), K (M, Tk, Dk), V (M, Tk, Dv), stop (N, Tq): query i attends to keys below stop_i
     steps, owner  ScoreSteps, which change the bound; which head of keys is whose: page `sharing`
 
-    Returns (N, Tq) bool; a row that is not finite needs one, too. The bound may use up half of the
-    exponents there are; the other half is for exp(−L) dO in the backward.
+    Returns (N, Tq) bool, true where the query, or any key or value of its head, is not finite. The
+    bound may use up half of the exponents; the other half is for exp(−L) dO in the backward.
     """
     q, k, v = (np.sqrt(np.einsum("ntd,ntd->nt", X, X)) for X in (Q, K, V))
     k, v = (k, v) if owner is None else (k[owner], v[owner])
@@ -62,7 +61,8 @@ def needs_shift(Q, K, V, stop, scale, steps=NO_STEPS, owner=None):
         if fits(np.max(one, initial=0.0), range_v).all():
             return np.zeros(stop.shape, bool)
         fit = fits(steps.bound(q * _longest_below(stop, k) * abs(scale)), _longest_below(stop, v))
-        return ~fit & ((stop > 0) | (steps.sink is not None))
+        finite = np.isfinite(q * (k + v).max(axis=1, initial=0.0, keepdims=True))
+        return ~fit & ((stop > 0) | (steps.sink is not None)) | ~finite
 
 
 def _longest_below(stop, length):
