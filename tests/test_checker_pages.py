@@ -337,13 +337,139 @@ def test_all_random_parts_of_a_move_have_both_signs(rng):
     np.testing.assert_allclose(slopes.value, 3 * way[:2], rtol=1e-9)
 
 
-@pytest.mark.parametrize("ratio, close", [(7.9, True), (8.1, False), (0.126, True), (0.124, False)])
-def test_a_kink_stays_at_short_steps_and_bends_long_ones_within_a_factor_of_8(ratio, close):
-    def change(t):  # the slopes to both sides differ by 1 at long steps, by `ratio` at short ones
-        return np.array([abs(t) / 2 * (1.0 if abs(t) >= ladder_page.FAR else ratio)])
+def kinked(*sizes, noise=0.0):
+    """`_kink` where the slopes to both sides differ by these at steps FAR and NEAR."""
 
-    kink, bent = ladder_page._kink(change, 1.0, np.zeros(1))
-    assert kink.tolist() == pytest.approx([ratio]) and bent == close
+    def change(t):
+        n = int(np.argmin(np.abs(abs(t) - np.array([ladder_page.FAR, *ladder_page.NEAR]))))
+        return np.array([abs(t) / 2 * sizes[min(n, len(sizes) - 1)]])
+
+    [kink], bent = ladder_page._kink(change, 1.0, np.array([noise]))
+    return kink, bent
+
+
+@pytest.mark.parametrize("ratio, close", [
+    (7.9, True), (8.0, False), (8.1, False), (0.126, True), (0.125, False), (0.124, False)])
+def test_a_kink_stays_at_short_steps_and_bends_long_ones_within_a_factor_of_8(ratio, close):
+    kink, bent = kinked(4.0, 4.0 * ratio)
+    assert kink == pytest.approx(4.0 * ratio) and bent == close
+
+
+def test_a_kink_that_stays_from_long_steps_on_may_be_lost_in_noise_at_short_ones():
+    limit = ladder_page.NEAR[1]  # of the noise that hides a kink of 1000
+    assert kinked(1000.0, 1000.0, 250.0, noise=0.9 * limit) == (250.0, True)
+    assert kinked(1000.0, 1000.0, 250.0, noise=limit) == (0.0, True)
+    assert kinked(*1e3 ** np.array([1.0, 1.0, 0.0, -1.0, -2.0, -3.0, -4.0])) == (0.0, True)
+
+
+@pytest.mark.parametrize("ratio, weak", [(1.9, True), (2.0, False), (0.6, True), (0.5, False)])
+def test_a_kink_that_a_bend_hides_at_first_stays_within_a_factor_of_2(ratio, weak):
+    found = kinked(1000.0, 10.0, 10.0 * ratio, noise=0.1 * ladder_page.NEAR[2])
+    assert found == (pytest.approx(10.0 * ratio) if weak else 0.0, False)
+
+
+def test_kinks_are_looked_for_at_lengths_from_a_hundredth_on_and_in_one_output_at_least():
+    seen = []
+
+    def change(t):
+        seen.append(t)
+        return np.array([abs(t), t * t])
+
+    kink, bent = ladder_page._kink(change, 1.0, np.zeros(2))
+    assert kink.tolist() == [2.0, 0.0] and bent
+    lengths = 2.0 ** -np.array([7.0, 14.0, 20.0, 26.0, 32.0, 38.0, 44.0])
+    assert seen == [side * t for t in lengths for side in (1, -1)]
+
+
+def rungs(F, rounding):
+    """How many rungs are looked at."""
+    seen = []
+
+    def change(t):
+        seen.append(t)
+        return np.array([F(t)])
+
+    slopes = ladder(change, 1.0, np.array([rounding]))
+    return sum(t > 0.0 for t in seen[seen.index(ladder_page.FIRST_STEP):]), slopes
+
+
+def test_a_ladder_ends_where_shorter_steps_tell_nothing_more():
+    assert rungs(lambda t: 0.0, 0.0)[0] == 3                    # two of them agree
+    assert rungs(lambda t: 0.0, 1e-6)[0] == 4                   # noise is 4 times the least error
+    assert rungs(lambda t: t, 1e-6)[0] == 5
+    assert rungs(lambda t: t * (1 + 4.3e-4 * t**4), 0.0)[0] == 5   # 2.5e-12 is not below 2e-12
+    # beside a kink: where noise is 8 times the slope, and no earlier
+    assert rungs(lambda t: (abs(t) + t) / 4, 2.0**-31)[0] == 15
+    assert rungs(lambda t: (abs(t) + t) / 4, 2.0**-30.9)[0] == 14
+
+
+def test_floating_point_warnings_of_f_and_infinite_outputs_stay_on_the_ladder():
+    with np.errstate(all="raise"):
+        slopes = ladder(lambda t: np.array([np.exp(1e6 * t) - 1, np.nan, np.inf, 3.0 * t]), 1.0,
+                        np.zeros(4))
+    assert slopes.value[[0, 3]] == pytest.approx([1e6, 3.0], rel=1e-6)
+    assert np.isnan(slopes.value[1:3]).all() and slopes.noise[1:3].tolist() == [0.0, 0.0]
+
+
+def test_jitter_is_the_largest_fourth_difference_over_4():
+    values = {-3: 1.0, 1: 1.0, 3: 2.0}
+
+    def change(t):
+        return np.array([values.get(t / (0.5 * ladder_page.SPACING), 0.0), 4.0 * t])
+
+    jitter, slope = ladder_page._jitter(change, 0.5, (2,))
+    assert jitter.tolist() == [2.0, 0.0]
+    assert slope.tolist() == [1 / (3 * ladder_page.SPACING), 4.0]
+
+
+def test_the_rung_with_the_least_error_is_taken_that_finer_ones_allow():
+    def best(*rungs):
+        rungs = [(np.array(R), np.array(doubt)) for R, doubt in rungs]
+        value, error = ladder_page._best(rungs, rungs[0][0].shape)
+        return value.tolist(), error.tolist()
+
+    assert best(([1.0], [0.5]), ([2.0], [0.75])) == ([1.0], [0.5])
+    assert best(([1.0], [0.5]), ([2.0], [0.5])) == ([2.0], [0.5])           # the finer of two
+    assert best(([0.0], [0.0625]), ([1.875], [0.125])) == ([0.0], [0.0625])  # ten times both
+    assert best(([0.0], [0.0625]), ([1.9375], [0.125])) == ([1.9375], [0.125])
+    assert best(([np.nan], [0.01]), ([2.0], [0.5])) == ([2.0], [0.5])
+    # a rung that is not defined for all outputs contradicts none, and serves where it is
+    assert best(([1.0, 0.0], [0.05, 0.05]), ([np.nan, 5.0], [0.1, 0.1])) == ([1.0, 0.0], [0.05] * 2)
+    assert best(([1.0, 0.0], [0.2, 0.2]), ([np.nan, 5.0], [0.1, 0.1])) == ([1.0, 5.0], [0.2, 0.1])
+
+
+def grain(F, first=2.0**-6):
+    """`_grain` on steps from the first one on, and where it looks for plateaus."""
+    seen, steps = [], [t for t in (first, 2.0**-8, 2.0**-10, 2.0**-12, 2.0**-14)]
+
+    def change(t):
+        seen.append(t)
+        return np.array(F(t))
+
+    moved = [(t, np.array(F(t)), np.array(F(-t))) for t in steps]
+    return ladder_page._grain(change, moved, moved[0][1].shape).tolist(), seen
+
+
+def test_jumps_that_are_far_above_the_last_bit_are_the_grain():
+    def jumps(t):
+        return np.floor(t * 2.0**10 + 0.5) / 2.0**10
+
+    def beyond(t):  # goes on smoothly from 2^-11 on
+        return max(t - 2.0**-11, 0.0)
+
+    part = 2.0**-10 / 16
+    around = [2.0**-10 + part, 2.0**-10 - part]
+    assert grain(lambda t: [jumps(t)]) == ([2.0**-10], [*around, *(-t for t in around)])
+    # on one side alone; at least eight jumps
+    assert grain(lambda t: [jumps(t) if t > 0 else -beyond(-t)])[0] == [2.0**-10]
+    assert grain(lambda t: [beyond(t) if t > 0 else jumps(t)])[0] == [2.0**-10]
+    assert grain(lambda t: [jumps(t)], first=2.0**-7)[0] == [2.0**-10]
+    assert grain(lambda t: [jumps(t)], first=7 * 2.0**-10)[0] == [0.0]
+    assert grain(lambda t: [beyond(t)])[0] == [0.0]
+    # beside others: one that is never still has none
+    never = 2.0**-10
+    both = grain(lambda t: [jumps(t), np.sign(t) * never * np.ceil(abs(t) / never), beyond(t)])[0]
+    assert both == [2.0**-10, 0.0, 0.0]
 
 
 def test_a_noisy_difference_of_slopes_is_no_kink():

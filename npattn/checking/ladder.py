@@ -89,18 +89,16 @@ def _kink(change, unit, noise):
     def apart(t):
         return np.abs(_guarded(change, t * unit) + _guarded(change, -t * unit)) / (t * unit)
 
-    far = apart(FAR)
-    stays, bent = far > 1e3 * noise / (FAR * unit), False
-    weak, goes_on = np.full_like(stays, False), stays.copy()
+    far, bent = apart(FAR), False
+    stays, weak = np.full(noise.shape, True), np.full(noise.shape, False)
     for t in NEAR:
         near, telling = apart(t), far > 1e3 * noise / (t * unit)  # what was there would show here
         stays &= ~telling & (t < NEAR[1]) | telling & (near > far / 8) & (near < 8 * far)
         # A bend shrinks with t; the kink that it hid at first does not.
         weak = np.where(telling & (t < NEAR[0]), (near > far / 2) & (near < 2 * far), weak)
         bent |= t == NEAR[0] and stays.any()
-        goes_on = goes_on & telling
         far = np.where(telling, near, far)
-        if not goes_on.any():
+        if not telling.any():
             break
     return np.where(stays | weak, far, 0.0), bent
 
