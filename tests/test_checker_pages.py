@@ -1,5 +1,6 @@
 """Small numbers by hand for pages of the checker that verdicts look at from afar."""
 
+import warnings
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,7 +9,9 @@ import pytest
 from npattn.checking import arithmetic, ladder as ladder_page
 from npattn.checking.arithmetic import inner_epsilons
 from npattn.checking.central import UNSURE, CentralDifference
-from npattn.checking.complex_step import STEP, ComplexStep
+from npattn.checking.complex_step import (
+    STEP, ComplexStep, _every_other, _size, shortening,
+)
 from npattn.checking.derivatives import Derivatives, UnitDirections, envelope, span
 from npattn.checking.entries import compare, natural_scale
 from npattn.checking.gradcheck import (
@@ -415,11 +418,12 @@ def test_jitter_is_the_largest_fourth_difference_over_4():
     values = {-3: 1.0, 1: 1.0, 3: 2.0}
 
     def change(t):
-        return np.array([values.get(t / (0.5 * ladder_page.SPACING), 0.0), 4.0 * t])
+        k = t / (0.5 * ladder_page.SPACING)
+        return np.array([values.get(k, 0.0), 4.0 * t, np.inf if k == 1 else 0.0, np.nan])
 
-    jitter, slope = ladder_page._jitter(change, 0.5, (2,))
-    assert jitter.tolist() == [2.0, 0.0]
-    assert slope.tolist() == [1 / (3 * ladder_page.SPACING), 4.0]
+    jitter, slope = ladder_page._jitter(change, 0.5, (4,))
+    assert jitter.tolist() == [2.0, 0.0, 0.0, 0.0]
+    assert slope[:2].tolist() == [1 / (3 * ladder_page.SPACING), 4.0]
 
 
 def test_the_rung_with_the_least_error_is_taken_that_finer_ones_allow():
@@ -497,6 +501,198 @@ def test_moves_that_look_for_the_precision_are_parts_of_each_entry(rng):
 
 
 # ---- complex step ----
+
+
+def test_steps_are_shorter_beside_tiny_entries_and_zeros_do_not_count():
+    assert shortening(np.array([0.0, 8.0, -1.01 * 2.0**-33])) == 1.0
+    assert shortening(np.array([0.0, 1.0, -2.0**-33])) == 2.0**-33
+    assert shortening(np.array([2.0**-35, 3 * 2.0**-41, 1.0])) == 2.0**-40
+    assert shortening(np.array([1.0, 2.0**-400])) == shortening(np.zeros(0)) == 1.0
+    assert shortening(np.array([1.0, 1.5 * 2.0**-400])) == 2.0**-400
+    seen = []
+    method = ComplexStep(lambda leaves: seen.append(leaves[0]) or leaves[0] * 3.0,
+                         [np.array([1.0, 2.0**-40])], np.ones(2), np.ones(2))
+    assert method._slopes(0, np.array([1.0, 0.0])).tolist() == [3.0, 0.0]
+    assert seen[0].imag.tolist() == [STEP * 2.0**-40, 0.0]
+
+
+def test_every_other_sign_is_turned_and_sizes_are_means_of_squares():
+    assert _every_other(np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])).tolist() == [
+        [1.0, -2.0, 3.0], [-4.0, 5.0, -6.0]]
+    assert _size(np.array([3.0, -4.0])) == np.sqrt(12.5) and _size(np.zeros(0)) == 0.0
+
+
+def stepped(noise, unseen, Y, drift=0.0):
+    """`measure` of twelve directions of 4.0; which are measured anew, and which asked if they show.
+
+    An even one moves the first of two outputs by its place, an odd one the second as well; the last
+    moves none, and shows in the second."""
+    X, again, asked = np.full(12, 4.0), [], []
+    method = ComplexStep(lambda leaves: Y, [X], [1.0, -3.0], np.array(Y))
+    method.noise, method.unseen = np.array(noise), np.array(unseen)
+
+    def slopes(k, v, h=STEP):
+        i = int(np.argmax(v))
+        again.extend([(i, h / STEP)] * (h != STEP))
+        more = drift * (h / STEP > 1) + drift if h != STEP else 0.0
+        return np.array([i + 1 + more, 0.5 * (i % 2)]) if i != 11 else np.zeros(2)
+
+    def shows(k, v):
+        asked.append(int(np.argmax(v)))
+        return np.array([False, True])
+
+    method._slopes, method._shows = slopes, shows
+    return method.measure(0, UnitDirections((12,), np.arange(12))), again, asked
+
+
+def test_what_a_complex_step_overlooks_or_loses_is_told_of_the_outputs_that_move():
+    found, again, asked = stepped([2.0**-45, 2.0**-46], [2.0**-41, 2.0**-40], [8.0, 2.0])
+    i = np.arange(12)
+    odd, last = i % 2 == 1, i == 11
+    np.testing.assert_array_equal(found.value, np.where(last, 0.0, i + 1 - 1.5 * odd))
+    np.testing.assert_array_equal(found.size, np.where(last, 0.0, i + 1 + 1.5 * odd))
+    assert not found.error.any() and found.moves.all() and asked == [11]
+    # the largest, and every third of the rest, by two other steps
+    assert [j for j, _ in again] == [10, 6, 5, 0]
+    assert [h for _, h in again] == pytest.approx([0.7, 1.3, 0.7, 1.3])
+    lost = np.where(odd, (2.0**-45 + 3 * 2.0**-46) / 8, 2.0**-45 / 4)
+    np.testing.assert_allclose(found.rounding[:11], lost[:11], rtol=1e-12)
+    assert found.rounding[11] == 6 * DOUBLE / 4
+    np.testing.assert_array_equal(found.unseen[:11], np.where(odd, 2.0**-40, 2.0**-41)[:11] / 4)
+    assert found.unseen[11] == 0.0
+    # no more than 1e-10 of the contributions
+    found, _, _ = stepped([1.0, 1.0], [1.0, 1.0], [8.0, 2.0])
+    np.testing.assert_allclose(found.rounding[:11], 1e-10 * found.size[:11], rtol=1e-12)
+    np.testing.assert_allclose(found.unseen, 1e-10 * found.size, rtol=1e-12)
+
+
+def test_what_other_steps_change_is_rounding_of_entries_of_that_size():
+    found, _, _ = stepped([0.0, 0.0], [0.0, 0.0], [0.0, 0.0], drift=2.0**-20)
+    np.testing.assert_array_equal(found.rounding[:11], np.full(11, 2.0**-19))
+    assert found.rounding[11] == pytest.approx(11.5e-50, rel=1e-12)
+    method = ComplexStep(lambda leaves: leaves[0], [np.ones(2)], np.ones(2), np.ones(2))
+    assert method.measure(0, UnitDirections((2,), np.zeros(0, int))).value.shape == (0,)
+
+
+def test_an_entry_shows_where_nan_or_a_long_move_changes_any_output():
+    moved = []
+
+    def shows(F, X=(1.0, 2.0, 3.0)):
+        X = np.array(X)
+
+        def recorded(leaves):
+            moved.append(leaves[0] - X)
+            return F(leaves[0])
+
+        method = ComplexStep(recorded, [X], np.ones(2), F(X))
+        moved.clear()
+        return method._shows(0, np.array([0.0, 1.0, 0.0])).tolist()
+
+    assert shows(lambda X: np.array([X[0], X[2]])) == [False, False]
+    assert len(moved) == 4 and not any(m[0] or m[2] for m in moved)
+    assert np.isnan(moved[0][1]) and len({m[1] for m in moved[1:]}) == 3
+    assert shows(lambda X: np.array([X[0], X[1] * X[2]])) == [False, True] and len(moved) == 1
+    assert shows(lambda X: np.array([X[0], 1.0 * (np.abs(X[1]) > 1e10)])) == [False, True]
+    assert len(moved) == 4
+
+    def picky(X):
+        if np.isnan(X).any():
+            raise ValueError("NaN")
+        return X[:2] * 0.0
+
+    assert shows(picky) == [True, True]
+
+
+def refused(slopes, value, error=0.0, parts=((0.0, 0.0),) * 2, Y=3.0, dY=1.0):
+    """Why the complex step with these slopes is refused, and what it may overlook: witnesses give
+    `value` and `error`, and the parts of conjugates are `parts` with their doubts, way by way."""
+    slopes, looks = np.array(slopes), iter(parts)
+    every = np.ones(slopes.size)
+    method = ComplexStep(lambda leaves: Y + 1j * STEP * slopes, [np.ones(2)], dY * every, Y * every)
+    method._conjugate = lambda way, noise, radii: (*(x * every for x in next(looks)), radii)
+    witness = Slopes(np.array(value), error * every, 0 * every, 0 * every)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return method.refusal(witness, [np.ones(2)]), method.unseen.tolist()
+
+
+def test_differences_must_be_sure_to_confirm_a_slope():
+    words = "differences around X cannot confirm the complex step"
+    assert refused([1.0], [1.0], error=1e-4 * 4.0)[0] is None
+    assert refused([1.0], [1.0], error=1.1e-4 * 4.0)[0] == words
+    assert refused([1.0, 1.0], [1.0, 1.0], error=np.array([0.0, 1e-3]))[0] == words
+    assert refused([], [])[0] is refused([0.0], [0.0])[0] is None
+    assert refused([1.0, np.nan], [1.0, 1.0])[0] == "f's complex arithmetic gives NaN or inf"
+
+
+def test_slopes_that_differ_by_30_errors_are_refused_and_the_worst_is_named():
+    assert refused([1.0], [1.0 + 29.9e-6], error=1e-6)[0] is None
+    words = "f is not analytic code or has a kink here (slope 1, by differences "
+    assert refused([1.0], [1.0 + 30.5e-6], error=1e-6)[0] == words + "1.00003)"
+    assert refused([1.0, 1.0], [1.5, 1.01], error=np.array([1e-4, 1e-9]))[0] == words + "1.01)"
+    assert refused([0.0, 0.0], [0.0, 1.0])[0].endswith("(slope 0, by differences 1)")
+    assert refused([1e-6], [1e-6 + 1e-12])[0] is not None
+    assert refused([1.0, 0.0], [1.0, 1e-16])[0] is None      # a bit of the usual slope is rounding
+
+
+def test_conjugates_above_8_times_their_doubt_are_refused_and_the_worst_is_named():
+    def why(part, doubt, slopes):
+        part, doubt = np.array(part), np.array(doubt)
+        return refused(slopes, slopes, parts=[(0.0, 0.0), (part, doubt)])[0]
+
+    assert why([8 * 2.0**-30], [2.0**-30], [4.0]) is None
+    assert why([8.5 * 2.0**-30], [2.0**-30], [4.0]) is not None
+    assert why([3.9e-50], [0.0], [4.0]) is why([0.0], [0.0], [0.0]) is None
+    assert why([4.5e-50], [0.0], [4.0]) is not None
+    words = "f is not analytic code (0.4 of slope 2 of conjugates)"
+    assert why([0.5, 0.4], [0.01, 1e-6], [1.0, 2.0]) == words
+    assert why([0.0, 0.4], [0.0, 0.0], [1.0, 2.0]) == words
+    assert why([0.0, 0.4], [1.0, 0.0], [1.0, 2.0]) == words
+
+
+def test_what_is_overlooked_is_bounded_by_conjugates_and_by_differences():
+    parts = [(2.0**-30, 2.0**-31), (2.0**-32, 2.0**-33)]
+    assert refused([1.0], [1.0], 1e-5, parts, dY=-3.0)[1] == [12 * 1.5 * 2.0**-30]
+    assert refused([1.0], [1.0], 1e-5, parts[::-1], dY=-3.0)[1] == [12 * 1.5 * 2.0**-30]
+    unseen = refused([1.0], [1.0], 1e-12, parts, dY=-3.0)[1]
+    assert unseen == pytest.approx([6 * 30 * 2e-12], rel=1e-3)
+
+
+def conjugated(F, X, v, noise, radii):
+    """`_conjugate`, and how often it calls F."""
+    calls = []
+
+    def counted(leaves):
+        calls.append(leaves)
+        return F(leaves[0])
+
+    method = ComplexStep(counted, [np.array(X)], np.ones(len(X)), np.ones(len(noise)))
+    part, doubt, worth = method._conjugate([np.array(v)], np.array(noise), np.array(radii))
+    return part, doubt, worth.tolist(), len(calls)
+
+
+def test_the_part_of_a_conjugate_is_found_on_a_circle():
+    noise, radii = [2.0**-50, 2.0**-60], [2.0**-4, 2.0**-7, 2.0**-10]
+
+    def F(X):  # the power 15 looks like a conjugate on long radii
+        return np.array([3.0 * X[0] + 0.25 * np.conj(X[0]), 2.0**40 * X[1] ** 15])
+
+    part, doubt, worth, calls = conjugated(F, [1.0, 0.0], [2.0, 1.0], noise, radii)
+    assert part == pytest.approx([0.5, 2.0**-58], rel=1e-6)
+    assert doubt.tolist() == [2.0**-42, 2.0**-49]
+    assert worth == radii[1:] and calls == 27
+    *_, worth, calls = conjugated(lambda X: 3.0 * X, [1.0, 0.0], [2.0, 1.0], [1e-15] * 2, radii)
+    assert worth == radii and calls == 9
+
+
+def test_where_f_overflows_on_a_circle_a_smaller_one_is_taken_in_silence():
+    def F(X):
+        return np.where(np.abs(X - 1.0) > 2.0**-9, np.exp(1e4 * X), X)
+
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        part, doubt, _, _ = conjugated(F, [1.0], [1.0], [2.0**-50], [2.0**-4, 2.0**-7, 2.0**-10])
+    assert doubt == 2.0**-36 and part < doubt and not seen
 
 
 def test_the_digits_that_f_loses_are_those_of_the_outputs_that_move():

@@ -164,7 +164,7 @@ class ComplexStep:
             part, doubt = np.where(better, here, part), np.where(better, unsure, doubt)
             if worth is radii and (here <= unsure).any():
                 worth = radii[radii <= r]
-            if (here <= unsure).all() or (part <= doubt).all():
+            if (here <= unsure).all() or (part < doubt).all():
                 break
         return part, doubt, worth
 
