@@ -569,7 +569,7 @@ def test_what_a_complex_step_overlooks_or_loses_is_told_of_the_outputs_that_move
 def test_what_other_steps_change_is_rounding_of_entries_of_that_size():
     found, _, _ = stepped([0.0, 0.0], [0.0, 0.0], [0.0, 0.0], drift=2.0**-20)
     np.testing.assert_array_equal(found.rounding[:11], np.full(11, 2.0**-19))
-    assert found.rounding[11] == pytest.approx(11.5e-50, rel=1e-12)
+    assert found.rounding[11] == pytest.approx(11.5e-50, rel=1e-12, abs=0.0)
     method = ComplexStep(lambda leaves: leaves[0], [np.ones(2)], np.ones(2), np.ones(2))
     assert method.measure(0, UnitDirections((2,), np.zeros(0, int))).value.shape == (0,)
 
@@ -625,10 +625,33 @@ def test_differences_must_be_sure_to_confirm_a_slope():
     assert refused([1.0, np.nan], [1.0, 1.0])[0] == "f's complex arithmetic gives NaN or inf"
 
 
+def test_what_f_does_to_complex_numbers_is_said():
+    def why(F, X=np.ones(2)):
+        slopes, looks = Slopes(np.ones(2), *np.zeros((3, 2))), []
+        method = ComplexStep(lambda leaves: F(leaves[0]), [X], X, X)
+        assert method.eps == [DOUBLE] and method.unseen.tolist() == [0.0, 0.0]
+        method._conjugate = lambda way, noise, radii: looks.append(radii) or (X * 0, X * 0, radii)
+        return method.refusal(slopes, [X]), looks
+
+    def fails(*words):
+        def F(X):
+            raise ValueError(*words)
+        return F
+
+    assert why(lambda X: X.astype(np.float64) + 0j)[0] == "f drops the imaginary part"
+    assert why(fails("no\nnumbers"))[0] == "f does not take complex numbers (no)"
+    assert why(fails())[0] == "f does not take complex numbers (ValueError)"
+    reason, looks = why(lambda X: X)
+    assert reason is None and [list(radii) for radii in looks] == 2 * [
+        [2.0**-k for k in range(4, 34, 3)]]
+    assert ComplexStep(lambda leaves: 1, [np.ones(1)], 1.0, 1.0, [2.0**-23]).eps == [2.0**-23]
+
+
 def test_slopes_that_differ_by_30_errors_are_refused_and_the_worst_is_named():
     assert refused([1.0], [1.0 + 29.9e-6], error=1e-6)[0] is None
     words = "f is not analytic code or has a kink here (slope 1, by differences "
     assert refused([1.0], [1.0 + 30.5e-6], error=1e-6)[0] == words + "1.00003)"
+    assert refused([0.0], [30 * 2.0**-20], error=2.0**-20)[0] is None
     assert refused([1.0, 1.0], [1.5, 1.01], error=np.array([1e-4, 1e-9]))[0] == words + "1.01)"
     assert refused([0.0, 0.0], [0.0, 1.0])[0].endswith("(slope 0, by differences 1)")
     assert refused([1e-6], [1e-6 + 1e-12])[0] is not None
@@ -683,13 +706,16 @@ def test_the_part_of_a_conjugate_is_found_on_a_circle():
     assert worth == radii[1:] and calls == 27
     *_, worth, calls = conjugated(lambda X: 3.0 * X, [1.0, 0.0], [2.0, 1.0], [1e-15] * 2, radii)
     assert worth == radii and calls == 9
+    *_, worth, calls = conjugated(
+        lambda X: np.where(np.abs(X) > 2.0**-5, np.conj(X), 0.0), [0.0], [1.0], [0.0], radii)
+    assert worth == radii[1:] and calls == 18
 
 
 def test_where_f_overflows_on_a_circle_a_smaller_one_is_taken_in_silence():
     def F(X):
         return np.where(np.abs(X - 1.0) > 2.0**-9, np.exp(1e4 * X), X)
 
-    with warnings.catch_warnings(record=True) as seen:
+    with warnings.catch_warnings(record=True) as seen, np.errstate(all="warn"):
         warnings.simplefilter("always")
         part, doubt, _, _ = conjugated(F, [1.0], [1.0], [2.0**-50], [2.0**-4, 2.0**-7, 2.0**-10])
     assert doubt == 2.0**-36 and part < doubt and not seen
