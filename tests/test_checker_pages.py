@@ -13,7 +13,9 @@ from npattn.checking.complex_step import (
     STEP, ComplexStep, _every_other, _size, shortening,
 )
 from npattn.checking.derivatives import Derivatives, UnitDirections, envelope, span
-from npattn.checking.entries import compare, natural_scale
+from npattn.checking.entries import (
+    VANISHING, compare, natural_scale, smallest_faults, tolerances,
+)
 from npattn.checking.gradcheck import (
     _advice, _quick_rows, _same, backward_scatter, gradcheck, require_options,
 )
@@ -142,7 +144,54 @@ def test_the_weights_of_all_entries_are_between_a_half_and_one_and_a_half_of_bot
     assert off.gap > 1e-3 and off.tolerance < 1e-6
 
 
+def quickly(offset=0.0, gap=0.0):
+    """`along_all` for X + offset, where differences find a slope of 1 + gap; also its way."""
+    moved = []
+
+    def F(leaves):
+        [X] = leaves
+        moved.append(X - 1.0)
+        return X + offset if np.iscomplexobj(X) else X + offset + gap * (X - 1.0)
+
+    X = np.ones(1)
+    found = along_all(F, [X], np.ones(1), [X], np.random.default_rng(0))
+    return found, abs(moved[0].imag[0]) / STEP
+
+
+def test_a_quick_look_is_believed_as_far_as_two_real_forwards_confirm_it():
+    found, way = quickly()
+    noise = DOUBLE * 2.0**18 * (1.0 + 2.0**-18 * way)
+    assert found.tolerance == pytest.approx(2 * noise, rel=1e-4) and found.size == 2 * way
+    found, way = quickly(gap=1.99e-6)
+    assert found.tolerance == pytest.approx(2 * 1.99e-6 * way, rel=1e-3)
+    assert quickly(gap=2.05e-6)[0] is None                         # a millionth of both sums
+    found, way = quickly(offset=1e4, gap=3e-5)                     # or 100 roundings
+    assert found.tolerance == pytest.approx(6e-5 * way, rel=0.1)
+    assert quickly(offset=1e4, gap=1e-4)[0] is None
+    assert quickly(offset=1e6)[0] is None                          # rounding alone is as large
+
+
+def test_a_quick_look_takes_the_step_of_the_tiniest_entry(rng):
+    seen = []
+    along_all(lambda leaves: seen.append(leaves) or leaves[0] + leaves[1],
+              [np.ones(1), np.full(1, 2.0**-40)], np.ones(1), [np.ones(1)] * 2, rng)
+    for leaf in seen[0]:
+        assert 0.5 <= abs(leaf.imag[0]) / (STEP * 2.0**-40) <= 1.5
+
+
 # ---- derivatives ----
+
+
+def test_unit_directions_move_one_entry_by_1():
+    ways = UnitDirections((2, 2), np.array([3, 1]))
+    assert [way.tolist() for way in ways] == [[[0.0, 0.0], [0.0, 1.0]], [[0.0, 1.0], [0.0, 0.0]]]
+
+
+@pytest.mark.parametrize("times, noise", [(1000.0, 5.0), (1200.0, 1.0)])
+def test_rounding_of_an_entry_a_thousand_times_as_large_counts_and_of_a_larger_one_not(
+    times, noise
+):
+    assert envelope(np.array([1.0, 5.0]), np.array([1.0, times])).tolist() == [noise, 5.0]
 
 
 def test_rounding_is_that_of_entries_up_to_a_thousand_times_as_large():
@@ -766,6 +815,47 @@ def test_the_scale_of_an_array_is_its_largest_entry_or_what_cancelled():
     assert scale([1e-17, -3e-17], DOUBLE) == 1.0                  # all of it is rounding of 1
     assert scale([1e-17], DOUBLE, error=1e-3) == 1.0
     assert scale([], 0.0) == scale([0.0], 0.0) == 1.0
+
+
+def test_tolerances_and_promises_are_those_of_the_formula():
+    def found(size=0.0, error=0.0, rounding=0.0, unseen=0.0):
+        parts = (np.array([x]) for x in (1.0, size, error, True, rounding))
+        return Derivatives(*parts, unseen=np.array([unseen]))
+
+    assert tolerances(found(size=3.0), 0.25, DOUBLE) == 0.75
+    assert tolerances(found(size=3.0), 0.0, DOUBLE) == 300 * DOUBLE
+    assert tolerances(found(3.0, error=0.5), 0.25, DOUBLE) == 5.0
+    assert tolerances(found(3.0, rounding=0.5), 0.25, DOUBLE) == 50.0
+    assert tolerances(found(3.0, unseen=2.0), 0.25, DOUBLE) == 2.0
+    for error, promise in ((0.25, 0.75), (2.0, 1.0)):   # what is off by more counts as reported
+        assert smallest_faults(np.array([error]), np.array([0.5]), found()) == promise
+        assert smallest_faults(np.array([error]), np.array([0.5]), found(unseen=1.0)) == promise + 1
+
+
+def test_an_entry_passes_up_to_its_tolerance_and_underflow_passes_for_zero():
+    assert judged([1.5], [1.0], [0.5])[0].passed and not judged([1.5], [1.0], [0.499])[0].passed
+    assert not judged([VANISHING], [0.0], [1.0], moves=False)[0].passed
+    assert judged([VANISHING * 0.99], [0.0], [1.0], moves=False)[0].passed
+    assert VANISHING == 2.0**-1022 / STEP
+    row, wrong = judged([], [], [])
+    assert row.smallest_fault == 0.0 and row.passed and row.worst is None and wrong == []
+    row, wrong = judged([1.0, 2.5], [1.0, 2.0], [0.1, 0.1])
+    assert not row.passed and len(wrong) == 1 and row.worst.index == (1,)
+
+
+def test_a_fault_that_would_not_show_is_weighed_against_the_entry():
+    def doubt(got, value, tolerance, error=0.0):
+        row, wrong = judged([1.0, got], [1.0, value], [1e-12, tolerance], error)
+        assert not wrong
+        return row.doubt
+
+    # 1 % of the entry itself, and of a millionth of the largest where it agrees
+    assert doubt(0.25, 0.25, 0.0025) is None and doubt(0.25, 0.25, 0.0026)
+    assert doubt(1e-9, 1e-9, 1e-8) is None and doubt(1e-9, 1e-9, 1.01e-8)
+    # of 1e-10 of it where it differs: by 1 % of what would show, and by a thousandth of itself
+    assert doubt(1e-9 + 1.1e-12, 1e-9, 1e-10) and doubt(1e-9 + 0.9e-12, 1e-9, 1e-11) is None
+    assert doubt(2e-9, 1e-9, 1.5e-7 * 0.01, error=2e-9) is None
+    assert doubt(2e-12, 1e-12, 1.01e-12) and doubt(1e-12, 0.0, 1e-12, error=1e-13)
 
 
 def judged(got, value, tolerance, error=0.0, moves=True):

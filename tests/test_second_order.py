@@ -89,6 +89,12 @@ def test_a_backward_that_gives_two_results_is_found_out():
         "the backward writes to the cache: called twice, it gives two results",)
 
 
+def test_second_order_refuses_options_without_a_meaning():
+    for options in ({"rtol": 1.0}, {"seed": -1}):
+        with pytest.raises(ValueError, match=f"^{[*options][0]} must be "):
+            gradcheck_second_order(attention, attention_backward, *arguments(), **options)
+
+
 def test_differences_are_as_sure_of_a_smooth_hessian_as_they_can_be():
     # f = Σ A |X|³ has the Hessian 6 A |X| on its diagonal; |X| is no analytic code
     X, A = np.array([0.7, -1.3, 0.4]), np.array([1.0, 2.0, -0.5])
