@@ -95,6 +95,43 @@ def test_steps_are_jumps_unless_they_are_within_the_noise():
     assert jumps(4.0, 0.0, 0.0, -1.0) and jumps(1.0, 0.0, 0.0, -4.0)
 
 
+def test_a_slope_and_a_bend_may_be_wrong_by_half_a_move():
+    # from up and down at 1/4 they foretell 2 (up − down) + 8 (up + down) at 1
+    assert not jumps(32.0, 1.0, 1.0, 100.0) and jumps(33.0, 1.0, 1.0, 100.0)
+    assert not jumps(33.0, 1.0, 1.0, 100.0, noise=0.5)
+    assert not jumps(24.0, 3.0, 1.0, 100.0) and not jumps(72.0, 3.0, 1.0, 100.0)
+
+
+def test_moves_are_so_short_that_only_coarse_arithmetic_shows_steps(monkeypatch, rng):
+    seen, Y = [], np.array([1.0, 4.0, 0.0])
+
+    def jumps(change, fine, coarse, noise):
+        seen.append((fine, coarse, (noise / np.array([1.0, 4.0, 1.0])).tolist()))
+        return np.full(3, True)
+
+    monkeypatch.setitem(arithmetic._epsilon.__globals__, "_jumps", jumps)
+    assert arithmetic._epsilon(lambda leaves: Y, Y, [np.ones(2)], [0], rng) == 2.0**-8
+    assert seen == [
+        (2.0**-38, 2.0**-17, [2.0**-41] * 3), (2.0**-25, 2.0**-17, [2.0**-41] * 3),
+        (2.0**-13, 2.0**-9, [2.0**-12] * 3)]
+
+
+def test_plateaus_are_looked_for_far_away_and_a_millionth_further(monkeypatch):
+    seen = []
+
+    def stands(change, t, fine, noise):
+        seen.append(t)
+        return np.full(1, False)
+
+    moved = []
+    arithmetic._stands(lambda t: moved.append(t) or np.zeros(1), 0.5, 1.0, np.zeros(1))
+    assert {*map(abs, moved)} <= {0.5, 0.5 + 0.5 * 2.0**-20}
+    arithmetic._stands(lambda t: moved.append(t) or np.array([np.sign(t)]), 0.5, 1.0, np.zeros(1))
+    assert {*moved} == {0.5, -0.5, 0.5 + 0.5 * 2.0**-20, -0.5 - 0.5 * 2.0**-20}
+    monkeypatch.setitem(arithmetic._jumps.__globals__, "_stands", stands)
+    assert not jumps(0.0, 0.0, 0.0, 0.0) and seen == [0.5, 2.0**-7, 2.0**-4, 2.0**-2]
+
+
 def test_what_stands_still_beside_a_place_where_it_moves_is_coarse_and_a_kink_is_not():
     def steps(t):
         return np.floor(t * 4 + 0.5) / 4  # of 1/4: stands still again beyond each
@@ -106,6 +143,8 @@ def test_what_stands_still_beside_a_place_where_it_moves_is_coarse_and_a_kink_is
     assert jumps(0.0, 0.0, 0.0, 0.0, **far)
     assert not jumps(0.0, 0.0, 0.0, 0.0, noise=256.0, coarse=steps)
     assert not jumps(0.0, 0.0, 0.0, 0.0, coarse=line)
+    assert jumps(0.0, 0.0, 0.0, 0.0, noise=255.0, coarse=steps)
+    assert not jumps(0.0, 0.0, 0.0, -4.0, coarse=steps)    # it moves to one side
 
 
 @pytest.mark.parametrize("seed", range(3))
