@@ -160,6 +160,15 @@ def test_leaves_are_told_apart_by_the_precision_that_they_go_through(seed):
     assert found == [2.0**-23, DOUBLE, 2.0**-8]
 
 
+def test_an_infinite_output_hides_no_other_ones_precision(rng):
+    def F(leaves):
+        return np.append(leaves[0].astype(np.float32), np.inf)
+
+    X = np.linspace(0.7, 2.2, 12)
+    with np.errstate(all="raise"):
+        assert inner_epsilons(F, F([X]), [X], rng) == [2.0**-23]
+
+
 # ---- one direction for all entries ----
 
 
@@ -340,6 +349,8 @@ def test_only_the_rounding_of_outputs_that_move_counts(monkeypatch):
     moves, [noise], shown = laddered(some, leaf, dY, monkeypatch)
     assert moves[:2] == near and len(moves) == 4 and shown
     assert noise == pytest.approx(2.0**-8 * 5)
+    assert laddered(lambda X: np.where([True, True, X[2] > late[2]], X, leaf), leaf, dY,
+                    monkeypatch)[0] == near
     moves, [noise], shown = laddered(lambda X: leaf, leaf, dY, monkeypatch)
     assert len(moves) == 4 and not shown and noise == 0.0
 
@@ -354,7 +365,7 @@ def test_outputs_of_every_size_have_rounding_where_f_is_not_defined_close_by(mon
         return X
 
     _, [noise], shown = laddered(F, leaf, np.ones(2), monkeypatch, unit=size)
-    assert shown and noise == pytest.approx(2.0**-8 * 5 * size, rel=1e-12)
+    assert shown and noise == pytest.approx(2.0**-8 * 5 * size, rel=1e-12, abs=0.0)
     assert laddered(lambda X: X[:0], leaf, np.ones(0), monkeypatch, unit=size)[1:] == ([0.0], False)
 
 
@@ -726,7 +737,9 @@ def test_what_f_does_to_complex_numbers_is_said():
             raise ValueError(*words)
         return F
 
-    assert why(lambda X: X.astype(np.float64) + 0j)[0] == "f drops the imaginary part"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert why(lambda X: X.astype(np.float64) + 0j)[0] == "f drops the imaginary part"
     assert why(fails("no\nnumbers"))[0] == "f does not take complex numbers (no)"
     assert why(fails())[0] == "f does not take complex numbers (ValueError)"
     reason, looks = why(lambda X: X)
@@ -853,7 +866,7 @@ def test_the_scale_of_an_array_is_its_largest_entry_or_what_cancelled():
     assert scale([1.0, -3.0], 1e-16) == 3.0
     assert scale([1e-17, -3e-17], DOUBLE) == 1.0                  # all of it is rounding of 1
     assert scale([1e-17], DOUBLE, error=1e-3) == 1.0
-    assert scale([], 0.0) == scale([0.0], 0.0) == 1.0
+    assert scale([], 0.0) == scale([0.0], 0.0) == 1.0 and scale([1e-3], 0.0) == 1e-3
 
 
 def test_tolerances_and_promises_are_those_of_the_formula():
@@ -883,8 +896,8 @@ def test_an_entry_passes_up_to_its_tolerance_and_underflow_passes_for_zero():
 
 
 def test_a_fault_that_would_not_show_is_weighed_against_the_entry():
-    def doubt(got, value, tolerance, error=0.0):
-        row, wrong = judged([1.0, got], [1.0, value], [1e-12, tolerance], error)
+    def doubt(got, value, tolerance, error=0.0, largest=1.0, **more):
+        row, wrong = judged([largest, got], [largest, value], [1e-12, tolerance], error, **more)
         assert not wrong
         return row.doubt
 
@@ -895,13 +908,20 @@ def test_a_fault_that_would_not_show_is_weighed_against_the_entry():
     assert doubt(1e-9 + 1.1e-12, 1e-9, 1e-10) and doubt(1e-9 + 0.9e-12, 1e-9, 1e-11) is None
     assert doubt(2e-9, 1e-9, 1.5e-7 * 0.01, error=2e-9) is None
     assert doubt(2e-12, 1e-12, 1.01e-12) and doubt(1e-12, 0.0, 1e-12, error=1e-13)
+    assert doubt(2.0**-30, 0.0, 2.0**-30, error=2.0**-30) is None
+    assert doubt(1e-13, 0.0, 1.2e-12) and doubt(1e-13, 0.0, 0.8e-12) is None
+    assert doubt(4e-9, 4e-9, 3.9e-8, largest=4.0) is None
+    assert doubt(0.0, 0.0, 0.005, size=1.0) is None and doubt(0.0, 0.0, 0.011, size=1.0)
+    row, _ = judged([1.0, 8.0], [1.0, 8.0], [0.2, 0.8])
+    assert row.doubt.startswith("dX[0]: a fault below 2.0e-01 ")
 
 
-def judged(got, value, tolerance, error=0.0, moves=True):
+def judged(got, value, tolerance, error=0.0, moves=True, size=0.0):
     """`compare` for an array whose entries should be `value`, each with its tolerance."""
     got, value = np.array(got), np.array(value)
     ones = np.ones(value.size)
-    found = Derivatives(value, np.abs(value), error * ones, np.full(value.size, moves), 0 * ones)
+    sizes = np.maximum(size, np.abs(value))
+    found = Derivatives(value, sizes, error * ones, np.full(value.size, moves), 0 * ones)
     return compare(found, got, np.arange(value.size), lambda i: f"dX{list(i)}",
                    np.array(tolerance))
 
