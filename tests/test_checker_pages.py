@@ -14,7 +14,7 @@ from npattn.checking.complex_step import (
 )
 from npattn.checking.derivatives import Derivatives, UnitDirections, envelope, span
 from npattn.checking.entries import (
-    VANISHING, compare, natural_scale, smallest_faults, tolerances,
+    VANISHING, _others, compare, natural_scale, smallest_faults, tolerances,
 )
 from npattn.checking.gradcheck import (
     _advice, _quick_rows, _same, backward_scatter, gradcheck, require_options,
@@ -950,6 +950,18 @@ def test_the_worst_of_the_wrong_entries_is_named_and_one_factor_is_said():
     assert "must be exactly 0: no output depends on it" in sentence
 
 
+def test_one_ratio_of_all_wrong_entries_is_said_up_to_a_millionth():
+    def words(got, want):
+        with np.errstate(all="raise"):
+            return _others(np.array(got), np.array(want), np.full(len(got), True))
+
+    many, alike = "; 2 of 2 entries are wrong", ", all by this ratio"
+    assert words([2.0, 4.0], [1.0, 2.0]) == words([1.0, 1.0 + 0.9e-6], [1.0, 1.0]) == many + alike
+    assert words([1.0, 1.0 + 1.2e-6], [1.0, 1.0]) == words([0.0, 0.0], [1.0, 2.0]) == many
+    assert words([1.0, 2.0], [0.0, 2.0]) == words([0.0, 2.0], [0.0, 2.0]) == many
+    assert words([2.0], [1.0]) == ""
+
+
 # ---- what a nudge to the last bits changes ----
 
 
@@ -1014,6 +1026,8 @@ def test_a_quick_row_promises_twice_what_a_sum_leaves_open(monkeypatch):
     assert fault(1.1 * 2.0**-30, 2.0**-30, 0.0, small) == []        # wrong, perhaps
     assert fault(0.0, 0.01, 0.0, small) == [0.02]                   # 1 % of the smaller array
     assert fault(0.0, 0.011, 0.0, small, large) == fault(0.0, 0.011, 0.0, large, small) == []
+    assert fault(0.0, 0.0, 4.0, small, small.astype(np.float32)) == [800 * 2.0**-23] * 2
+    assert fault(0.0, 6e-5, 0.0, np.full(1, 0.01)) == []
     assert fault(0.0, 0.0, 0.0, np.zeros(0)) == [0.0] and fault(0.0, 1.0, 0.0, np.zeros(0)) == []
 
 
@@ -1027,11 +1041,20 @@ def test_results_are_the_same_up_to_a_thousand_roundings_of_the_largest():
 
 
 def test_the_most_that_a_tolerance_may_be_is_a_hundredth():
+    require_options()
     require_options(rtol=0.01)
     require_options(rtol=np.float32(0.005), max_entries=np.int64(1))
     for rtol in (0.0101, -1e-9, np.nan, "0"):
         with pytest.raises(ValueError, match="^rtol must be a number from 0 to 0.01, got "):
             require_options(rtol=rtol)
+
+
+@pytest.mark.parametrize("options", [
+    {"max_entries": 2.0}, {"max_entries": True}, {"max_entries": 0}, {"seed": -1}, {"seed": "a"},
+    {"quick": 1}])
+def test_options_without_a_meaning_are_refused(options):
+    with pytest.raises(ValueError, match=f"^{[*options][0]} must be "):
+        require_options(**options)
 
 
 def test_what_would_decide_is_said_of_the_arithmetic_that_is_coarse():
@@ -1047,3 +1070,57 @@ def test_the_coarsest_precision_inside_is_noted():
     X = np.linspace(0.7, 2.2, 7)
     report = gradcheck(f, lambda dY, Y: (3 * dY[0], dY[1]), X, X + 0.1)
     assert "f computes in about float32 inside" in report.notes
+
+
+def modulus(X):
+    return np.abs(X) * X, X
+
+
+def modulus_backward(dY, X):
+    return 2.0 * dY * np.abs(X)
+
+
+def test_what_a_quick_look_does_not_pass_is_looked_at_by_samples():
+    X = np.linspace(0.7, 2.2, 7)
+    for options, checked in (({}, 1), ({"max_entries": 3}, 3)):
+        report = gradcheck(modulus, modulus_backward, X, quick=True, **options)
+        assert report.ok and report.checked == checked and report.name == "modulus"
+    assert gradcheck(modulus, modulus_backward, X, name="|X| X").name == "|X| X"
+
+
+def test_a_gradient_that_cannot_be_compared_has_a_row_of_its_own():
+    X = np.ones((2, 3))
+    report = gradcheck(lambda A, B: A + B, lambda dY, Y: (dY, None), X, X)
+    good, bad = report.rows
+    assert good.ok and good.checked == 6
+    assert (bad.path, bad.checked, bad.total, bad.verdict) == ("dB", 0, 6, "wrong")
+    assert bad.smallest_fault == np.inf and bad.got is bad.want is bad.worst is None
+
+
+def test_float32_has_the_tolerance_of_float32():
+    X = np.linspace(0.7, 2.2, 7, dtype=np.float32)
+    report = gradcheck(lambda X: (X * X, X), lambda dY, X: 2 * dY * X, X)
+    assert report.ok and report.smallest_fault > 100 * 2.0**-23
+
+
+def test_an_argument_with_one_nan_is_named():
+    X = np.array([1.0, np.nan, 2.0])
+    with pytest.raises(ValueError, match="^X holds NaN or inf"):
+        gradcheck(lambda X: X * 2.0, lambda dY, Y: 2.0 * dY, X)
+
+
+def test_a_backward_runs_once_in_a_quick_look_and_where_an_object_holds_the_cache():
+    calls, X = [], np.linspace(0.7, 2.2, 7)
+    report = gradcheck(lambda X: X * 2.0, lambda dY, Y: calls.append(1) or 2.0 * dY, X, quick=True)
+    assert report.ok and len(calls) == 1
+
+    class Square:
+        def forward(self, X):
+            self.X = [X]
+            return X * X
+
+        def backward(self, dY):
+            return 2.0 * dY * self.X.pop()  # a second call would fail
+
+    layer = Square()
+    assert gradcheck(layer.forward, layer.backward, X).ok
