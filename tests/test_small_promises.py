@@ -176,3 +176,10 @@ def test_tiles_take_an_upstream_gradient_of_the_precision_of_the_output_alone(dr
 def test_tiles_take_a_bias_on_no_keys(draw):
     O, _ = tiled_attention(draw(3, 4), draw(0, 4), draw(0, 2), None, draw(3, 0))
     assert_array_equal(O, np.zeros((3, 2)))
+
+
+def test_tiles_take_no_heads_with_a_sink_and_a_bias(draw):
+    O, cache = tiled_attention(draw(0, 3, 4), draw(0, 5, 4), draw(0, 5, 2), None, draw(0, 3, 5),
+                               draw(0))
+    shapes = [grad.shape for grad in tiled_attention_backward(O, cache)]
+    assert shapes == [(0, 3, 4), (0, 5, 4), (0, 5, 2), (0, 3, 5), (0,)]

@@ -144,6 +144,12 @@ def test_a_child_process_has_no_holders_and_no_threads_of_its_parent():
         assert blas_limit.blas_limit.holders
 
 
+def test_the_libraries_are_those_of_blas_and_threads_have_a_name():
+    assert {library.user_api for library in blas_limit._blas.__wrapped__()} == {"blas"}
+    with threads._pool.__wrapped__() as pool:
+        assert pool.submit(lambda: threading.current_thread().name).result() == "npattn_0"
+
+
 @pytest.mark.parametrize("count", [2, 3, 5])
 def test_as_many_jobs_run_side_by_side_as_there_are_threads(count):
     together, names = threading.Barrier(count), []

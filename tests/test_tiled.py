@@ -445,6 +445,8 @@ def test_dropout_of_a_tile_is_a_tile_of_the_dropout():
     whole = keep_tile(0.5, 3, slice(0, 3), slice(0, 400), slice(0, 90))
     part = keep_tile(0.5, 3, slice(1, 3), slice(100, 390), slice(17, 60))
     assert_array_equal(part, whole[1:3, 17:60, 100:390])
+    part = keep_tile(0.5, 3, slice(1, 3), slice(200, 390), slice(17, 60))
+    assert_array_equal(part, whole[1:3, 17:60, 200:390])
 
 
 def test_without_a_generator_nothing_is_dropped(QKV):
@@ -467,7 +469,7 @@ def test_the_bound_tells_small_scores_from_large_ones(draw):
     assert_array_equal(needs_shift(Q, K, V, np.array([[5, 5, 6, 0, 7]]), 1.0)[0], [0, 0, 1, 0, 1])
 
 
-@pytest.mark.parametrize("scale", [1.0, -0.25])
+@pytest.mark.parametrize("scale", [1.0, -0.25, 4.0])
 @pytest.mark.parametrize("value", [1.0, 2.0**100, 2.0**-100])
 def test_scores_and_values_may_fill_half_of_the_exponents_and_no_more(value, scale):
     """Of the 512 bits that are half of float64's, 8 keys take 3. The second head is small."""
@@ -487,6 +489,12 @@ def test_values_alone_may_fill_half_of_the_exponents_and_no_more(Tk, most, sign)
     for bits, expected in ((most - 1.0, 0), (most, 1)):
         V = np.full((1, Tk, 1), 2.0 ** (sign * bits))
         assert_array_equal(needs_shift(Q, K, V, stop, 1.0), [[expected]])
+
+
+def test_a_broken_key_that_nobody_meets_is_told_in_its_own_head(draw):
+    Q, K, V, stop = draw(2, 3, 1), draw(2, 4, 1), draw(2, 4, 1), np.full((2, 3), 2)
+    K[1, 3] = np.nan
+    assert needs_shift(Q, K, V, stop, 1.0).tolist() == [[False] * 3, [True] * 3]
 
 
 def test_a_small_value_that_a_query_meets_alone_is_not_hidden_by_larger_ones(draw):
@@ -595,8 +603,9 @@ def test_nothing_is_left_too_low_for_the_exponential():
 @pytest.mark.parametrize("natural", [False, True])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_lowest_exponent_is_a_normal_number(dtype, natural):
-    base = exponential(dtype, natural)
+    base = exponential.__wrapped__(dtype, natural)
     assert base.exp is np.exp or not natural
+    assert exponential.__wrapped__(dtype) == exponential.__wrapped__(dtype, False)
     assert np.finfo(dtype).tiny <= base.exp(dtype(base.lowest)) < 4 * np.finfo(dtype).tiny
     assert_allclose(base.exp(dtype(1.0 / base.ln)), math.e, rtol=1e-6)
 
@@ -933,6 +942,7 @@ def test_types(draw):
         (ValueError, r"valid_lens must lie in 0 … 5, got 1 … 6", {"valid_lens": [1, 6]}),
         (ValueError, r"valid_lens must lie in 0 … 5, got -1 … 3", {"valid_lens": [-1, 3]}),
         (ValueError, r"valid_lens must be \(B,\) or \(B, Tq\).*\(3,\)", {"valid_lens": [1, 2, 3]}),
+        (TypeError, "causal must be True or False, got 1", {"causal": 1}),
         (ValueError, "window must be at least 1, got 0", {"window": 0}),
         (TypeError, "window must be an integer, got 1.5", {"window": 1.5}),
         (TypeError, "offset must be an integer, got 0.5", {"causal": True, "offset": 0.5}),

@@ -12,6 +12,7 @@ from npattn.kernels.positional_masks import window_mask
 from npattn.kernels.alibi import alibi_bias, alibi_slopes
 from npattn.kernels.sums import unbroadcast
 from npattn.kernels.tiling import driver, tiles
+from npattn.kernels.tiling.restrictions import reach_of
 from npattn.kernels.tiling.score_arguments import steps_of
 from npattn.kernels.tiling.score_steps import NO_STEPS
 from npattn.kernels.tiling.sharing import owners, taken
@@ -364,6 +365,9 @@ def test_tiles_lie_query_by_query_where_the_bias_is_a_matrix(draw, bias, by_quer
     shape = (3, *(bias or (4, 5))[-2:])
     steps = steps_of(shape, np.dtype(float), bias=None if bias is None else draw(*bias))
     assert steps.by_query == by_query and steps.changes_tiles == (bias is not None)
+    _, cache = tiled_attention(draw(3, shape[1], 2), draw(3, shape[2], 2), draw(3, shape[2], 2),
+                               None, steps.bias)
+    assert cache.reach.by_query == by_query
 
 
 def test_no_options_are_no_steps():
@@ -377,3 +381,31 @@ def test_no_score_is_larger_than_the_bound():
     assert steps_of((1, 3, 2), kind, 30.0).bound(S).tolist() == [[1.0, 30.0, np.inf]]
     assert steps_of((1, 3, 2), kind, None, bias).bound(S).tolist() == [[3.0, 53.0, np.inf]]
     assert steps_of((1, 3, 2), kind, None, None, sink).bound(S).tolist() == [[7.0, 50.0, np.inf]]
+
+
+@pytest.mark.parametrize("magnitude", [1.0, 1e4])
+def test_a_sink_of_minus_infinity_is_none_beside_scores_of_any_size(QKV, magnitude):
+    QKV = magnitude * QKV[0], *QKV[1:]
+    *found, dsink = both(QKV, sink=np.full((G, R), -np.inf))[0]
+    assert_same(found, both(QKV)[0])
+    assert_array_equal(dsink, np.zeros((G, R)))
+    *_, dsink = both(QKV, sink=np.full((G, R), -np.inf), valid_lens=np.array([0, 3]))[0]
+    assert_array_equal(dsink, np.zeros((G, R)))
+
+
+@pytest.mark.parametrize("name, shape", [("bias", (TQ, TK)), ("sink", (R,))])
+def test_a_bias_and_a_sink_have_the_precision_of_the_queries(QKV, name, shape):
+    for dtype in (np.float32, np.int64, np.complex128):
+        with pytest.raises(TypeError, match=name):
+            tiled_attention(*QKV, **{name: np.zeros(shape, dtype)})
+
+
+def test_each_sequence_may_have_an_offset_of_its_own():
+    reach = reach_of((2, 3), 5, causal=True, offset=np.array([0, 3]))
+    assert reach.stop.tolist() == [[1, 2, 3], [4, 5, 5]]
+    for shape, offset in (((3,), np.arange(3)), ((2, 3), np.arange(3)), ((2, 3), np.arange(1))):
+        with pytest.raises(ValueError, match=r"^offset must be one integer, or \(B,\) for "):
+            reach_of(shape, 5, causal=True, offset=offset)
+    for shape, lens in (((3,), [1, 2, 3]), ((2, 3), [1, 2, 3]), ((2, 3), [[1, 2, 3]])):
+        with pytest.raises(ValueError, match=r"^valid_lens must be \(B,\) or \(B, Tq\) for "):
+            reach_of(shape, 5, valid_lens=lens)

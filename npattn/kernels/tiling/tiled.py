@@ -79,7 +79,7 @@ def tiled_attention(
     """
     require_real_floats(Q=Q, K=K, V=V)
     require_shapes("Q ... Tq Dk, K ... Tk Dk, V ... Tk Dv", Q, K, V)
-    scale, shapes = score_scale(scale, Q), tuple(X if X is None else X.shape for X in (Q, K, V))
+    scale, shapes = score_scale(scale, Q), tuple(X.shape for X in (Q, K, V))
     key_lead = np.broadcast_shapes(K.shape[:-2], V.shape[:-2])
     lead = np.broadcast_shapes(Q.shape[:-2], key_lead)
     steps = steps_of((*lead, Q.shape[-2], K.shape[-2]), Q.dtype, cap, bias, sink)
