@@ -20,7 +20,7 @@ from npattn.checking.gradcheck import (
     _advice, _quick_rows, _same, backward_scatter, gradcheck, require_options,
 )
 from npattn.checking.ladder import Slopes, bend, ladder, units
-from npattn.checking.one_array import Leaf
+from npattn.checking.one_array import Leaf, check_leaf
 from npattn.checking.quick import Sum, along_all
 
 DOUBLE = 2.0**-52
@@ -283,6 +283,35 @@ def test_scatter_is_rounding_and_a_jump_is_not():
     np.testing.assert_allclose(leaf.entries(np.arange(3)).rounding, [1e-6, 1e-6, 2e-5], rtol=1e-12)
     total, found = leaf.along(np.array([1.0, -1.0, 0.5]))
     assert total == 99.5 and found.rounding.tolist() == pytest.approx([2e-5])
+
+
+def test_a_jump_is_above_a_millionth_of_the_largest_entry():
+    def noise(part, eps=DOUBLE):
+        leaf = Leaf(Exact(), 0, np.array([0.25, 0.125]), str, np.array([part, 0.0]), 1e-12, eps)
+        return leaf.entries(np.arange(2)).rounding[1]
+
+    assert noise(0.9e-6 * 0.25) > 0.0 and noise(1.1e-6 * 0.25) == 0.0
+    eps = 2.0**-23                                      # or above 10,000 roundings
+    assert noise(0.9e4 * eps * 0.25, eps) > 0.0 and noise(1.1e4 * eps * 0.25, eps) == 0.0
+
+
+def test_a_sample_as_large_as_the_array_is_all_of_it_and_none_is_taken_twice(rng):
+    got, chosen = np.ones(9), []
+
+    class Seen(Exact):
+        def measure(self, k, directions):
+            chosen.append(list(getattr(directions, "indices", ())))
+            return super().measure(k, directions)
+
+    def check(most):
+        chosen.clear()
+        return check_leaf(Seen(), 0, got, str, scatter=np.zeros(9), rtol=1e-12, eps=DOUBLE,
+                          rng=rng, max_entries=most)
+
+    assert check(9).row.checked == 9 and chosen == [[*range(9)]]
+    for _ in range(5):
+        check(8)
+        assert len({*chosen[1]}) == len(chosen[1]) == 8
 
 
 # ---- central differences ----
