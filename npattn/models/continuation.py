@@ -49,7 +49,8 @@ def next_logits(tokens, params, cache, *, config):
 
 def _through_blocks(X, params, cache, config):
     """The last rows of what the last block makes of X (T, width), or all of them."""
-    T, threads = len(X), thread_count()
+    T = len(X)
+    threads = thread_count() if T >= PART else 1  # a shorter text has one part in any case
     count = max(threads, T // PART) if 1 < threads <= 2 * T // PART else 1
     starts = [T * n // count for n in range(count)]
     parts = [turned_like(X[start:stop], params.embedding.T)

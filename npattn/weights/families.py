@@ -58,7 +58,8 @@ def language_plan(source):
         )
     _require_plain(source)
     found = _gpt2(source) if kind == "gpt2" else _llama(source, kind)
-    for name in source.shapes.keys() - source.shapes.asked:
+    unread = (name for name in source.shapes if name not in source.shapes.asked)
+    for name in unread:  # in the file's order, so that the same file gives the same words
         if name.startswith(("layers.", "h.")) and not BUFFERS.search(name):
             raise WeightsError(f"{source.path} has the tensor {name}, which a block of {kind} does "
                                "not read here: its logits would be others")
