@@ -1104,6 +1104,24 @@ def test_a_diagonal_has_four_patches_and_their_keys_are_whole_tiles():
     assert {(keys.start, keys.stop) for *_, keys in patches} == {(0, 4), (4, 8), (8, 9)}
     patches = [patch for patch, _ in latin_patches(8, 9000, 2048, (1, 256, 64))]
     assert {rows.stop - rows.start for _, rows, _ in patches} == {1024, 9000 - 8 * 1024}
+    patches = [patch for patch, _ in latin_patches(8, 16, 16, (1, 2, 2), apart=1)]
+    assert {rows.stop - rows.start for _, rows, _ in patches} == {4}
+
+
+@pytest.mark.parametrize("keys, bias", [((), None), ((4,), None), ((4, 2), (1, 1)), ((1,), (1,))])
+def test_where_heads_share_sums_no_thread_waits_for_the_others(keys, bias, draw, monkeypatch):
+    """Of four threads each has something to do: the longest chain is a quarter of all jobs."""
+    lead = (4, 2) if len(keys) == 2 else (4,)
+    Q, dO, K = draw(*lead, 64, 2), draw(*lead, 64, 2), draw(*(keys or (1,)), 64, 2)
+    seen = []
+    monkeypatch.setattr(driver, "tile_shape", lambda *_: (1, 8, 8))
+    monkeypatch.setattr(driver, "run", lambda jobs, threads: (seen.append(jobs), run(jobs, 1)))
+    cache = tiled_attention(Q, K, K, bias=None if bias is None else draw(*bias, 64, 64))[1]
+    tiled_attention_backward(dO, cache)
+    lengths = {}
+    for _, sums in seen[-1]:
+        lengths |= dict.fromkeys(sums, 1 + max(lengths.get(one, 0) for one in sums))
+    assert max(lengths.values()) <= len(seen[-1]) // 4
 
 
 def test_weights_lose_nothing_to_the_rounding_of_a_large_normalizer():

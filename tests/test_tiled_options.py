@@ -364,7 +364,7 @@ def test_heads_are_taken_without_a_copy_where_they_share_one(draw):
 def test_tiles_lie_query_by_query_where_the_bias_is_a_matrix(draw, bias, by_query):
     shape = (3, *(bias or (4, 5))[-2:])
     steps = steps_of(shape, np.dtype(float), bias=None if bias is None else draw(*bias))
-    assert steps.by_query == by_query and steps.changes_tiles == (bias is not None)
+    assert steps.by_query == by_query and steps.natural(False) == (bias is not None)
     _, cache = tiled_attention(draw(3, shape[1], 2), draw(3, shape[2], 2), draw(3, shape[2], 2),
                                None, steps.bias)
     assert cache.reach.by_query == by_query
@@ -372,7 +372,9 @@ def test_tiles_lie_query_by_query_where_the_bias_is_a_matrix(draw, bias, by_quer
 
 def test_no_options_are_no_steps():
     assert steps_of((3, 4, 5), np.dtype(float)) == NO_STEPS == (None,) * 5 + (False,)
-    assert not NO_STEPS.changes_tiles
+    assert not NO_STEPS.natural(False) and not NO_STEPS.natural(True)
+    cap = steps_of((3, 4, 5), np.dtype(float), cap=2.0)
+    assert cap.natural(True) and not cap.natural(False)
 
 
 def test_no_score_is_larger_than_the_bound():

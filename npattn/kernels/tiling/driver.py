@@ -71,7 +71,8 @@ def on_squares(work, flat):
         keys = places("keys", flat.owner, heads, b)
         return ("queries", heads.start, a), *keys, *flat.steps.places(heads, a, b)
 
-    _on_patches(work, flat, partial(latin_patches, sums=sums))
+    apart = min(len(X) for X in (flat.Q, flat.K, flat.steps.bias) if X is not None)
+    _on_patches(work, flat, partial(latin_patches, sums=sums, apart=apart))
 
 
 def _on_patches(work, flat, patches):

@@ -43,14 +43,14 @@ def forward_pass(sums, flat, shape, heads, rows, keys):
     """
     K, V, wild = flat.K, flat.V, flat.shifted[heads, rows]
     owner, steps = flat.owner, flat.steps
-    base, any_wild = exponential(V.dtype, steps.changes_tiles), wild.any()
-    q = _append(flat.Q[heads, rows], steps.query_factor(flat.scale) / units(wild, base))
+    base = exponential(V.dtype, steps.natural(any_wild := wild.any()))
+    q = _append(flat.Q[heads, rows], steps.query_factor(flat.scale, units(wild, base)))
     m, Z = (X[heads, rows] for X in sums)
     Y, ones = np.zeros((*wild.shape, V.shape[2]), V.dtype), np.ones(shape[2], V.dtype)
     for tile, allowed in flat.reach.tiles(heads, rows, keys, shape[2]):
         # S = Q Kᵀ · scale
         S = _scratch.product(0, taken(K, owner, heads, tile), q.swapaxes(1, 2), steps.by_query)
-        steps.apply(S, heads, rows, tile)
+        steps.apply(S, heads, rows, tile, base.ln)
         if any_wild:
             silence(S, allowed, -np.inf)
             m[:], shrink = raise_maximum(S, m, wild, base)
@@ -73,7 +73,7 @@ def forward_pass(sums, flat, shape, heads, rows, keys):
 def backward_pass(dO, delta, columns, grads, flat, shape, heads, rows, keys):
     """What a patch adds to dQ, dK, dV and dbias; `columns` as `row_columns` returns them."""
     Q, K, (dQ, dK, dV, dbias), steps, owner = flat.Q, flat.K, grads, flat.steps, flat.owner
-    base, parts = exponential(Q.dtype, steps.changes_tiles), blocks(rows.start, rows.stop, shape[1])
+    parts = blocks(rows.start, rows.stop, shape[1])
     tiles = [
         (tile, part, allowed)
         for part in parts
@@ -82,7 +82,8 @@ def backward_pass(dO, delta, columns, grads, flat, shape, heads, rows, keys):
     if not tiles:
         return
     m, w, w_delta, wild = (column[heads, rows] for column in (*columns, flat.shifted))
-    any_wild, dS_scale = wild.any(), steps.dS_scale(flat.scale)
+    base = exponential(Q.dtype, steps.natural(any_wild := wild.any()))
+    dS_scale = steps.dS_scale(flat.scale)
     try:
         with np.errstate(**({} if any_wild and wild.all() else OUT_OF_RANGE)):
             g1 = _append(dO[heads, rows], w, w_delta)
@@ -91,14 +92,14 @@ def backward_pass(dO, delta, columns, grads, flat, shape, heads, rows, keys):
         columns = row_columns(delta, flat)
         backward_pass(dO, delta, columns, grads, flat, shape, heads, rows, keys)
         return
-    q = _append(Q[heads, rows], steps.query_factor(flat.scale) / units(wild, base))
+    q = _append(Q[heads, rows], steps.query_factor(flat.scale, units(wild, base)))
     V1 = _append(taken(flat.V, owner, heads, keys), dS_scale, dS_scale)
     # block of keys by block of keys, so that what belongs to one stays in the cache
     for tile, part, allowed in sorted(tiles, key=lambda entry: entry[0].start):
         i, j, K_tile = _within(rows, part), _within(keys, tile), taken(K, owner, heads, tile)
         # E = exp(S − m)
         E = _scratch.product(0, K_tile, q[:, i].swapaxes(1, 2), steps.by_query)
-        T = steps.apply(E, heads, part, tile, _scratch.like(3, E))
+        T = steps.apply(E, heads, part, tile, base.ln, _scratch.like(3, E))
         if any_wild:
             E -= m[:, None, i]
             to_base(E, wild[:, i], base)

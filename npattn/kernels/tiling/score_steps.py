@@ -28,10 +28,10 @@ class ScoreSteps(NamedTuple):
     largest: np.ndarray | None = None  # (M, Tq or 1) |bias| in reach of a query
     forbids: bool = False              # bias has entries of −inf
 
-    @property
-    def changes_tiles(self):
-        """Whether something is done to the scores of a tile."""
-        return self.cap is not None or self.bias is not None
+    def natural(self, any_wild):
+        """Whether exp must have the base e: a bias is not multiplied by anything, nor is a cap
+        where each row has a unit of its own."""
+        return self.bias is not None or self.cap is not None and any_wild
 
     @property
     def by_query(self):
@@ -53,16 +53,18 @@ class ScoreSteps(NamedTuple):
             S = S + (self.largest if self.owner is None else self.largest[self.owner])
         return S if self.sink is None else np.maximum(S, np.abs(self.sink))
 
-    def query_factor(self, scale):
-        """What queries are multiplied by, so that their product with the keys can be `apply`ed."""
-        return scale if self.cap is None else scale / self.cap
+    def query_factor(self, scale, unit):
+        """What queries are multiplied by, so that `apply` makes scores of their products."""
+        return scale / unit if self.cap is None else scale / self.cap
 
-    def apply(self, S, heads, rows, tile, room=None):
-        """Makes scores of products, in place. Returns tanh(S / cap), in that room, or None."""
+    def apply(self, S, heads, rows, tile, unit, room=None):
+        """Makes scores of products, in place. Returns tanh(S / cap), in that room, or None.
+
+        unit  what scores are measured in; 1 where there is a bias"""
         T = None
         if self.cap is not None:
             T = np.tanh(S, out=S if room is None else room)
-            np.multiply(T, self.cap, out=S)
+            np.multiply(T, self.cap / unit, out=S)
         if self.bias is not None:
             S += taken(self.bias, self.owner, heads, *self._parts(rows, tile)).swapaxes(1, 2)
         return T

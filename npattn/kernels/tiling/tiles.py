@@ -4,8 +4,7 @@ A tile holds the scores of a few heads, a block of queries and a block of keys, 
 queries): BLAS is fastest that way round. It is as large as the second-level cache, so that it
 is made, used and forgotten without going out to memory. Half as large, two threads took 8 to 15 %
 longer. With more than LARGEST, products get slow: float64 tiles of 2,048 keys in a cache of 2 MiB.
-Work is dealt out in patches (heads, rows, keys), three slices; those that add to different sums
-can be worked on side by side.
+Patches (heads, rows, keys), three slices, that add to different sums are worked on side by side.
 """
 
 from functools import lru_cache
@@ -57,16 +56,17 @@ def row_patches(N, Tq, Tk, shape):
     return [((n, part, slice(0, Tk)), ()) for n in blocks(0, N, shape[0]) for part in rows]
 
 
-def latin_patches(N, Tq, Tk, shape, sums=None):
+def latin_patches(N, Tq, Tk, shape, sums=None, apart=None):
     """Patches of some queries and some keys, each of which adds to the sums of both.
 
-    Patch (a, b) has its turn when b − a, modulo their number, is 1, 2 and so on: the diagonals
-    of a Latin square, on which no two share queries, nor keys. So there is hardly one that has
-    to wait. The main diagonal, half empty under a causal mask, is last: its patches are short.
-    sums  which sums a patch adds to: sums(heads, a, b); None means those of its own heads
+    Patch (a, b) has its turn when b − a, modulo their number, is 1, 2 and so on: the diagonals of
+    a Latin square, on which no two share queries, nor keys; so hardly one has to wait. The main
+    diagonal, half empty under a causal mask, is last: its patches are short.
+    sums   which sums a patch adds to: sums(heads, a, b); None means those of its own heads
+    apart  how many of the N heads add to different sums: a diagonal has four such patches
     """
     sums = sums or (lambda heads, a, b: (("queries", heads.start, a), ("keys", heads.start, b)))
-    size = max(shape[1], min(PATCH, N * Tq // 4 // shape[1] * shape[1]))  # four to a diagonal
+    size = max(shape[1], min(PATCH, (apart or N) * Tq // 4 // shape[1] * shape[1]))
     rows, keys = blocks(0, Tq, size), blocks(0, Tk, max(size, shape[2]))
     side = max(len(rows), len(keys))
     return [
