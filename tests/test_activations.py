@@ -29,6 +29,10 @@ def test_relu_by_hand():
     assert_array_equal(relu_backward(np.full(5, 7.0), Y), [0, 0, 0, 7, 7])
 
 
+def test_relu_of_a_complex_number_looks_at_its_real_part():
+    assert_array_equal(relu(np.array([1e-20j, -1 + 1j, 2 - 1j])), [0, 0, 2 - 1j])
+
+
 @pytest.mark.parametrize("x", [-10.0, -6.0, -1.0, -0.1, 0.0, 0.1, 1.0, 6.0, 30.0])
 def test_gelu_is_the_share_of_the_normal_distribution(x):
     Y, cache = gelu(np.array([x]))

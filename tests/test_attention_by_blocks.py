@@ -45,3 +45,16 @@ def test_arguments_that_do_not_fit(draw):
         attention_by_blocks(Q, K, V, block=0)
     with pytest.raises(ValueError, match="^Dk is 6 in Q, 5 in K"):
         attention_by_blocks(Q, K[:, :5], V)
+
+
+def test_scores_may_be_far_from_0(draw):
+    Q, K, V = draw(4, 6), draw(8, 6), draw(8, 7)
+    Q[0] = 0.0
+    for factor in (1000.0, -1000.0):
+        O, cache = attention_by_blocks(factor * Q, K, V, block=3)
+        expected, other = attention(factor * Q, K, V)
+        assert_allclose(O, expected, rtol=1e-10)
+        assert np.isfinite(cache.L).all()
+        found = attention_by_blocks_backward(np.ones((4, 7)), cache)
+        for dX, want in zip(found, attention_backward(np.ones((4, 7)), other), strict=True):
+            assert_allclose(dX, want, rtol=1e-8, atol=1e-9)

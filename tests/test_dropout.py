@@ -31,6 +31,14 @@ def test_nothing_dropped(draw, rate, seed):
     assert_array_equal(dropout_backward(dY, cache), dY)
 
 
+def test_a_number_that_equals_the_rate_is_kept():
+    class Constant(np.random.Generator):
+        def random(self, shape, dtype):
+            return np.full(shape, 0.5, dtype)
+
+    assert_array_equal(draw_keep(np.ones(3), 0.5, Constant(np.random.PCG64())), [2, 2, 2])
+
+
 # ---- invariants ----
 
 

@@ -120,6 +120,13 @@ def test_the_order_of_channels_does_not_matter_to_places(draw, rng):
     assert_allclose(spatial_attention(X[..., order], params)[0], expected, rtol=1e-12)
 
 
+def test_channels_that_share_a_maximum_share_its_gradient():
+    X = np.array([[[1.0, 3.0, 3.0]]])
+    Y, cache = spatial_attention(X, SpatialParams(np.array([[[0.0, 1.0]]]), np.zeros(1)))
+    assert_array_equal(cache.top, [[[0.0, 0.5, 0.5]]])
+    assert_allclose(Y, X / (1 + np.exp(-3)), rtol=1e-14)
+
+
 @pytest.mark.sampled(4)
 @pytest.mark.parametrize("leading", [(), (2,), (2, 3)])
 @pytest.mark.parametrize("k", [1, 3, 7])
@@ -137,6 +144,14 @@ def test_convention_of_places(convention, draw):
 def test_kernels_that_do_not_fit(draw, kernel, b):
     with pytest.raises(ValueError, match="must be .k, k, 2. with k odd, b .1,."):
         spatial_attention(draw(H, W, C), SpatialParams(np.zeros(kernel), np.zeros(b)))
+
+
+def test_every_image_has_a_place_and_a_channel(rng):
+    params = init_spatial_attention(rng, k=3)
+    assert spatial_attention(np.zeros((0, H, W, C)), params)[0].shape == (0, H, W, C)
+    for shape in ((0, W, C), (H, 0, C), (H, W, 0)):
+        with pytest.raises(ValueError, match="must have a place and a channel"):
+            spatial_attention(np.zeros(shape), params)
 
 
 def test_both_together_are_cbam(assert_gradients, draw, channels, rng):

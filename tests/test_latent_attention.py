@@ -172,6 +172,11 @@ def test_convention_of_differential_attention(convention, two, draw):
     convention(differential_lambda, differential_lambda_backward, params)
 
 
+def test_vectors_of_lambda_that_do_not_fit_are_named(draw):
+    with pytest.raises(ValueError, match="^D is 5 in q1, 4 in k2"):
+        differential_lambda(LambdaParams(draw(H, 5), draw(H, 5), draw(H, 5), draw(H, 4)))
+
+
 def test_lambdas_of_another_length(two):
     with pytest.raises(ValueError, match=r"lam|broadcast"):
         differential_attention(*two[:5], np.zeros(4))

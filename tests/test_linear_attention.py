@@ -10,7 +10,9 @@ from npattn.kernels.linear_chunks import (
     linear_attention_in_chunks,
     linear_attention_in_chunks_backward,
 )
-from npattn.kernels.linear_state import Gates, empty_state
+from npattn.kernels.linear_state import (
+    Gates, decayed_products, decays, empty_state, products_gradients,
+)
 from npattn.trees import tree_leaves, tree_map
 
 T, DK, DV = 7, 4, 6
@@ -181,6 +183,23 @@ def _without_gates(backward):
         return *dQKV, dstate
 
     return without
+
+
+@pytest.mark.parametrize("Dk", [1, 2, 3])
+@pytest.mark.parametrize("Dg", [1, "Dk"])
+def test_products_decay_column_by_column(draw, Dk, Dg):
+    X, K, g, dP = draw(5, Dk), draw(5, Dk), -draw(5, Dk if Dg == "Dk" else Dg) ** 2, draw(5, 5)
+    factor = np.tril(np.ones((5, 5)))[..., None] * np.exp(g[:, None] - g[None])
+    terms = X[:, None] * K * factor
+    assert_allclose(decayed_products(X, K, decays(g, 0)), terms.sum(axis=-1), rtol=1e-12)
+    dX, dK = products_gradients(dP, X, K, decays(g, 0))
+    assert_allclose(dX, (dP[..., None] * factor * K).sum(axis=1), rtol=1e-12)
+    assert_allclose(dK, (dP[..., None] * factor * X[:, None]).sum(axis=0), rtol=1e-12)
+
+
+def test_an_empty_state_has_the_leading_axes_of_keys_and_values(draw):
+    assert empty_state(draw(2, 1, T, 4), draw(1, 3, T, 6)).shape == (2, 3, 4, 6)
+    assert empty_state(draw(1, 3, T, 4), draw(2, 1, T, 6)).shape == (2, 3, 4, 6)
 
 
 # ---- errors ----

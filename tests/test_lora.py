@@ -67,3 +67,9 @@ def test_no_rows_have_no_update(rng):
     dX, dparams = lora_backward(U, cache)
     assert U.shape == (0, 5, 3) and dX.shape == (0, 5, 4)
     assert not dparams.A.any() and not dparams.B.any()
+
+
+def test_the_first_matrix_is_uniform_and_the_second_0(rng):
+    A, B = init_lora(16, 5, 300, rng)
+    assert [A.min(), A.max()] == pytest.approx([-0.25, 0.25], rel=0.01)
+    assert A.mean() == pytest.approx(0.0, abs=0.01) and not B.any()

@@ -101,3 +101,16 @@ def test_what_does_not_fit_is_named(mask, draw):
         pack(draw(3, 7, 2), packing)
     with pytest.raises(ValueError, match=r"R is 3 in Y, 2 in rows: got Y \(3, 8, 2\), rows"):
         unpack(draw(3, 8, 2), packing)
+
+
+def test_a_gradient_that_is_no_text_is_named(mask, draw):
+    with pytest.raises(ValueError, match="^T is 7 in dX, 8 in tokens"):
+        unpack_backward(draw(3, 7, 2), packing_of(mask))
+
+
+def test_of_texts_of_one_length_the_first_comes_first(rng):
+    lengths = rng.integers(1, 4, 300)
+    packing = packing_of(token_mask(*lengths, T=3))
+    first = [packing.places[0][start] for start in np.cumsum(lengths) - lengths]
+    for length in (2, 3):  # no gap of 2 is left behind, so that these rows rise
+        assert (np.diff(np.array(first)[lengths == length]) > 0).all()

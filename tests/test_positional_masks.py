@@ -100,5 +100,7 @@ def test_other_arguments():
         prefix_mask(1.0, 3)
     with pytest.raises(TypeError, match="documents must be an integer array, got float64"):
         document_mask(np.zeros(3))
+    with pytest.raises(TypeError, match="keys must be an integer array, got float64"):
+        document_mask(np.zeros(3, int), np.zeros(3))
     with pytest.raises(ValueError, match=r"documents \(2, 3\) and keys \(3, 3\)"):
         document_mask(np.zeros((2, 3), int), np.zeros((3, 3), int))

@@ -33,6 +33,7 @@ def test_at_the_start_the_layer_only_normalizes(dtype):
     gain = init_rms_norm(3, dtype=dtype)
     assert gain.dtype == dtype
     assert_array_equal(gain, [1, 1, 1])
+    assert {X.dtype for X in init_qk_norm(3, dtype=dtype)} == {np.dtype(dtype)}
 
 
 # ---- invariants ----

@@ -46,7 +46,7 @@ def test_halves_turn_columns_that_lie_half_a_width_apart():
 
 @every_pairing
 def test_columns_beyond_the_speeds_pass_as_they_are(draw, pairing):
-    X = draw(2, 5, 7)
+    X = draw(2, 4, 7)
     Y, _ = rotary(X, speeds=rotary_speeds(4), pairing=pairing)
     assert_array_equal(Y[..., 4:], X[..., 4:])
     assert_allclose(Y[..., :4], rotary(X[..., :4], pairing=pairing)[0], rtol=1e-14)
@@ -176,6 +176,12 @@ def test_offset_continues_a_sequence(draw):
     assert_allclose(rotary(X[:, 3:], offset=3)[0], rotary(X)[0][:, 3:], rtol=0, atol=1e-14)
 
 
+@pytest.mark.parametrize("T", [0, 1])
+def test_a_table_of_one_row_serves_the_first_position(draw, T):
+    X, table = draw(2, T, 6), rotary_table(np.arange(1), rotary_speeds(6))
+    assert_array_equal(rotary(X, table=table, positions=np.zeros(T, int))[0], X)
+
+
 def test_convention(convention, draw):
     convention(rotary, rotary_backward, draw(2, 3, 6), offset=4)
 
@@ -236,6 +242,13 @@ TABLE = rotary_table(np.arange(5), rotary_speeds(6))
 def test_positions_speeds_and_tables_that_do_not_fit(options, message):
     with pytest.raises(ValueError, match=message):
         rotary(X, **options)
+
+
+def test_a_table_has_the_precision_of_what_it_turns():
+    with pytest.raises(TypeError, match="^cos is float32 but sin is float64|^sin is .* but"):
+        rotary(X, table=TABLE._replace(cos=TABLE.cos.astype(np.float32)))
+    with pytest.raises(TypeError, match="^sin must be float32 or float64, got int64"):
+        rotary(X, table=TABLE._replace(sin=TABLE.sin.astype(int)))
 
 
 def test_positions_that_are_no_integers():

@@ -72,6 +72,13 @@ def test_convention_of_a_bias(convention, draw):
     convention(add_bias, add_bias_backward, draw(2, 3, 4), draw(3, 1))
 
 
+def test_what_a_bias_forbids_has_no_gradient():
+    bias = np.array([[0.0, -np.inf, np.inf]])
+    dS, dbias = add_bias_backward(np.ones((2, 3)), add_bias(np.zeros((2, 3)), bias)[1])
+    assert_array_equal(dS, [[1, 0, 1]] * 2)
+    assert_array_equal(dbias, [[2, 0, 2]])
+
+
 def test_a_bias_of_minus_infinity_is_a_mask_that_lets_no_nan_through(draw, draw_mask):
     Q, K, V, mask = draw(2, 4, 6), draw(2, 5, 6), draw(2, 5, 3), draw_mask(4, 5)
     mask[:, 2], dO = False, draw(2, 4, 3)

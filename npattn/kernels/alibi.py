@@ -29,8 +29,8 @@ def alibi_slopes(num_heads, *, dtype=np.float64) -> np.ndarray:
     require_counts(1, num_heads=num_heads)
     require_float_dtype(dtype)
     n = 1 << (int(num_heads).bit_length() - 1)
-    exponents = np.concatenate([np.arange(1, n + 1) / n, np.arange(1, 2 * n, 2) / (2 * n)])
-    return (2.0 ** (-8.0 * exponents[:num_heads])).astype(dtype)
+    steps = np.concatenate([np.arange(1, n + 1), np.arange(n) + 0.5])
+    return (2.0 ** (-8.0 * steps[:num_heads] / n)).astype(dtype)
 
 
 def alibi_bias(Tq, Tk, slopes, *, offset=0) -> np.ndarray:

@@ -48,9 +48,9 @@ def embedding(ids, E, *, padding=None) -> tuple[np.ndarray, EmbeddingCache]:
     [[3.0, 4.0], [1.0, 2.0], [3.0, 4.0]]
     """
     require_shapes("ids:int ..., E vocabulary D", ids, E)
-    low, high = (ids.min(), ids.max()) if ids.size else (0, -1)
-    if low < 0 or high >= len(E):
-        raise ValueError(f"ids must lie in 0 … {len(E) - 1}, the rows of E; got {low} … {high}")
+    if ids.size and (ids.min() < 0 or ids.max() >= len(E)):
+        raise ValueError(f"ids must lie in 0 … {len(E) - 1}, the rows of E; "
+                         f"got {ids.min()} … {ids.max()}")
     return E[ids], EmbeddingCache(ids, E, padding)
 
 

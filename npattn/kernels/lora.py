@@ -88,4 +88,4 @@ def merge_lora(W, params, *, scale=1.0):
 
     Subtract the same from it to undo this: merge_lora(W, params, scale=−scale).
     """
-    return W + (params.A @ params.B * scale).astype(W.dtype, copy=False)
+    return W + np.asarray(params.A @ params.B * scale, W.dtype)

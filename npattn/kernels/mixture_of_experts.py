@@ -25,6 +25,7 @@ from npattn.kernels.gated import swiglu, swiglu_backward
 from npattn.kernels.options import require_counts, require_generator
 from npattn.kernels.shapes import Shape, require_shapes
 from npattn.kernels.softmax import masked_softmax, softmax, softmax_backward
+from npattn.kernels.sums import as_rows
 
 
 class ExpertsParams(NamedTuple):
@@ -75,10 +76,10 @@ def mixture_of_experts(X, params, k) -> tuple[tuple, ExpertsCache]:
     require_counts(1, k=k)
     if k > E:
         raise ValueError(f"k must be at most the number of experts, {E}, got {k}")
-    rows = X.reshape(-1, X.shape[-1])
+    rows = as_rows(X)
     G = rows @ params.router
     chosen = np.zeros(G.shape, bool)
-    np.put_along_axis(chosen, np.argsort(-G.real, axis=-1, kind="stable")[:, :k], True, axis=-1)
+    np.put_along_axis(chosen, np.argsort(-G.real, axis=1, kind="stable")[:, :k], True, axis=1)
     P, Y, served = masked_softmax(G, chosen), np.zeros_like(rows), []
     for e, (gate, up, down) in enumerate(zip(*params[1:])):
         n = np.flatnonzero(chosen[:, e])
@@ -97,12 +98,12 @@ def mixture_of_experts_backward(dY, cache: ExpertsCache) -> tuple:
     X, (router, gate, up, down), G, P, shares, served = cache
     dY, dbalance = dY
     require_shapes("dY =... D, X ... D, dbalance", dY, X, Shape(np.shape(dbalance)))
-    dY = dY.reshape(-1, X.shape[-1])
-    rows, dP, dX = X.reshape(dY.shape), np.zeros_like(P), np.zeros_like(dY * P[:, :1])
+    rows, dY, dP = as_rows(X), as_rows(dY), np.zeros_like(P)
+    dX = np.zeros_like(dY * P[:, :1])
     dexperts = [np.zeros_like(W, dX.dtype) for W in (gate, up, down)]
     for e, (n, H, activated, f) in enumerate(served):
         # Y = Σ P f, f = H Down
-        dP[n, e] = (dY[n] * f).sum(axis=-1)
+        dP[n, e] = (dY[n] * f).sum(axis=1)
         df = P[n, e, None] * dY[n]
         # H = swiglu(X A, X B)
         dA, dB = swiglu_backward(df @ down[e].T, activated)

@@ -83,7 +83,7 @@ def unpack_backward(dX, packing):
 
 def _first_fit(lengths, width):
     """The row and the first column of each text, and how many rows there are."""
-    row, start, free = np.zeros_like(lengths), np.zeros_like(lengths), []
+    row, start, free = np.empty_like(lengths), np.empty_like(lengths), []
     for text in np.argsort(-lengths, kind="stable").tolist():
         length = int(lengths[text])
         fitting = (i for i, room in enumerate(free) if room >= length)

@@ -12,6 +12,8 @@ Files of weights store (out, in), so that what is read from them is turned.
 
 import numpy as np
 
+from npattn.kernels.sums import as_rows
+
 TURN_ROWS = range(2, 513)
 
 
@@ -36,7 +38,7 @@ def is_turned_for(W, X):
 
 def turned_like(X, W):
     """X (..., D) in the order in which `product` with W returns: a copy where it differs."""
-    rows = X.reshape(-1, X.shape[-1])
+    rows = as_rows(X)
     return np.asfortranarray(rows).reshape(X.shape) if is_turned_for(W, rows) else X
 
 

@@ -59,10 +59,10 @@ def spatial_attention(X, params) -> tuple[np.ndarray, SpatialCache]:
     [[0.8386]]
     """
     require_shapes("X ... H W C, kernel k k two, b one", X, *params)
-    k, C = len(params.kernel), X.shape[-1]
-    if params.kernel.shape[-1] != 2 or k % 2 == 0 or len(params.b) != 1 or not C:
+    k = len(params.kernel)
+    if params.kernel.shape[-1] != 2 or k % 2 == 0 or len(params.b) != 1 or 0 in X.shape[-3:]:
         raise ValueError(f"kernel {params.kernel.shape} must be (k, k, 2) with k odd, b (1,), and "
-                         f"X {X.shape} must have a channel")
+                         f"X {X.shape} must have a place and a channel")
     top = (X.real == X.real.max(axis=-1, keepdims=True)).astype(X.real.dtype)
     top /= top.sum(axis=-1, keepdims=True)
     Z = np.stack([X.mean(axis=-1), (top * X).sum(axis=-1)], axis=-1)
