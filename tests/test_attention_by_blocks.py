@@ -20,6 +20,14 @@ def test_it_is_attention_to_rounding(draw, draw_mask, block):
         assert_allclose(dX, want, rtol=1e-10, atol=1e-13)
 
 
+@pytest.mark.parametrize("width", [0, 1])
+def test_the_scale_of_narrow_queries_is_1(draw, width):
+    Q, K, V = draw(4, width), draw(5, width), draw(5, 7)
+    O, _ = attention_by_blocks(Q, K, V)
+    assert_allclose(O, attention(Q, K, V, scale=1.0)[0], rtol=1e-12)
+    assert_allclose(O, attention(Q, K, V)[0], rtol=1e-12)
+
+
 def test_gradients(assert_gradients, draw, draw_mask):
     args = draw(2, 4, 6), draw(1, 5, 6), draw(2, 5, 7), draw_mask(4, 5)
     assert_gradients(attention_by_blocks, attention_by_blocks_backward, *args, block=2)

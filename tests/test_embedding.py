@@ -92,3 +92,9 @@ def test_upstream_gradients_that_do_not_fit(shape):
         embedding_backward(np.zeros(shape), cache)
     assert f"got dY {shape}, ids (2, 3)" in str(error.value)
     assert str(error.value).endswith("; dY must have the shape (2, 3, 5)")
+
+
+def test_the_row_of_the_padding_does_not_learn(draw):
+    _, cache = embedding(np.array([1, 2, 1]), draw(4, 5), padding=1)
+    dE = embedding_backward(np.ones((3, 5)), cache)
+    assert_array_equal(dE, np.array([[0.0], [0.0], [1.0], [0.0]]) * np.ones(5))

@@ -62,7 +62,7 @@ def test_initial_parameters(rng):
         ("input.W", (4, 9)), ("input.b", (9,)), ("hidden.W", (3, 9)),
     ]
     params = init_gru(4, 3, rng, hidden_bias=True, dtype=np.float32)
-    assert params.hidden.b.shape == (9,)
+    assert params.hidden.b.shape == (9,) and not params.input.b.any() and not params.hidden.b.any()
     assert {X.dtype for X in tree_leaves(params)} == {np.dtype(np.float32)}
     W = init_gru(400, 200, rng).input.W
     assert 0.099 < np.abs(W).max() <= 0.1  # √(6 / 600), by gate and not by three

@@ -82,7 +82,8 @@ def test_convention_of_channels(convention, draw, channels, use_max):
 
 def test_a_bottleneck_is_never_empty(rng):
     params = init_channel_attention(8, rng, dtype=np.float32)
-    assert params.squeeze.W.shape == (8, 1) and params.excite.W.dtype == np.float32
+    assert params.squeeze.W.shape == (8, 1)
+    assert {X.dtype for layer in params for X in layer} == {np.dtype(np.float32)}
     assert init_channel_attention(64, rng, ratio=4).squeeze.W.shape == (64, 16)
 
 
@@ -91,8 +92,10 @@ def test_channels_that_do_not_fit(draw, channels):
         channel_attention(draw(H, W, 5), channels)
     with pytest.raises(ValueError, match="X has 2 axes, and needs at least 3"):
         channel_attention(draw(W, C), channels)
-    with pytest.raises(ValueError, match=r"X \(0, 5, 6\) must have a place"):
-        channel_attention(np.zeros((0, W, C)), channels)
+    for shape in ((0, W, C), (H, 0, C)):
+        with pytest.raises(ValueError, match=r"X \(., ., 6\) must have a place"):
+            channel_attention(np.zeros(shape), channels)
+    assert channel_attention(np.zeros((0, H, W, C)), channels)[0].shape == (0, H, W, C)
 
 
 # ---- places ----
@@ -144,6 +147,11 @@ def test_convention_of_places(convention, draw):
 def test_kernels_that_do_not_fit(draw, kernel, b):
     with pytest.raises(ValueError, match="must be .k, k, 2. with k odd, b .1,."):
         spatial_attention(draw(H, W, C), SpatialParams(np.zeros(kernel), np.zeros(b)))
+
+
+def test_the_kernel_starts_around_0(rng):
+    kernel, b = init_spatial_attention(rng, k=31)
+    assert abs(kernel.mean()) < 0.01 and not b.any()
 
 
 def test_every_image_has_a_place_and_a_channel(rng):

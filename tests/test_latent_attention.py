@@ -172,6 +172,13 @@ def test_convention_of_differential_attention(convention, two, draw):
     convention(differential_lambda, differential_lambda_backward, params)
 
 
+def test_lambda_and_its_gradient_for_any_leading_axes(assert_gradients, draw, two):
+    params = LambdaParams(*(0.3 * draw(4, 2, 3) for _ in range(4)))
+    assert differential_lambda(params)[0].shape == (4, 2)
+    pair, one = (differential_attention, differential_attention_backward), [X[0] for X in two[:5]]
+    assert_gradients(*pair, *one, two[5])
+
+
 def test_vectors_of_lambda_that_do_not_fit_are_named(draw):
     with pytest.raises(ValueError, match="^D is 5 in q1, 4 in k2"):
         differential_lambda(LambdaParams(draw(H, 5), draw(H, 5), draw(H, 5), draw(H, 4)))

@@ -81,6 +81,17 @@ def test_the_scaling_of_llama_3_by_hand():
     assert_allclose(scaled * 100 / (2 * math.pi), [5, 4, 2.5 * (0.5 + 0.5 / 8), 1 / 8, 0.5 / 8])
 
 
+def test_a_factor_of_1_changes_no_speed():
+    speeds = rotary_speeds(6)
+    for scale in (linear_scaling, ntk_scaling, llama3_scaling):
+        assert_allclose(scale(speeds, 1.0), speeds, rtol=1e-14)
+        with pytest.raises(ValueError, match="^factor must be 1 or more"):
+            scale(speeds, np.inf)
+        for other in (speeds.tolist(), np.arange(3), speeds[None]):
+            with pytest.raises(TypeError, match="^speeds must be a float array"):
+                scale(other, 1.0)
+
+
 # ---- the two pairings ----
 
 
@@ -236,8 +247,8 @@ TABLE = rotary_table(np.arange(5), rotary_speeds(6))
     (dict(table=TABLE, positions=np.array([0, 7, 1, 2])), "position 7 is beyond the table"),
     (dict(table=TABLE, speeds=rotary_speeds(6)), "speeds or table, not both"),
     (dict(table=(TABLE.cos, TABLE.sin[1:])), r"cos \(5, 3\) and sin \(4, 3\)"),
-    (dict(table=(TABLE.cos[None, None], TABLE.sin[None, None]), positions=np.zeros((1, 4), int)),
-     "pick rows of one table"),
+    *((dict(table=(cos, sin), positions=np.zeros((1, 4), int)), "pick rows of one table")
+      for cos, sin in (np.stack(TABLE)[:, None], np.stack(TABLE)[:, None, None])),
 ])
 def test_positions_speeds_and_tables_that_do_not_fit(options, message):
     with pytest.raises(ValueError, match=message):

@@ -124,3 +124,14 @@ def test_an_upstream_gradient_of_another_shape_is_no_broadcast(forward, backward
     _, cache = forward(np.ones((3, 4)), *more)
     with pytest.raises(ValueError, match=r"; dY must have the shape \(3, 4\)$"):
         backward(np.ones(shape), cache)
+
+
+@pytest.mark.parametrize("spec, shapes, fits", [
+    ("M a b c, N a b c", [(2, 3, 4), (2, 4, 3)], True),
+    ("Q ... Tq D, K ... Tk D", [(2, 3, 4), (2, 4, 5)], True),
+    ("Q ... Tq D, K ... Tk D", [(2, 3, 4), (3, 4, 5)], False),  # other leading axes as well
+])
+def test_a_turned_array_is_advised_where_all_of_it_would_fit(spec, shapes, fits):
+    with pytest.raises(ValueError) as caught:
+        require_shapes(spec, *map(np.zeros, shapes))
+    assert ("swapaxes(-1, -2) would fit" in str(caught.value)) == fits

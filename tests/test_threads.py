@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 import warnings
 
 import pytest
@@ -185,3 +186,32 @@ def test_each_thread_is_held_to_a_core_where_there_are_just_as_many(monkeypatch)
     assert held == [(0, {7})] * 2
     with threads._held_to(None):
         assert len(held) == 2
+
+
+def test_jobs_that_have_waited_for_one_begin_when_it_is_done():
+    meet = threading.Barrier(2)
+    jobs = [(lambda: time.sleep(0.02), "ab"), *((lambda: meet.wait(5), place) for place in "ab")]
+    threads.run(jobs, 2)
+
+
+def test_where_no_further_thread_can_start_no_further_job_begins(monkeypatch):
+    pool, begins, begun, started = threads._pool(), threading.Event(), [], []
+
+    class Full:
+        @staticmethod
+        def submit(*args):
+            if started:
+                begins.wait(5)
+                raise RuntimeError("can't start new thread")
+            started.append(pool.submit(*args))
+            return started[0]
+
+    monkeypatch.setattr(threads, "_pool", Full)
+    def job():
+        begins.set()
+        begun.append(None)
+        time.sleep(0.01)
+
+    with pytest.raises(RuntimeError, match="new thread"):
+        threads.run([(job, ())] * 20, 3)
+    assert len(begun) < 20 and started[0].done()

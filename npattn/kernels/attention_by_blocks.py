@@ -19,12 +19,13 @@ see the pages in `tiling`.
 Source: Milakov and Gimelshein 2018, section 3; Dao et al. 2022, "FlashAttention", section 3.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
 from npattn.kernels.floats import quiet
-from npattn.kernels.options import require_counts, score_scale
+from npattn.kernels.options import require_counts, require_real
 from npattn.kernels.shapes import require_mask, require_shapes
 from npattn.kernels.sums import row_sums, unbroadcast
 
@@ -60,7 +61,7 @@ def attention_by_blocks(
     """
     require_shapes("Q ... Tq Dk, K ... Tk Dk, V ... Tk Dv", Q, K, V)
     require_counts(1, block=block)
-    scale = score_scale(scale, Q)
+    scale = 1.0 / math.sqrt(max(1, Q.shape[-1])) if scale is None else require_real(scale=scale)
     lead = np.broadcast_shapes(Q.shape[:-2], K.shape[:-2], V.shape[:-2])
     Tq, Tk = Q.shape[-2], K.shape[-2]
     mask = require_mask(np.array(True) if mask is None else mask, (*lead, Tq, Tk))

@@ -79,7 +79,7 @@ def mixture_of_experts(X, params, k) -> tuple[tuple, ExpertsCache]:
     rows = as_rows(X)
     G = rows @ params.router
     chosen = np.zeros(G.shape, bool)
-    np.put_along_axis(chosen, np.argsort(-G.real, axis=1, kind="stable")[:, :k], True, axis=1)
+    np.put_along_axis(chosen, np.argsort(-G.real, kind="stable")[:, :k], True, axis=1)
     P, Y, served = masked_softmax(G, chosen), np.zeros_like(rows), []
     for e, (gate, up, down) in enumerate(zip(*params[1:])):
         n = np.flatnonzero(chosen[:, e])

@@ -39,7 +39,7 @@ def rotary_table(positions, speeds, *, dtype=np.float64) -> RotaryTable:
     return RotaryTable(np.cos(angles).astype(dtype), np.sin(angles).astype(dtype))
 
 
-def rows_of_table(X, offset=0, positions=None, speeds=None, table=None):
+def rows_of_table(X, offset, positions, speeds, table):
     """The RotaryTable (..., T, W/2) that turns X (..., T, D), in its precision; see `rotary`."""
     require_counts(0, offset=offset)
     if positions is not None:
