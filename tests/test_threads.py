@@ -207,6 +207,7 @@ def test_where_no_further_thread_can_start_no_further_job_begins(monkeypatch):
             return started[0]
 
     monkeypatch.setattr(threads, "_pool", Full)
+
     def job():
         begins.set()
         begun.append(None)
