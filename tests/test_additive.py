@@ -72,7 +72,7 @@ def test_weights_are_shares_of_the_allowed_keys(QKV, params, draw_mask):
     mask = draw_mask(2, 3, 4)
     O, cache = additive_attention(*QKV, params, mask)
     assert_allclose(cache.P.sum(axis=-1), mask.any(axis=-1), rtol=1e-15)
-    assert not cache.P[~mask].any() and not O[:, 0].any()
+    assert not cache.P[~mask].any() and not O[:, 0].any() and not cache.F[~mask].any()
 
 
 def test_swapping_keys_with_their_values_changes_nothing(QKV, params):

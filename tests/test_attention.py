@@ -165,6 +165,17 @@ def test_a_dead_query_cannot_leak(QKV, draw_mask, poison):
         assert_array_equal(found, expected)
 
 
+@pytest.mark.parametrize("poison", [np.nan, np.inf])
+@pytest.mark.parametrize("broken", [(1, 6, 6), (4, 3, 6), (4, 6, 3)])  # a row of Q, K or V, or none
+def test_nothing_leaks_without_leading_axes_either(draw, poison, broken):
+    QKV, mask = [draw(4, 6), draw(6, 6), draw(6, 7)], np.ones((4, 6), bool)
+    mask[1] = mask[:, 3] = False
+    spoilt = [np.where(np.arange(len(X))[:, None] == i, poison, X) for X, i in zip(QKV, broken)]
+    assert_array_equal(attention(*spoilt, mask)[0], attention(*QKV, mask)[0])
+    for found, expected in zip(gradients(*spoilt, mask), gradients(*QKV, mask), strict=True):
+        assert_array_equal(found, expected)
+
+
 @pytest.mark.parametrize("B, Tq, Tk", [(2, 4, 0), (2, 0, 5), (0, 4, 5)])
 def test_nothing_to_attend_to(draw, B, Tq, Tk):
     Q, K, V = draw(B, Tq, 6), draw(B, Tk, 6), draw(B, Tk, 7)

@@ -67,6 +67,13 @@ def test_the_absorbed_form_gives_the_same_gradients(latent, draw):
 
 
 @both_forms
+def test_a_scale_of_ones_own(latent, pair):
+    Qc, Qr, *others = latent
+    expected = pair[0](3 * Qc, 3 * Qr, *others)[0]
+    assert_allclose(pair[0](*latent, scale=3 / math.sqrt(DC + DR))[0], expected, atol=1e-12)
+
+
+@both_forms
 def test_only_the_distance_of_turned_positions_matters(latent, pair):
     Qc, Qr, C, Kr, params, mask = latent
 

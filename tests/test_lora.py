@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from npattn.kernels.linear import LinearParams, init_linear, linear
 from npattn.kernels.lora import LoRAParams, init_lora, lora, lora_backward, merge_lora
-from npattn.kernels.products import product
+from npattn.kernels.products import product, transposed_product
 from npattn.models.projection import AdaptedParams, FrozenParams, project, project_backward
 
 
@@ -48,8 +48,10 @@ def test_a_frozen_layer_hands_its_gradient_on_and_keeps_none(draw, rng):
 def test_products_are_the_same_in_every_order_of_memory(rows, draw):
     X, W = draw(rows, 5), np.asfortranarray(draw(5, 7))
     assert_allclose(product(X, W), X @ W, rtol=1e-13, atol=1e-13)
-    across, down = product(X, W).strides[::-1]
-    assert rows == 1 or (across > down) == (rows in (2, 30))
+    dX = transposed_product(product(X, W), W)
+    assert_allclose(dX, X @ W @ W.T, rtol=1e-12, atol=1e-12)
+    for across, down in (Y.strides[::-1] for Y in (product(X, W), dX)):
+        assert rows == 1 or (across > down) == (rows in (2, 30))
     Z = X + 1j * draw(rows, 5)
     assert_allclose(product(Z, W), Z @ W, rtol=1e-13, atol=1e-13)
 

@@ -76,6 +76,12 @@ def test_experts_that_served_nobody_have_no_gradient(draw, params):
 def test_of_equal_scores_the_first_expert_counts(draw, params):
     _, cache = mixture_of_experts(draw(3, D), params._replace(router=np.zeros((D, E))), 2)
     assert_array_equal(cache.P, [[0.5, 0.5, 0, 0]] * 3)
+    many = init_experts(D, F, 100, np.random.default_rng(0))
+    router = draw(D, 100) > 0
+    X = np.eye(D)
+    _, cache = mixture_of_experts(X, many._replace(router=router.astype(float)), 2)
+    for scores, weights in zip(router, cache.P):
+        assert_array_equal(np.flatnonzero(weights), np.flatnonzero(scores)[:2])
 
 
 def test_a_token_does_not_touch_another(draw, params):
@@ -90,7 +96,7 @@ def test_a_token_does_not_touch_another(draw, params):
 def test_no_tokens(params):
     (Y, balance), cache = mixture_of_experts(np.zeros((2, 0, D)), params, 2)
     dX, dparams = mixture_of_experts_backward((Y, 1.0), cache)
-    assert Y.shape == dX.shape == (2, 0, D) and balance == 0.0
+    assert Y.shape == dX.shape == (2, 0, D) and balance == 0.0 and not cache.shares.any()
     assert not any(dW.any() for dW in dparams)
 
 

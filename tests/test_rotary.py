@@ -92,6 +92,11 @@ def test_a_factor_of_1_changes_no_speed():
                 scale(other, 1.0)
 
 
+def test_of_few_speeds_the_last_is_slower_by_the_factor():
+    assert_allclose(ntk_scaling(np.array([1.0, 0.1]), 4.0), [1.0, 0.025], rtol=1e-15)
+    assert_array_equal(ntk_scaling(np.array([1.0]), 4.0), [1.0])
+
+
 # ---- the two pairings ----
 
 
@@ -243,6 +248,7 @@ TABLE = rotary_table(np.arange(5), rotary_speeds(6))
     (dict(positions=np.array([0, 1, -2, 3])), "positions must be 0 or more, got -2"),
     (dict(positions=np.zeros((2, 4), int)), r"positions \(2, 4\) must be .* insert axes"),
     (dict(speeds=rotary_speeds(8)), "8 columns would turn, X .* has fewer"),
+    (dict(table=np.zeros((2, 1, 1, 4, 4))), "8 columns would turn, X .* has fewer"),
     (dict(table=TABLE, offset=2), "position 5 is beyond the table, which has 0 … 4"),
     (dict(table=TABLE, positions=np.array([0, 7, 1, 2])), "position 7 is beyond the table"),
     (dict(table=TABLE, speeds=rotary_speeds(6)), "speeds or table, not both"),
@@ -258,6 +264,8 @@ def test_positions_speeds_and_tables_that_do_not_fit(options, message):
 def test_a_table_has_the_precision_of_what_it_turns():
     with pytest.raises(TypeError, match="^cos is float32 but sin is float64|^sin is .* but"):
         rotary(X, table=TABLE._replace(cos=TABLE.cos.astype(np.float32)))
+    with pytest.raises(TypeError, match="^X is float32 but sin is float64"):
+        rotary(X.astype(np.float32), table=TABLE)
     with pytest.raises(TypeError, match="^sin must be float32 or float64, got int64"):
         rotary(X, table=TABLE._replace(sin=TABLE.sin.astype(int)))
 

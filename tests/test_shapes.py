@@ -129,6 +129,7 @@ def test_an_upstream_gradient_of_another_shape_is_no_broadcast(forward, backward
 @pytest.mark.parametrize("spec, shapes, fits", [
     ("M a b c, N a b c", [(2, 3, 4), (2, 4, 3)], True),
     ("Q ... Tq D, K ... Tk D", [(2, 3, 4), (2, 4, 5)], True),
+    ("Q ... Tq D, K ... Tk D", [(3, 4), (4, 5)], True),
     ("Q ... Tq D, K ... Tk D", [(2, 3, 4), (3, 4, 5)], False),  # other leading axes as well
 ])
 def test_a_turned_array_is_advised_where_all_of_it_would_fit(spec, shapes, fits):

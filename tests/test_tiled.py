@@ -491,9 +491,11 @@ def test_values_alone_may_fill_half_of_the_exponents_and_no_more(Tk, most, sign)
         assert_array_equal(needs_shift(Q, K, V, stop, 1.0), [[expected]])
 
 
-def test_a_broken_key_that_nobody_meets_is_told_in_its_own_head(draw):
+@pytest.mark.parametrize("broken", [np.nan, np.inf])
+@pytest.mark.parametrize("name", "KV")
+def test_a_broken_row_that_nobody_meets_is_told_in_its_own_head(draw, name, broken):
     Q, K, V, stop = draw(2, 3, 1), draw(2, 4, 1), draw(2, 4, 1), np.full((2, 3), 2)
-    K[1, 3] = np.nan
+    dict(K=K, V=V)[name][1, 3] = broken
     assert needs_shift(Q, K, V, stop, 1.0).tolist() == [[False] * 3, [True] * 3]
 
 

@@ -93,7 +93,7 @@ def places(Tq, Tk=None, offset=0):
     return np.arange(Tq)[:, None] + _integers("offset", offset)[..., None, None], np.arange(Tk)
 
 
-def distances(Tq, Tk, offset=0) -> np.ndarray:
+def distances(Tq, Tk, offset) -> np.ndarray:
     """j − i − offset for all queries i and keys j, (Tq, Tk); all three must be integers."""
     require_counts(0, Tq=Tq, Tk=Tk)
     require_counts(None, offset=offset)
