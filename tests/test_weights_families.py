@@ -17,6 +17,7 @@ transformers = pytest.importorskip("transformers", reason="transformers is the w
 from npattn.weights.arena import fill  # noqa: E402
 from npattn.weights.families import language_plan  # noqa: E402
 from npattn.weights.sources import open_source  # noqa: E402
+from npattn.weights.vocabulary import chat_of_folder, chat_text  # noqa: E402
 
 pytestmark = pytest.mark.llm
 
@@ -176,3 +177,39 @@ def test_pickled_files_are_refused(tmp_path):
         open_source(tmp_path)
     with pytest.raises(ValueError, match="pickled files"):
         open_source(tmp_path / "pytorch_model.bin")
+
+
+TEMPLATES = [
+    "{{ bos_token }}{% for m in messages %}{{ m.role | upper }}: {{ m['content'] | trim }}\n"
+    "{% endfor %}{% if add_generation_prompt %}ASSISTANT:{% endif %}",
+    "{% for m in messages %}{% if m.role == 'system' %}{% continue %}{% endif %}{{ m | tojson }}"
+    "{% if loop.index == 2 %}{% break %}{% endif %}{% endfor %}{{ pad_token }}{{ eos_token }}",
+    "{%- set day = strftime_now('%Y') -%}\n{{ day }}{{ messages[0] | tojson(indent=2) }}",
+    "{% for m in messages %}\n  {% generation %}{{ m.content }}{% endgeneration %}\n{% endfor %}",
+    "{% set ns = namespace(n=0) %}{% for m in messages %}{% set ns.n = ns.n + 1 %}{% endfor %}"
+    "{{ ns.n }}{% if tools is defined and tools %}{{ tools }}{% endif %}{{ nothing }}",
+]
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_chat_templates_read_as_in_transformers(template, tmp_path):
+    utils = pytest.importorskip("transformers.utils.chat_template_utils")
+    messages = [{"role": "system", "content": "Be <kind> & brief."},
+                {"role": "user", "content": " 你好 'x' "}, {"role": "user", "content": "b"}]
+    tokens = {"bos_token": "<s>", "eos_token": {"content": "</s>", "lstrip": False},
+              "pad_token": "<pad>", "add_bos_token": True}
+    settings = {"chat_template": template, **tokens}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
+    tokens["eos_token"] = "</s>"
+    text, _ = utils.render_jinja_template(
+        [messages], chat_template=template, add_generation_prompt=True, **tokens)
+    assert chat_text(chat_of_folder(tmp_path), messages) == text[0]
+
+
+def test_generation_config_says_what_ends_an_answer(tmp_path):
+    saved(MODELS["Llama"](), tmp_path)
+    settings = {"eos_token_id": [2, 7]}
+    (tmp_path / "generation_config.json").write_text(json.dumps(settings), encoding="utf-8")
+    assert open_source(tmp_path).settings["eos_token_id"] == [2, 7]
+    (tmp_path / "generation_config.json").write_text("{}", encoding="utf-8")
+    assert open_source(tmp_path).settings["eos_token_id"] == 2

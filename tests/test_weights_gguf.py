@@ -55,7 +55,13 @@ def write(path, rng, kind="F32", architecture="llama", norm=1.0, change=None, **
     writer.add_token_list(TOKENS)
     writer.add_token_types([1] * (V - 2) + [3, 3])
     writer.add_token_merges(["a b", "ab c", "Ġ a"])
+    writer.add_bos_token_id(V - 2)
     writer.add_eos_token_id(V - 1)
+    writer.add_eot_token_id(V - 3)
+    if "rotary" in fields:
+        writer.add_rope_dimension_count(fields["rotary"])
+    for name in fields.get("more", ()):
+        writer.add_tensor(name, np.ones(D, np.float32))
     turn = "<|im_start|>{{ m['content'] }}<|im_end|>"
     writer.add_chat_template("{% for m in messages %}" + turn + "{% endfor %}")
     shapes = {"token_embd": (V, D), "output_norm": (D,)}
@@ -117,6 +123,23 @@ def test_the_tokenizer_merges_and_keeps_special_tokens_whole(tmp_path, rng):
     assert text == "<|im_start|>ab<|im_end|>"
 
 
+def test_a_text_begins_once(tmp_path, rng):
+    """Llama 3 begins each text with a token of its own, and so does its chat template."""
+    for pre, begins in (("llama-bpe", True), ("smaug-bpe", False), ("smollm", False)):
+        write(tmp_path / "x.gguf", rng, pre=pre)
+        weights = load_language_model(tmp_path / "x.gguf")
+        begin = TOKENS[V - 2]
+        assert [TOKENS[i] for i in weights.encode("ab")] == [begin] * begins + ["ab"]
+        assert [TOKENS[i] for i in weights.encode(begin + "ab", special=False)] == [begin, "ab"]
+        assert weights.source.settings["eos_token_id"] == [V - 1, V - 3]
+
+
+def test_words_that_are_tokens_stay_whole_with_llama_3_alone(tmp_path, rng):
+    for pre, whole in (("llama-bpe", True), ("smaug-bpe", False)):
+        write(tmp_path / "x.gguf", rng, pre=pre)
+        assert load_language_model(tmp_path / "x.gguf").tokenizer.model.ignore_merges == whole
+
+
 def test_a_template_cannot_reach_the_machine():
     for template in ("{{ messages.__class__.__mro__ }}", "{{ raise_exception('no') }}", "{% if"):
         with pytest.raises(ValueError, match="the chat template fails"):
@@ -147,6 +170,12 @@ def test_what_does_not_fit_is_named(tmp_path, rng):
         load_language_model(path)
     write(path, rng, change="blk.0.ffn_up")
     with pytest.raises(ValueError, match="no tensor layers.0.mlp.up_proj.weight"):
+        load_language_model(path)
+    write(path, rng, rotary=32)
+    with pytest.raises(ValueError, match="turns 32 of 64 columns of a head"):
+        load_language_model(path)
+    write(path, rng, more=["blk.0.attn_sinks.weight"])
+    with pytest.raises(ValueError, match="has the tensor blk.0.attn_sinks.weight, which a block"):
         load_language_model(path)
     write(path, rng, pre="tekken")
     with pytest.raises(ValueError, match="pattern 'tekken'"):

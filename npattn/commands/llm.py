@@ -55,7 +55,7 @@ def run(options):
     if options.heads is not None and not 1 <= options.heads <= blocks:
         raise InputError(f"--heads must be 1 … {blocks}, a layer of the model, got {options.heads}")
     try:
-        prompt = weights.encode(_prompt(options, weights))
+        prompt = weights.encode(_prompt(options, weights), special=not options.chat)
         answer = _continue(options, weights, prompt)
         _look(options, weights, prompt, answer)
     except ValueError as error:

@@ -44,7 +44,7 @@ class Example(NamedTuple):
 def examples(weights, rng, dates, formats=None):
     """The tokens of each date, written in a random format, and of its answer."""
     texts, isos = write_dates(rng, dates, formats)
-    return [(weights.encode(f"Date: {text} ="), weights.encode(f" {iso}"))
+    return [(weights.encode(f"Date: {text} ="), weights.encode(f" {iso}", special=False))
             for text, iso in zip(texts, isos, strict=True)]
 
 

@@ -51,19 +51,20 @@ def language_plan(source):
     Raises WeightsError for an architecture that is not known, for what is missing or misshapen, and
     for settings and tensors of a block that would have no effect here.
     """
-    kind, source = source.settings.get("model_type"), source._replace(shapes=_Asked(source.shapes))
+    kind, source = source.settings.get("model_type"), _watched(source)
     if kind != "gpt2" and kind not in LLAMAS:
         raise WeightsError(
             f"{source.path} is of the architecture {kind!r}; known are gpt2, {', '.join(LLAMAS)}"
         )
     _require_plain(source)
     found = _gpt2(source) if kind == "gpt2" else _llama(source, kind)
-    unread = (name for name in source.shapes if name not in source.shapes.asked)
-    for name in unread:  # in the file's order, so that the same file gives the same words
-        if name.startswith(("layers.", "h.")) and not BUFFERS.search(name):
-            raise WeightsError(f"{source.path} has the tensor {name}, which a block of {kind} does "
-                               "not read here: its logits would be others")
+    _require_all_read(source)
     return found
+
+
+def _watched(source):
+    """The source, which keeps in mind what is asked for."""
+    return source._replace(shapes=_Asked(source.shapes))
 
 
 class _Asked(dict):
@@ -78,13 +79,24 @@ class _Asked(dict):
         return super().__getitem__(name)
 
 
+def _require_all_read(source):
+    """Raises WeightsError for a tensor of a block that nobody asked for."""
+    for name in source.shapes:  # in the file's order, so that the same file gives the same words
+        in_a_block = name.startswith(("layers.", "h.", "blk.", "encoder.layer."))
+        if in_a_block and name not in source.shapes.asked and not BUFFERS.search(name):
+            raise WeightsError(
+                f"{source.path} has the tensor {name}, which a block of "
+                f"{source.settings['model_type']} does not read here: its results would be others"
+            )
+
+
 def _require_plain(source):
     """Raises WeightsError for a setting of PLAIN with another value."""
     told = source.settings.get("rope_parameters") or source.settings.get("rope_scaling") or {}
     for name, value in (source.settings | told).items():
         if name in PLAIN and value not in (None, PLAIN[name]):
             raise WeightsError(f"{source.path} has {name}={value!r}, which is not known here: its "
-                               "logits would be others")
+                               "results would be others")
 
 
 # ---- GPT-2 ----
@@ -210,6 +222,10 @@ def _rotaries(source, kind, head_width):
     """How positions turn, in blocks without a window and with one."""
     told = source.settings.get("rope_parameters") or source.settings.get("rope_scaling") or {}
     local, told = told.get("sliding_attention", {}), told.get("full_attention", told)
+    turned = source.settings.get("rotary_dim", head_width)
+    if turned != head_width:
+        raise WeightsError(f"{source.path} turns {turned} of {head_width} columns of a head; only "
+                           "rotary positions of all columns are known here")
     base = float(told.get("rope_theta") or source.setting("rope_theta", default=1e4))
     speeds = _scaled(source, told, rotary_speeds(head_width, base=base))
     found = dict(rotary=Rotary(base=base, speeds=None if speeds is None else tuple(speeds)))
@@ -303,6 +319,7 @@ def bert_plan(source):
     if source.settings.get("model_type") != "bert":
         kind = source.settings.get("model_type")
         raise WeightsError(f"{source.path} is of the architecture {kind!r}; an encoder is bert")
+    source = _watched(source)
     _require_plain(source)
     names = {"gelu": "gelu", "gelu_new": "gelu_tanh", "relu": "relu"}
     D, F = source.setting("hidden_size"), source.setting("intermediate_size")
@@ -338,9 +355,11 @@ def bert_plan(source):
 
     source.require("embeddings.token_type_embeddings.weight")
     at, context = "embeddings.", source.setting("max_position_embeddings")
-    return config, BertParams(
+    params = BertParams(
         _vector(source, f"{at}word_embeddings.weight", (source.setting("vocab_size"), D)),
         _vector(source, f"{at}position_embeddings.weight", (context, D)),
         Planned((D,), segment), _layer_norm(source, f"{at}LayerNorm", D),
         EncoderParams(tuple(block(i) for i in range(source.setting("num_hidden_layers"))), None),
     )
+    _require_all_read(source)
+    return config, params

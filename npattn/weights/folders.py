@@ -20,6 +20,9 @@ def open_folder(path):
     folder = path if path.is_dir() else path.parent
     settings = read_json(folder / "config.json")
     settings = {**settings, **settings.get("text_config", {})}
+    if (folder / "generation_config.json").is_file():  # knows more tokens that end an answer
+        told = read_json(folder / "generation_config.json")
+        settings["eos_token_id"] = told.get("eos_token_id", settings.get("eos_token_id"))
     files = {}
     for file in [path] if path.is_file() else _files(folder):
         opened = _open(file)

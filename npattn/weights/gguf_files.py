@@ -102,7 +102,11 @@ def _settings(fields, kind):
         for name, value in fields.items() if name.removeprefix(f"{kind}.") in SETTINGS
     }
     settings["model_type"] = ARCHITECTURES[kind]
-    settings["eos_token_id"] = fields.get("tokenizer.ggml.eos_token_id")
+    if kind == "gemma3" and settings.get("num_hidden_layers") == 62:  # 27B: the file does not say
+        heads = settings["num_attention_heads"]
+        settings["query_pre_attn_scalar"] = settings["hidden_size"] // heads
+    ends = (fields.get(f"tokenizer.ggml.{name}_token_id") for name in ("eos", "eot", "eom"))
+    settings["eos_token_id"] = [token for token in ends if token is not None]
     settings["bos_token_id"] = fields.get("tokenizer.ggml.bos_token_id")
     return settings
 

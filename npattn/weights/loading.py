@@ -16,9 +16,13 @@ class LanguageWeights(NamedTuple):
     tokenizer: Any       # tokenizers.Tokenizer
     source: Source
 
-    def encode(self, text):
-        """The ids of a text, (T,) integers. Special tokens in the text count as such."""
-        return np.array(self.tokenizer.encode(text).ids, np.int64)
+    def encode(self, text, special=True):
+        """The ids of a text, (T,) integers. Special tokens in the text count as such.
+
+        special  whether the tokenizer adds its own, such as one at the beginning; False for the
+                 text of a chat template, which has them already
+        """
+        return np.array(self.tokenizer.encode(text, add_special_tokens=special).ids, np.int64)
 
     def decode(self, ids):
         """The text of ids."""

@@ -9,6 +9,9 @@ Source: Sennrich et al. 2016, "Neural Machine Translation of Rare Words with Sub
 patterns are those of the models' own tokenizer.json.
 """
 
+import json
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from npattn.weights.sources import WeightsError, need
@@ -18,6 +21,7 @@ _LLAMA3 = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|"
     r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
+LLAMA3 = "llama3", "llama-bpe", "llama-v3"  # take words that are tokens whole, and begin with BOS
 PATTERNS = {  # the pattern that cuts words; None is that of GPT-2
     "default": None, "gpt-2": None, "gpt2": None, "smollm": None,
     "llama3": _LLAMA3, "llama-bpe": _LLAMA3, "llama-v3": _LLAMA3, "smaug-bpe": _LLAMA3,
@@ -57,7 +61,8 @@ def tokenizer_from_gguf(path, fields):
     tokenizer.add_special_tokens(special)
     tokenizer.add_tokens([AddedToken(t, normalized=False)
                           for t, k in zip(tokens, kinds, strict=True) if k == USER])
-    if fields.get("tokenizer.ggml.add_bos_token", kind == "llama"):
+    begins = kind == "llama" or fields.get("tokenizer.ggml.pre") in LLAMA3
+    if fields.get("tokenizer.ggml.add_bos_token", begins):
         bos = fields["tokenizer.ggml.bos_token_id"]
         tokenizer.post_processor = processors.TemplateProcessing(
             single=f"{tokens[bos]} $A", special_tokens=[(tokens[bos], bos)]
@@ -74,9 +79,7 @@ def _byte_pairs(path, fields, vocabulary):
             f"{path} cuts words by the pattern {name!r}; known are {', '.join(PATTERNS)}"
         )
     merges = [tuple(merge.split(" ")) for merge in fields["tokenizer.ggml.merges"]]
-    tokenizer = Tokenizer(models.BPE(
-        vocabulary, merges, ignore_merges=PATTERNS[name] is _LLAMA3
-    ))
+    tokenizer = Tokenizer(models.BPE(vocabulary, merges, ignore_merges=name in LLAMA3))
     own = PATTERNS[name] is None
     steps = [] if own else [pre_tokenizers.Split(Regex(PATTERNS[name]), "isolated")]
     if name == "smollm":
@@ -135,8 +138,9 @@ def chat_of_folder(folder):
         template = own.read_text(encoding="utf-8")
     if isinstance(template, list):  # several, by name
         template = {t["name"]: t["template"] for t in template}.get("default")
-    tokens = {name: settings.get(name) for name in ("bos_token", "eos_token")}
-    tokens = {n: t["content"] if isinstance(t, dict) else t for n, t in tokens.items()}
+    tokens = {n: t.get("content") if isinstance(t, dict) else t for n, t in settings.items()
+              if n.endswith("_token")}
+    tokens = {name: token for name, token in tokens.items() if isinstance(token, str)}
     return {"template": template, **tokens}
 
 
@@ -146,23 +150,47 @@ def chat_text(chat, messages):
     chat      `source.chat`
     messages  [{"role": "user", "content": "…"}, …]
 
+    Templates may use what Hugging Face gives them: break and continue, tojson, strftime_now and
+    raise_exception. The special tokens stand in the text: `weights.encode(text, special=False)`.
     Raises WeightsError if there is no template or it refuses the messages.
     """
     need("jinja2", "a chat template")
     from jinja2 import TemplateError
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     if not chat.get("template"):
         raise WeightsError("these weights have no chat template; ask without --chat")
+    tokens = {name: token for name, token in chat.items() if name != "template"}
+    try:
+        template = _house().from_string(chat["template"])
+        return template.render(messages=messages, add_generation_prompt=True, **tokens)
+    except TemplateError as error:
+        raise WeightsError(f"the chat template fails: {error}") from error
+
+
+def _house():
+    """The sandbox in which templates run."""
+    from jinja2 import TemplateError
+    from jinja2.ext import Extension
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    class Generation(Extension):
+        """{% generation %} … {% endgeneration %}, around what the model has said: left as it is."""
+
+        tags = {"generation"}
+
+        def parse(self, parser):
+            next(parser.stream)
+            return parser.parse_statements(["name:endgeneration"], drop_needle=True)
 
     def refuse(message):
         raise TemplateError(message)
 
-    house = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
-    house.globals["raise_exception"] = refuse
-    tokens = {name: token or "" for name, token in chat.items() if name != "template"}
-    try:
-        template = house.from_string(chat["template"])
-        return template.render(messages=messages, add_generation_prompt=True, **tokens)
-    except TemplateError as error:
-        raise WeightsError(f"the chat template fails: {error}") from error
+    house = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[Generation, "jinja2.ext.loopcontrols"]
+    )
+    house.globals |= {
+        "raise_exception": refuse,
+        "strftime_now": lambda form: datetime.now().strftime(form),
+    }
+    house.filters["tojson"] = partial(json.dumps, ensure_ascii=False)
+    return house
