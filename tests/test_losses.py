@@ -275,3 +275,8 @@ def test_reductions_and_weights_that_do_not_exist(tokens):
         cross_entropy(*tokens, weights=np.ones(5, int))
     with pytest.raises(ValueError, match=r"dloss must have the shape \(2, 4\)"):
         cross_entropy_backward(1.0, cross_entropy(*tokens, reduction="none")[1])
+
+
+def test_without_tokens_there_need_be_no_class():
+    logits, targets = np.zeros((0, 0)), np.zeros(0, int)
+    assert cross_entropy(logits, targets, weights=np.zeros(0))[0] == 0.0

@@ -163,6 +163,13 @@ def test_each_sequence_may_have_a_table_of_its_own(draw):
     assert_array_equal(rotary(X, table=(cos[:, None], sin[:, None]))[0], expected)
 
 
+def test_the_same_positions_may_pick_rows_of_a_table_for_each_sequence(draw):
+    X, positions, (cos, sin) = draw(2, 4, 6), np.array([4, 0, 2, 2]), draw(2, 2, 5, 3)
+    Y, _ = rotary(X, table=(cos, sin), positions=positions)
+    for one, x, c, s in zip(Y, X, cos, sin):
+        assert_array_equal(one, rotary(x, table=(c, s), positions=positions)[0])
+
+
 def test_angles_of_far_positions_keep_their_digits_in_single_precision():
     X = np.tile(np.float32([1.0, 0.0]), (1, 3))
     Y, _ = rotary(X, offset=100_000)
@@ -283,6 +290,7 @@ def test_positions_that_are_no_integers():
     (lambda: llama3_scaling(rotary_speeds(4), 8.0, low=4.0, high=1.0), "need 0 < low < high"),
     (lambda: pairing_order(5, "halves"), "width must be even and at most D, got width=5, D=5"),
     (lambda: pairing_order(8, "halves", D=6), "got width=8, D=6"),
+    (lambda: pairing_order(0, "halves", D=6), "width must be at least 1, got 0"),
     (lambda: pairing_order(6, "neox"), "to must be"),
 ])
 def test_speeds_and_orders_that_do_not_exist(call, message):

@@ -56,9 +56,11 @@ def test_a_transposed_array_is_recognized():
         require_shapes(ATTENTION, *zeros((2, 4, 6), (2, 6, 5), (2, 5, 7)))
 
 
-def test_unequal_heads_are_told_how_groups_are_written():
+@pytest.mark.parametrize("batch", [(), (2,)])
+def test_unequal_heads_are_told_how_groups_are_written(batch):
+    shapes = ((*batch, *shape) for shape in ((8, 4, 6), (2, 5, 6), (2, 5, 7)))
     with pytest.raises(ValueError) as error:
-        require_shapes(ATTENTION, *zeros((2, 8, 4, 6), (2, 2, 5, 6), (2, 2, 5, 7)))
+        require_shapes(ATTENTION, *zeros(*shapes))
     assert str(error.value).endswith(
         "; insert axes of length 1 where an array is shared; where 2 heads of K serve 8 of Q, "
         "write them (..., 2, 4, T, D) in Q and (..., 2, 1, T, D) in K"

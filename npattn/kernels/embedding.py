@@ -64,7 +64,7 @@ def embedding_backward(dY, cache: EmbeddingCache) -> np.ndarray:
         # Y_n = E[ids_n], so dE_v = Σ dY_n over the n with ids_n = v: sort, then add up each run
         order = np.argsort(ids, axis=None, kind="stable")
         present, starts = np.unique(ids.ravel()[order], return_index=True)
-        dE[present] = np.add.reduceat(as_rows(dY)[order], starts, axis=0)
+        dE[present] = np.add.reduceat(as_rows(dY)[order], starts)
     if cache.padding is not None:
         dE[cache.padding] = 0.0
     return dE
