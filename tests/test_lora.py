@@ -28,6 +28,8 @@ def test_merged_and_added_are_the_same_and_merging_can_be_undone(draw, rng):
     layer = init_linear(5, 7, rng)
     X, params = draw(2, 3, 5), LoRAParams(draw(5, 2), draw(2, 7))
     Y, _ = project(X, AdaptedParams(FrozenParams(*layer), params))
+    assert_allclose(merge_lora(layer.W, params, scale=3.0),
+                    layer.W + lora(np.eye(5), params, scale=3.0)[0], rtol=1e-12)
     W = merge_lora(layer.W, params)
     assert_allclose(Y, linear(X, LinearParams(W, layer.b))[0], rtol=1e-12)
     assert_allclose(merge_lora(W, params, scale=-1.0), layer.W, atol=1e-14)

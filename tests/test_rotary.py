@@ -97,6 +97,11 @@ def test_of_few_speeds_the_last_is_slower_by_the_factor():
     assert_array_equal(ntk_scaling(np.array([1.0]), 4.0), [1.0])
 
 
+def test_pairs_of_a_small_base_turn_faster_and_faster():
+    assert_allclose(rotary_speeds(4, base=1.0), [1.0, 1.0])
+    assert_allclose(rotary_speeds(4, base=0.25), [1.0, 2.0])
+
+
 # ---- the two pairings ----
 
 
@@ -291,6 +296,8 @@ def test_positions_that_are_no_integers():
     (lambda: pairing_order(5, "halves"), "width must be even and at most D, got width=5, D=5"),
     (lambda: pairing_order(8, "halves", D=6), "got width=8, D=6"),
     (lambda: pairing_order(0, "halves", D=6), "width must be at least 1, got 0"),
+    (lambda: pairing_order(2, "halves", D=0), "D must be at least 1, got 0"),
+    (lambda: pairing_order(2, "halves", num_heads=0), "num_heads must be at least 1, got 0"),
     (lambda: pairing_order(6, "neox"), "to must be"),
 ])
 def test_speeds_and_orders_that_do_not_exist(call, message):

@@ -77,6 +77,8 @@ def test_what_a_bias_forbids_has_no_gradient():
     dS, dbias = add_bias_backward(np.ones((2, 3)), add_bias(np.zeros((2, 3)), bias)[1])
     assert_array_equal(dS, [[1, 0, 1]] * 2)
     assert_array_equal(dbias, [[2, 0, 2]])
+    with np.errstate(all="raise"):
+        assert add_bias(np.array([[np.inf]]), np.array([[-np.inf]]))[0] == -np.inf
 
 
 def test_a_bias_of_minus_infinity_is_a_mask_that_lets_no_nan_through(draw, draw_mask):

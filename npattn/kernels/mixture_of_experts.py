@@ -100,7 +100,7 @@ def mixture_of_experts_backward(dY, cache: ExpertsCache) -> tuple:
     require_shapes("dY =... D, X ... D, dbalance", dY, X, Shape(np.shape(dbalance)))
     rows, dY, dP = as_rows(X), as_rows(dY), np.zeros_like(P)
     dX = np.zeros_like(dY * P[:, :1])
-    dexperts = [np.zeros_like(W, dX.dtype) for W in (gate, up, down)]
+    dexperts = [np.empty_like(W, dX.dtype) for W in (gate, up, down)]
     for e, (n, H, activated, f) in enumerate(served):
         # Y = Σ P f, f = H Down
         dP[n, e] = (dY[n] * f).sum(axis=1)

@@ -83,7 +83,7 @@ def document_mask(documents, keys=None) -> np.ndarray:
     return (queries == keys[..., None, :]) & (queries >= 0)
 
 
-def places(Tq, Tk=None, offset=0):
+def places(Tq, Tk, offset):
     """Where the queries stand among the keys, (..., Tq, 1) for offset (...), and the keys, (Tk,).
 
     Raises TypeError unless all are integers, ValueError if Tq or Tk is negative.
