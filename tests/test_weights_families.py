@@ -119,6 +119,17 @@ def edit_config(folder, **changes):
     (dict(final_logit_softcapping=30.0), "has final_logit_softcapping=30.0, which is not known"),
     (dict(rope_parameters=dict(rope_type="default", partial_rotary_factor=0.5)),
      "has partial_rotary_factor=0.5, which is not known"),
+    (dict(num_attention_heads="4"), "num_attention_heads must be a positive integer, got '4'"),
+    (dict(num_key_value_heads=3), "num_key_value_heads must divide 4 heads, got 3"),
+    (dict(head_dim=10**12), "q_proj.weight is .* the settings ask for"),
+    (dict(hidden_act=["silu"]), "has the activation"),
+    (dict(sliding_window=4, layer_types=3), "layer_types must hold"),
+    (dict(hidden_size=0), "hidden_size must be a positive integer, got 0"),
+    (dict(rms_norm_eps=-1e-5), "rms_norm_eps must be a number above 0, got -1e-05"),
+    (dict(rope_parameters=[1]), r"rope_parameters must be an object, got \[1\]"),
+    (dict(rope_parameters={"rope_type": "llama3"}), "does not say factor"),
+    (dict(sliding_window=4, layer_types=["sliding_attention"]), "layer_types must hold"),
+    (dict(sliding_window=4, layer_types=["chunked_attention"] * 3), "layer_types must hold"),
     (dict(num_hidden_layers=2), "has the tensor layers.2.*, which a block of llama does not read"),
 ])
 def test_what_does_not_fit_is_named(changes, words, tmp_path):

@@ -54,7 +54,8 @@ def write(path, rng, kind="F32", architecture="llama", norm=1.0, change=None, **
     writer.add_tokenizer_pre(fields.get("pre", "smollm"))
     writer.add_token_list(TOKENS)
     writer.add_token_types([1] * (V - 2) + [3, 3])
-    writer.add_token_merges(["a b", "ab c", "Ġ a"])
+    if change != "merges":
+        writer.add_token_merges(["a b", "ab c", "Ġ a"])
     writer.add_bos_token_id(V - 2)
     writer.add_eos_token_id(V - 1)
     writer.add_eot_token_id(V - 3)
@@ -141,11 +142,13 @@ def test_words_that_are_tokens_stay_whole_with_llama_3_alone(tmp_path, rng):
 
 
 def test_a_template_cannot_reach_the_machine():
-    for template in ("{{ messages.__class__.__mro__ }}", "{{ raise_exception('no') }}", "{% if"):
+    for template in ("{{ messages.__class__.__mro__ }}", "{{ raise_exception('no') }}", "{% if",
+                     "{{ 'a' + 1 }}", "{{ 1 / 0 }}"):
         with pytest.raises(ValueError, match="the chat template fails"):
             chat_text({"template": template}, [])
-    with pytest.raises(ValueError, match="no chat template"):
-        chat_text({"template": None}, [])
+    for template in (None, "", 5):
+        with pytest.raises(ValueError, match="no chat template"):
+            chat_text({"template": template}, [])
 
 
 def test_damage_is_named(tmp_path, rng):
@@ -170,6 +173,9 @@ def test_what_does_not_fit_is_named(tmp_path, rng):
         load_language_model(path)
     write(path, rng, change="blk.0.ffn_up")
     with pytest.raises(ValueError, match="no tensor layers.0.mlp.up_proj.weight"):
+        load_language_model(path)
+    write(path, rng, change="merges")
+    with pytest.raises(ValueError, match="has no field tokenizer.ggml.merges"):
         load_language_model(path)
     write(path, rng, rotary=32)
     with pytest.raises(ValueError, match="turns 32 of 64 columns of a head"):

@@ -90,10 +90,17 @@ def _require_all_read(source):
             )
 
 
+def _told(source):
+    """The source with what it says about rotary positions for its settings."""
+    told = source.settings.get("rope_parameters") or source.settings.get("rope_scaling") or {}
+    if not isinstance(told, dict):
+        raise WeightsError(f"{source.path}: rope_parameters must be an object, got {told!r}")
+    return source._replace(settings=told)
+
+
 def _require_plain(source):
     """Raises WeightsError for a setting of PLAIN with another value."""
-    told = source.settings.get("rope_parameters") or source.settings.get("rope_scaling") or {}
-    for name, value in (source.settings | told).items():
+    for name, value in (source.settings | _told(source).settings).items():
         if name in PLAIN and value not in (None, PLAIN[name]):
             raise WeightsError(f"{source.path} has {name}={value!r}, which is not known here: its "
                                "results would be others")
@@ -103,18 +110,20 @@ def _require_plain(source):
 
 
 def _gpt2(source):
-    width = source.setting("n_embd", "hidden_size")
-    heads = source.setting("n_head", "num_attention_heads")
+    width = source.count("n_embd", "hidden_size")
+    heads = source.count("n_head", "num_attention_heads")
+    if width % heads:
+        raise WeightsError(f"{source.path}: n_head must divide the width {width}, got {heads}")
     config = LanguageModelConfig(
-        vocabulary=source.setting("vocab_size"), width=width,
-        num_blocks=source.setting("n_layer", "num_hidden_layers"),
+        vocabulary=source.count("vocab_size"), width=width,
+        num_blocks=source.count("n_layer", "num_hidden_layers"),
         num_heads=heads, num_kv_heads=heads, head_width=width // heads,
-        hidden=source.setting("n_inner", "intermediate_size", default=4 * width),
-        context=source.setting("n_positions", "max_position_embeddings"),
+        hidden=source.count("n_inner", "intermediate_size", default=4 * width),
+        context=source.count("n_positions", "max_position_embeddings"),
         activation=_activation(source, {"gelu_new": "gelu_tanh", "gelu": "gelu", "relu": "relu",
                                         "gelu_pytorch_tanh": "gelu_tanh"}, "activation_function",
                                default="gelu_new"),
-        eps=source.setting("layer_norm_epsilon", default=1e-5),
+        eps=source.number("layer_norm_epsilon", default=1e-5),
         normalization="layer_norm", gated=False, bias=True, rotary=None,
         scale=None if source.setting("scale_attn_weights", default=True) else 1.0,
     )
@@ -153,25 +162,30 @@ def _gpt2_block(source, at, config):
 
 
 def _llama(source, kind):
-    width, heads = source.setting("hidden_size"), source.setting("num_attention_heads")
-    gemma, blocks = kind.startswith("gemma"), source.setting("num_hidden_layers")
-    head_width = source.setting("head_dim", default=width // heads)
+    width, heads = source.count("hidden_size"), source.count("num_attention_heads")
+    gemma, blocks = kind.startswith("gemma"), source.count("num_hidden_layers")
+    head_width = source.count("head_dim", default=width // heads)
+    groups = source.count("num_key_value_heads", default=heads)
+    if heads % groups:
+        raise WeightsError(f"{source.path}: num_key_value_heads must divide {heads} heads, "
+                           f"got {groups}")
+    source.require("layers.0.self_attn.q_proj.weight", (heads * head_width, width))
     config = LanguageModelConfig(
-        vocabulary=source.setting("vocab_size"), width=width, num_blocks=blocks, num_heads=heads,
-        num_kv_heads=source.setting("num_key_value_heads", default=heads), head_width=head_width,
-        hidden=source.setting("intermediate_size"),
-        context=source.setting("max_position_embeddings"),
+        vocabulary=source.count("vocab_size"), width=width, num_blocks=blocks, num_heads=heads,
+        num_kv_heads=groups, head_width=head_width,
+        hidden=source.count("intermediate_size"),
+        context=source.count("max_position_embeddings"),
         activation=_activation(source, {"silu": "silu", "gelu_pytorch_tanh": "gelu_tanh",
                                         "gelu": "gelu_tanh" if gemma else "gelu"},
                                "hidden_activation", "hidden_act",
                                default="gelu_pytorch_tanh" if gemma else "silu"),
-        eps=source.setting("rms_norm_eps", default=1e-6),
+        eps=source.number("rms_norm_eps", default=1e-6),
         norm="sandwich" if f"layers.0.{BEHIND}.weight" in source.shapes else "pre",
         qk_norm="layers.0.self_attn.q_norm.weight" in source.shapes,
         bias="layers.0.self_attn.q_proj.bias" in source.shapes,
         windows=_windows(source, kind, blocks), **_rotaries(source, kind, head_width),
-        scale=source.settings["query_pre_attn_scalar"] ** -0.5
-        if kind.startswith("gemma3") and source.settings.get("query_pre_attn_scalar") else None,
+        scale=source.number("query_pre_attn_scalar", default=head_width) ** -0.5
+        if kind.startswith("gemma3") else None,
         embedding_scale=math.sqrt(width) if gemma else 1.0,
     )
     E = _vector(source, "embed_tokens.weight", (config.vocabulary, width))
@@ -220,36 +234,39 @@ def _llama_block(source, at, config):
 
 def _rotaries(source, kind, head_width):
     """How positions turn, in blocks without a window and with one."""
-    told = source.settings.get("rope_parameters") or source.settings.get("rope_scaling") or {}
-    local, told = told.get("sliding_attention", {}), told.get("full_attention", told)
-    turned = source.settings.get("rotary_dim", head_width)
-    if turned != head_width:
-        raise WeightsError(f"{source.path} turns {turned} of {head_width} columns of a head; only "
-                           "rotary positions of all columns are known here")
-    base = float(told.get("rope_theta") or source.setting("rope_theta", default=1e4))
+    told, rotary_dim = _told(source), source.settings.get("rotary_dim", head_width)
+    if rotary_dim != head_width:
+        raise WeightsError(f"{source.path} turns {rotary_dim} of {head_width} columns of a head; "
+                           "only rotary positions of all columns are known here")
+    local, told = (told._replace(settings=told.settings.get(name, other)) for name, other in (
+        ("sliding_attention", {}), ("full_attention", told.settings)))
+    base = told.number("rope_theta", default=source.number("rope_theta", default=1e4))
     speeds = _scaled(source, told, rotary_speeds(head_width, base=base))
     found = dict(rotary=Rotary(base=base, speeds=None if speeds is None else tuple(speeds)))
     if kind.startswith("gemma3"):
-        base = local.get("rope_theta") or source.setting("rope_local_base_freq", default=1e4)
-        found["local_rotary"] = Rotary(base=float(base))
+        own = source.number("rope_local_base_freq", default=1e4)
+        found["local_rotary"] = Rotary(base=local.number("rope_theta", default=own))
     return found
 
 
 def _scaled(source, told, speeds):
     """The speeds as the file scales them; None where it does not."""
-    if "rope_factors" in source.settings:
-        return speeds / np.array(source.settings["rope_factors"], float)
-    kind = told.get("rope_type", told.get("type", "default"))
+    if "rope_freqs.weight" in source.shapes:
+        return speeds / np.asarray(source.read("rope_freqs.weight", speeds.shape), float)
+    kind = told.setting("rope_type", "type", default="default")
     kind = source.settings.get("rope_scaling_type", kind)
-    if kind in ("default", "none", None):
+    if kind in ("default", "none"):
         return None
     if kind == "linear":
-        factor = told.get("factor") or source.setting("rope_scaling_factor")
-        return linear_scaling(speeds, float(factor))
+        name = "rope_scaling_factor"
+        if name in source.settings:
+            return linear_scaling(speeds, source.number(name))
+        return linear_scaling(speeds, told.number("factor"))
     if kind == "llama3":
         return llama3_scaling(
-            speeds, float(told["factor"]), low=float(told["low_freq_factor"]),
-            high=float(told["high_freq_factor"]), length=told["original_max_position_embeddings"],
+            speeds, told.number("factor"), low=told.number("low_freq_factor"),
+            high=told.number("high_freq_factor"),
+            length=told.count("original_max_position_embeddings"),
         )
     raise WeightsError(
         f"{source.path} scales its rotary positions by {kind!r}; known are linear and llama3"
@@ -258,15 +275,21 @@ def _scaled(source, told, speeds):
 
 def _windows(source, kind, blocks):
     """How many keys each block sees; None for all in all blocks."""
-    window = source.settings.get("sliding_window")
-    if not window or source.settings.get("use_sliding_window") is False:
+    if not source.settings.get("sliding_window") or \
+            source.settings.get("use_sliding_window") is False:
         return None
-    types = source.settings.get("layer_types")
+    window, types = source.count("sliding_window"), source.settings.get("layer_types")
     if types is None:
-        every = source.setting("sliding_window_pattern", default=6)
+        every = source.count("sliding_window_pattern", default=6)
         local = [kind == "mistral" or kind.startswith("gemma3") and (i + 1) % every != 0
                  for i in range(blocks)]
     else:
+        known = "sliding_attention", "full_attention"
+        if not isinstance(types, list) or len(types) != blocks or any(
+            name not in known for name in types
+        ):
+            raise WeightsError(f"{source.path}: layer_types must hold sliding_attention or "
+                               f"full_attention for each of {blocks} blocks, got {types!r}")
         local = [name == "sliding_attention" for name in types]
     return tuple(window if is_local else None for is_local in local) if any(local) else None
 
@@ -276,7 +299,7 @@ def _windows(source, kind, blocks):
 
 def _activation(source, known, *names, default):
     name = source.setting(*names, default=default)
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         names = ", ".join(known)
         raise WeightsError(f"{source.path} has the activation {name!r}; known are {names}")
     return known[name]
@@ -322,11 +345,14 @@ def bert_plan(source):
     source = _watched(source)
     _require_plain(source)
     names = {"gelu": "gelu", "gelu_new": "gelu_tanh", "relu": "relu"}
-    D, F = source.setting("hidden_size"), source.setting("intermediate_size")
+    D, F = source.count("hidden_size"), source.count("intermediate_size")
+    if D % source.count("num_attention_heads"):
+        raise WeightsError(f"{source.path}: num_attention_heads must divide hidden_size {D}, got "
+                           f"{source.count('num_attention_heads')}")
     config = BertConfig(
-        num_heads=source.setting("num_attention_heads"),
+        num_heads=source.count("num_attention_heads"),
         activation=_activation(source, names, "hidden_act", default="gelu"),
-        eps=source.setting("layer_norm_eps", default=1e-12),
+        eps=source.number("layer_norm_eps", default=1e-12),
     )
 
     def linear(name, Din, Dout):
@@ -354,12 +380,12 @@ def bert_plan(source):
         return source.read("embeddings.token_type_embeddings.weight")[0]
 
     source.require("embeddings.token_type_embeddings.weight")
-    at, context = "embeddings.", source.setting("max_position_embeddings")
+    at, context = "embeddings.", source.count("max_position_embeddings")
     params = BertParams(
-        _vector(source, f"{at}word_embeddings.weight", (source.setting("vocab_size"), D)),
+        _vector(source, f"{at}word_embeddings.weight", (source.count("vocab_size"), D)),
         _vector(source, f"{at}position_embeddings.weight", (context, D)),
         Planned((D,), segment), _layer_norm(source, f"{at}LayerNorm", D),
-        EncoderParams(tuple(block(i) for i in range(source.setting("num_hidden_layers"))), None),
+        EncoderParams(tuple(block(i) for i in range(source.count("num_hidden_layers"))), None),
     )
     _require_all_read(source)
     return config, params

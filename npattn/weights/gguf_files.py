@@ -83,8 +83,6 @@ def open_gguf(path):
 
     if kind == "gpt2":
         shapes = {n: s[::-1] if _is_conv1d(n) else s for n, s in shapes.items()}
-    if "rope_freqs.weight" in shapes:
-        settings["rope_factors"] = fetch("rope_freqs.weight")
     settings["vocab_size"] = len(fields.get("tokenizer.ggml.tokens") or ())
     settings["tie_word_embeddings"] = "lm_head.weight" not in shapes
     from npattn.weights.vocabulary import chat_of_gguf, tokenizer_from_gguf
@@ -103,8 +101,8 @@ def _settings(fields, kind):
     }
     settings["model_type"] = ARCHITECTURES[kind]
     if kind == "gemma3" and settings.get("num_hidden_layers") == 62:  # 27B: the file does not say
-        heads = settings["num_attention_heads"]
-        settings["query_pre_attn_scalar"] = settings["hidden_size"] // heads
+        width, heads = (settings.get(n, 1) for n in ("hidden_size", "num_attention_heads"))
+        settings["query_pre_attn_scalar"] = width / heads
     ends = (fields.get(f"tokenizer.ggml.{name}_token_id") for name in ("eos", "eot", "eom"))
     settings["eos_token_id"] = [token for token in ends if token is not None]
     settings["bos_token_id"] = fields.get("tokenizer.ggml.bos_token_id")

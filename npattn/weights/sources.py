@@ -8,10 +8,13 @@ Tensors have the names of Hugging Face, without the prefix that says which class
 are mapped and nothing is read before it is asked for; nothing is unpickled.
 """
 
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy as np
 
 PREFIX = re.compile(r"^(transformer|bert|model\.language_model|language_model\.model|model)\.")
 
@@ -40,6 +43,24 @@ class Source(NamedTuple):
         if default is not None:
             return default
         raise WeightsError(f"{self.path} does not say {' or '.join(names)}")
+
+    def count(self, *names, default=None):
+        """The same, which must be a positive integer."""
+        value = self.setting(*names, default=default)
+        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
+            raise WeightsError(
+                f"{self.path}: {' or '.join(names)} must be a positive integer, got {value!r}"
+            )
+        return int(value)
+
+    def number(self, *names, default=None):
+        """The same, which must be a number above 0."""
+        value = self.setting(*names, default=default)
+        if not isinstance(value, int | float | np.number) or not 0 < value < math.inf:
+            raise WeightsError(
+                f"{self.path}: {' or '.join(names)} must be a number above 0, got {value!r}"
+            )
+        return float(value)
 
     def read(self, name, shape=None):
         """One tensor, as the file has it. WeightsError if it is missing or of another shape."""

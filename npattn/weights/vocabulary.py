@@ -44,9 +44,21 @@ def tokenizer_from_folder(folder):
     return tokenizer
 
 
+class _Fields(dict):
+    """The fields of a GGUF file."""
+
+    def __init__(self, fields, path):
+        super().__init__(fields)
+        self.path = path
+
+    def __missing__(self, name):
+        raise WeightsError(f"{self.path} has no field {name}")
+
+
 def tokenizer_from_gguf(path, fields):
     """The tokenizer of a GGUF file, from its vocabulary and merges or scores."""
     need("tokenizers", "a tokenizer")
+    fields = _Fields(fields, path)
     kind = fields.get("tokenizer.ggml.model")
     if kind not in ("gpt2", "llama"):
         raise WeightsError(f"{path} has a tokenizer of the kind {kind!r}; known are gpt2, llama")
@@ -155,15 +167,13 @@ def chat_text(chat, messages):
     Raises WeightsError if there is no template or it refuses the messages.
     """
     need("jinja2", "a chat template")
-    from jinja2 import TemplateError
-
-    if not chat.get("template"):
+    if not isinstance(chat.get("template"), str) or not chat["template"]:
         raise WeightsError("these weights have no chat template; ask without --chat")
     tokens = {name: token for name, token in chat.items() if name != "template"}
     try:
         template = _house().from_string(chat["template"])
         return template.render(messages=messages, add_generation_prompt=True, **tokens)
-    except TemplateError as error:
+    except Exception as error:  # a template can raise whatever Python can
         raise WeightsError(f"the chat template fails: {error}") from error
 
 
