@@ -34,6 +34,8 @@ def test_a_text_vector_is_the_mean_of_length_1():
     assert_allclose(v, [0.6, 0.8])
     one = text_vectors(np.array([[3.0, 0.0], [np.nan, 8.0]]), np.array([True, False]))
     assert_array_equal(one, [1.0, 0.0])
+    single = np.array([[[3.0, 0.0], [0.0, 4.0]]], np.float32)
+    assert text_vectors(single, np.array([[True, True]])).dtype == np.float32
 
 
 def test_a_text_that_is_too_long_is_named(rng):

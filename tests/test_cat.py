@@ -161,6 +161,15 @@ def test_the_convention(convention, X, rng, shake):
     convention(cat, cat_backward, X, params, patch=2, num_heads=3)
 
 
+def test_a_block_drops_weights_and_what_both_sublayers_return(X, rng):
+    for kind in ("inner", "cross"):
+        params = init_cat_block(3, 5, rng, kind=kind, patch=2)
+        _, cache = cat_block(X, params, kind=kind, patch=2, dropout=0.5, rng=rng)
+        attended = cache.attention.sublayer.multihead.attention
+        for dropped in (attended, cache.attention.dropped, cache.feed_forward.dropped):
+            assert (dropped.keep == 0).any()
+
+
 # ---- errors ----
 
 

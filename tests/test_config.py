@@ -4,6 +4,9 @@ from functools import partial
 
 import pytest
 
+from npattn.models.bert import BertConfig
+from npattn.models.config import CAT, BlockOptions
+from npattn.models.language_model import LanguageModelConfig
 from npattn.models.seq2seq import Seq2SeqConfig
 from npattn.models.time_series import TimeSeriesConfig
 from npattn.models.transformer import TransformerConfig
@@ -16,6 +19,31 @@ CONFIGS = {
     "Seq2Seq": partial(Seq2SeqConfig, 5, 7),
 }
 BLOCKS = "Transformer", "Vision", "TimeSeries"
+
+
+PLAIN = dict(
+    num_heads=None, num_kv_heads=None, head_width=None, rotary=None, window=None, qk_norm=False,
+    sink=False, cap=None, scale=None, norm="post", normalization="layer_norm", eps=1e-5,
+    activation="relu", gated=False, bias=True, kernel="attention", dropout=0.0,
+)
+LLAMA = dict(
+    num_heads=2, norm="pre", normalization="rms_norm", eps=1e-6, activation="silu", gated=True,
+    bias=False, rotary="interleaved",
+)
+
+
+@pytest.mark.parametrize("config, own", [
+    (BlockOptions(), {}),
+    (TransformerConfig(5, 7), dict(num_heads=4, norm="pre")),
+    (VisionConfig(), dict(num_heads=4, norm="pre", activation="gelu")),
+    (TimeSeriesConfig(), dict(num_heads=3, dropout=0.1)),
+    (BertConfig(), dict(activation="gelu", eps=1e-12)),
+    (LanguageModelConfig(3, 4, num_heads=2, num_blocks=1, hidden=2, context=9), LLAMA),
+    (CAT, dict(num_heads=1, norm="pre", activation="gelu")),
+])
+def test_what_the_blocks_of_a_model_are_unless_told_otherwise(config, own):
+    assert {**PLAIN, **own} == {name: getattr(config, name) for name in PLAIN}
+    assert config.block_options(None) == {**PLAIN, **own, "rng": None}
 
 
 def assert_refused(name, field, value, message, error=ValueError):

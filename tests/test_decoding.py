@@ -1,5 +1,7 @@
 """Decoding step by step: every step must say what decoding the whole prefix says."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -155,6 +157,14 @@ def test_a_step_draws_nothing(make_decoder, target):
     state = start_decoding(M, params, mask, config=config)
     found, _ = decode_step(target[:, 0], state, params, config=config)
     assert_array_equal(found, decode_step(target[:, 0], state, params, config=config)[0])
+
+
+def test_a_step_computes_by_attention_whatever_the_kernel(make_decoder, target):
+    config, params, M, mask = make_decoder()
+    state = start_decoding(M, params, mask, config=config)
+    found, tiled = (decode_step(target[:, 0], state, params, config=replace(config, kernel=kernel))
+                    for kernel in ("attention", "tiled"))
+    assert_array_equal(found[0], tiled[0])
 
 
 # ---- errors ----

@@ -110,6 +110,11 @@ def test_a_key_of_0_alone_needs_no_parameters(heads):
     assert {X.dtype for X in prepare_heads(*single, zero_key=True)[0]} == {np.dtype(np.float32)}
 
 
+def test_queries_without_an_axis_of_heads_are_named(heads):
+    with pytest.raises(ValueError, match="Q"):
+        prepare_heads(np.ones((TQ, D)), *heads[1:])
+
+
 def test_initial_extras(rng):
     assert init_head_extras(4, 8, rng) == HeadExtras(None, None, None)
     extras = init_head_extras(16, 4096, rng, qk_norm=True, extra_key=True, dtype=np.float32)

@@ -263,6 +263,18 @@ def test_a_head_with_large_scores_does_not_silence_another(rng):
     assert_allclose(O, attention(Q, K, V, causal_mask(3))[0], rtol=1e-12, atol=1e-14)
 
 
+def test_the_gradient_of_a_position_is_a_sum_over_the_batch(rng):
+    params, tokens = model(rng, GPT2), rng.integers(0, 11, (2, 3, 5))
+    dlogits = rng.standard_normal((2, 3, 5, 11))
+
+    def grads(tokens, dlogits):
+        _, cache = language_model(tokens, params, config=GPT2)
+        return language_model_backward(dlogits, cache).positions
+
+    alone = sum(grads(tokens[i], dlogits[i]) for i in np.ndindex(2, 3))
+    assert_allclose(grads(tokens, dlogits), alone, rtol=1e-10, atol=1e-12)
+
+
 def test_a_text_may_be_as_long_as_the_table_of_positions(rng):
     params = model(rng, replace(GPT2, context=8))
     assert len(params.positions) == 8

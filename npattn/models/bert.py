@@ -90,6 +90,5 @@ def text_vectors(Y, mask=None):
     Y     (..., T, width)
     mask  (..., T)  bool, True = a real token; None means all
     """
-    keep = np.ones(Y.shape[:-1], bool) if mask is None else mask
-    mean = np.where(keep[..., None], Y, 0.0).sum(axis=-2) / keep.sum(axis=-1, keepdims=True)
-    return (mean / np.linalg.norm(mean, axis=-1, keepdims=True)).astype(Y.dtype, copy=False)
+    mean = Y.mean(axis=-2, where=True if mask is None else mask[..., None])
+    return mean / np.linalg.norm(mean, axis=-1, keepdims=True)
