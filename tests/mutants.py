@@ -323,7 +323,7 @@ def tests_of(mutant, record):
     ranks = {test: 0 if key in names else 1 for test, (_, names) in record.items()
              if any(name.startswith(page) for name in names)}
     if acts_at_import(mutant, record):
-        ranks |= {test: 2 for test, (_, names) in record.items() if not names}
+        ranks |= {test: 0 for test, (_, names) in record.items() if not names}
 
     def order(test):
         return ranks[test], record[test][0] * (0.1 if stem in test else 1.0)

@@ -896,6 +896,8 @@ def test_the_scale_of_an_array_is_its_largest_entry_or_what_cancelled():
     assert scale([1e-17, -3e-17], DOUBLE) == 1.0                  # all of it is rounding of 1
     assert scale([1e-17], DOUBLE, error=1e-3) == 1.0
     assert scale([], 0.0) == scale([0.0], 0.0) == 1.0 and scale([1e-3], 0.0) == 1e-3
+    assert scale([1e-3, 0.0], DOUBLE, error=np.array([1.0, 0.0])) == 1.0
+    assert scale([1.0], 1e-10) == 1.0
 
 
 def test_tolerances_and_promises_are_those_of_the_formula():
@@ -971,6 +973,8 @@ def test_the_worst_of_the_wrong_entries_is_named_and_one_factor_is_said():
     row, [sentence] = judged([1.0, 4.0, 6.0], [1.0, 2.0, 3.0], [1e-9] * 3)
     assert not row.passed and row.worst.index == (2,) and row.worst.error == 1.0
     assert sentence.endswith("; 2 of 3 entries are wrong, all by this ratio")
+    row, _ = judged([1.001, 2.5], [1.0, 2.0], [1e-9, 1.0])  # the second is not wrong
+    assert row.worst.index == (0,)
     _, [sentence] = judged([1.0, 4.0, 7.0], [1.0, 2.0, 3.0], [1e-9] * 3)
     assert sentence.endswith("; 2 of 3 entries are wrong")
     _, [sentence] = judged([1.0, np.nan, 9.0], [1.0, 2.0, 3.0], [1e-9] * 3)
@@ -1001,7 +1005,9 @@ class Recorded:
         self.leaves, self.seen = leaves, []
 
     def forward(self, leaves, widen):
+        assert not widen  # what is nudged is the backward in its own precision
         self.seen.append(leaves)
+        np.log(0.0 * leaves[0])  # as behind a mask
         return leaves, leaves
 
     def gradients(self, dY, cache):
@@ -1012,7 +1018,8 @@ class Recorded:
 def test_leaves_and_upstream_are_nudged_by_their_own_epsilon_both_ways(rng):
     pair = Recorded([np.ones(200), np.full(200, 2.0, np.float32)])
     dY = np.full(200, -3.0)
-    scatter = backward_scatter(pair, dY, [dY * 1.0, None], [DOUBLE, 2.0**-8], rng)
+    with np.errstate(all="raise"):
+        scatter = backward_scatter(pair, dY, [dY * 1.0, None], [DOUBLE, 2.0**-8], rng)
     for leaf, eps, size in ((0, DOUBLE, 1.0), (1, 2.0**-8, 2.0)):
         moves = (pair.seen[0][leaf].astype(float) - size) / size / eps
         assert set(np.round(moves, 1)) <= {-1.0, -0.5, 1.0}  # 1 − eps/2 is a neighbour of 1 as well
@@ -1136,6 +1143,23 @@ def test_an_argument_with_one_nan_is_named():
     X = np.array([1.0, np.nan, 2.0])
     with pytest.raises(ValueError, match="^X holds NaN or inf"):
         gradcheck(lambda X: X * 2.0, lambda dY, Y: 2.0 * dY, X)
+
+
+def test_an_upstream_gradient_may_be_written_to_by_code_that_refuses_read_only_arrays():
+    def check(refuses):
+        seen = []
+
+        def backward(dY, Y):
+            seen.append(dY.flags.writeable)
+            if refuses and not dY.flags.writeable:
+                raise ValueError("buffer source array is read-only")
+            return 2.0 * dY
+
+        assert gradcheck(lambda X: X * 2.0, backward, np.ones(2)).ok
+        return seen
+
+    assert check(refuses=False)[:2] == [False, False]
+    assert check(refuses=True)[:3] == [False, True, True]
 
 
 def test_a_backward_runs_once_in_a_quick_look_and_where_an_object_holds_the_cache():

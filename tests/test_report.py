@@ -20,6 +20,23 @@ def test_an_entry_in_words():
     assert str(Entry("db[0]", (0,), 0.0, -0.25, 1.0)).endswith("is 0, should be -0.25: ratio -0")
 
 
+def test_a_ratio_is_said_where_it_tells_something():
+    def words(got, want):
+        return str(Entry("dX", (), got, want, 1.0)).split(": ")[1]
+
+    assert words(1.0006, 1.0) == "ratio 1.001" and words(1.0004, 1.0) == "off by 0.0004"
+    assert words(9999.0, 1.0) == "ratio 9999" and words(1e4, 1.0) == "off by 1e+04"
+    assert words(-1.2e4, 1.0) == "off by -1.2e+04"
+
+
+def test_a_report_promises_no_more_than_its_weakest_row_and_says_why_it_is_undecided():
+    rows = (row(), row("dV")._replace(smallest_fault=0.5), row("dQ"))
+    report = Report("f", "complex step", rows, reasons=("dV: a fault below 0.5 would not show",))
+    assert report.smallest_fault == 0.5 and report.verdict == "undecided"
+    assert str(report).splitlines()[:2] == [
+        "f: UNDECIDED, by complex step", "  UNDECIDED  dV: a fault below 0.5 would not show"]
+
+
 def test_a_report_as_text():
     good = Report("attention", "complex step", (row("dQ"), row("dK", 3e-15)))
     assert str(good) == "\n".join([

@@ -187,7 +187,7 @@ def argument_names(f, count):
     parameters = _parameters(f).values()
     names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     rest = next((p.name for p in parameters if p.kind == p.VAR_POSITIONAL), "args")
-    return (names + [f"{rest}[{i}]" for i in range(count - len(names))])[:count]
+    return (names + [f"{rest}[{i}]" for i in range(count)])[:count]
 
 
 def keeps_keywords(checker):
@@ -265,7 +265,7 @@ def _copied(owner):
 
 
 def _known(arg, name):
-    """The argument, its float arrays in the machine's byte order. Raises TypeError for what is like
+    """The argument, its arrays in the machine's byte order. Raises TypeError for what is like
     an array but is none: masked arrays, matrices, tensors.
     """
     if isinstance(arg, tuple) and arg:
@@ -280,8 +280,7 @@ def _known(arg, name):
     if type(arg) is np.matrix:
         raise TypeError(f"{name} is a np.matrix; convert it with np.asarray({name})")
     if isinstance(arg, np.ndarray):
-        swapped = arg.dtype.kind in "fc" and not arg.dtype.isnative
-        return arg.astype(arg.dtype.newbyteorder("=")) if swapped else arg
+        return arg if arg.dtype.isnative else arg.astype(arg.dtype.newbyteorder("="))
     if hasattr(arg, "__array__") and not isinstance(arg, np.generic):
         kind = f"{type(arg).__module__.split('.')[0]} {type(arg).__name__}"
         way = f"{name}.detach().numpy()" if hasattr(arg, "detach") else f"np.asarray({name})"
