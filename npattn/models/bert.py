@@ -2,7 +2,7 @@
 
     X = norm(E[tokens] + positions[0 … T−1] + segments[0])     (..., T, width)
     Y = encoder(X), post-norm with GELU                        (..., T, width)
-    y = Σ_t Y_t / T over the real tokens                       (..., width)   a text as one vector
+    y = Σ_t Y_t / T over the real tokens, or Y_0               (..., width)   a text as one vector
 
 The encoder is the page `encoder`. Every token attends to every other, so that what a word means can
 depend on what follows it.
@@ -84,11 +84,15 @@ def bert_backward(dY, cache: BertCache):
     )
 
 
-def text_vectors(Y, mask=None):
-    """The mean of the real tokens, of length 1: (..., width). Their products are similarities.
+def text_vectors(Y, mask=None, *, pooling="mean"):
+    """One vector for each text, of length 1: (..., width). Their products are similarities.
 
-    Y     (..., T, width)
-    mask  (..., T)  bool, True = a real token; None means all
+    Y        (..., T, width)
+    mask     (..., T)  bool, True = a real token; None means all
+    pooling  "mean" of the real tokens, or "cls", the first token, as the model was trained
     """
-    mean = Y.mean(axis=-2, where=True if mask is None else mask[..., None])
-    return mean / np.linalg.norm(mean, axis=-1, keepdims=True)
+    if pooling not in ("mean", "cls"):
+        raise ValueError(f'pooling must be "mean" or "cls", got {pooling!r}')
+    where = True if mask is None else mask[..., None]
+    y = Y[..., 0, :] if pooling == "cls" else Y.mean(axis=-2, where=where)
+    return y / np.linalg.norm(y, axis=-1, keepdims=True)

@@ -23,6 +23,7 @@ def open_folder(path):
     if (folder / "generation_config.json").is_file():  # knows more tokens that end an answer
         told = read_json(folder / "generation_config.json")
         settings["eos_token_id"] = told.get("eos_token_id", settings.get("eos_token_id"))
+    settings["pooling"] = _pooling(folder)
     files = {}
     for file in [path] if path.is_file() else _files(folder):
         opened = _open(file)
@@ -46,16 +47,38 @@ def open_folder(path):
     )
 
 
-def read_json(path):
-    """The content of a JSON file, a dict. Raises WeightsError if it is missing or damaged."""
+def _pooling(folder):
+    """How a model of sentence-transformers makes one vector of a text: "mean" or "cls"."""
+    if (folder / "modules.json").is_file():
+        modules = [one.get("path", "") for one in read_json(folder / "modules.json", list)]
+        more = [name for name in modules if name and not name.endswith(("Pooling", "Normalize"))]
+        if more:
+            raise WeightsError(f"{folder} has the module {more[-1]} behind the encoder, which is "
+                               "not known here: its vectors would be others")
+    path = folder / "1_Pooling" / "config.json"
+    if not path.is_file():
+        return "mean"
+    told = read_json(path)
+    chosen = [told["pooling_mode"]] if "pooling_mode" in told else [
+        name for name, value in told.items() if name.startswith("pooling_mode_") and value is True]
+    names = {"mean": "mean", "cls": "cls", "pooling_mode_mean_tokens": "mean",
+             "pooling_mode_cls_token": "cls"}
+    if len(chosen) != 1 or str(chosen[0]) not in names:
+        raise WeightsError(f"{path} pools tokens by {chosen}; known are one of mean and cls")
+    return names[chosen[0]]
+
+
+def read_json(path, kind=dict):
+    """The content of a JSON file, a dict or a list. WeightsError if it is missing or damaged."""
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise WeightsError(f"{path.parent} has no {path.name}") from None
     except ValueError as error:
         raise WeightsError(f"{path} is damaged: {error}") from error
-    if not isinstance(content, dict):
-        raise WeightsError(f"{path} must hold one JSON object, got a {type(content).__name__}")
+    if not isinstance(content, kind):
+        what = {dict: "JSON object", list: "JSON array"}[kind]
+        raise WeightsError(f"{path} must hold one {what}, got a {type(content).__name__}")
     return content
 
 
