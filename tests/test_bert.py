@@ -10,16 +10,25 @@ from npattn.cli import main
 from npattn.kernels.layer_norm import init_layer_norm
 from npattn.models.bert import BertConfig, BertParams, bert, text_vectors
 from npattn.models.block import attention_weights
-from npattn.models.encoder import init_encoder
+from npattn.models.encoder import encoder, init_encoder
+from npattn.models.normalize import normalize
 from npattn.weights import find_weights, folders, load_encoder
 
 CONFIG = BertConfig(num_heads=2)
 
 
 def model(rng):
-    encoder = init_encoder(6, 5, 2, rng, options=CONFIG)
+    blocks = init_encoder(6, 5, 2, rng, options=CONFIG)
     return BertParams(*(rng.standard_normal(shape) for shape in ((9, 6), (7, 6), (6,))),
-                      init_layer_norm(6), encoder)
+                      init_layer_norm(6), blocks)
+
+
+def test_tokens_positions_and_the_segment_are_added_and_normalized(rng):
+    params, tokens = model(rng), rng.integers(0, 9, (2, 5))
+    X = params.tokens[tokens] + params.positions[:5] + params.segment
+    X, _ = normalize(X, params.norm, eps=1e-12)
+    Y, _ = encoder(X, params.encoder, num_heads=2, activation="gelu", eps=1e-12)
+    assert_array_equal(bert(tokens, params, config=CONFIG)[0], Y)
 
 
 def test_padding_does_not_matter(rng):

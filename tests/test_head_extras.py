@@ -9,6 +9,7 @@ from npattn.kernels.positional_masks import window_mask
 from npattn.kernels.qk_norm import QKNormParams, qk_norm
 from npattn.kernels.rotary import rotary
 from npattn.kernels.rotary_speeds import rotary_speeds
+from npattn.models import head_extras
 from npattn.models.head_extras import (
     HeadExtras, Rotary, init_head_extras, prepare_heads, prepare_heads_backward, require_rotary,
 )
@@ -113,6 +114,18 @@ def test_a_key_of_0_alone_needs_no_parameters(heads):
 def test_queries_without_an_axis_of_heads_are_named(heads):
     with pytest.raises(ValueError, match="Q"):
         prepare_heads(np.ones((TQ, D)), *heads[1:])
+
+
+def test_keys_and_values_of_other_lengths_are_named(heads):
+    with pytest.raises(ValueError, match=f"Tk is {TK} in K, {TK - 1} in V"):
+        prepare_heads(*heads[:2], heads[2][..., 1:, :])
+
+
+def test_nobody_can_write_into_a_table_that_others_read(heads):
+    Q, K, _ = heads
+    for by_column in (False, True):
+        table = head_extras._table(None, D, 100.0, 0, TQ, Q.dtype, by_column)
+        assert not any(part.flags.writeable for part in table)
 
 
 def test_initial_extras(rng):

@@ -12,12 +12,17 @@ from npattn.kernels.embedding import normal
 from npattn.kernels.layer_norm import init_layer_norm
 from npattn.kernels.linear import glorot_uniform, init_linear
 from npattn.kernels.positions import sinusoidal_positions
+from npattn.models.cat import init_cat
+from npattn.models.co_attention import init_bidirectional
 from npattn.models.decoder import init_decoder
 from npattn.models.encoder import init_encoder
+from npattn.models.language_model import LanguageModelConfig, init_language_model
+from npattn.models.multihead import init_multihead
 from npattn.models.seq2seq import Seq2SeqConfig, init_seq2seq
 from npattn.models.time_series import TimeSeriesConfig, init_time_series
 from npattn.models.transformer import TransformerConfig, init_transformer
 from npattn.models.vision import VisionConfig, init_vision
+from npattn.trees import tree_leaves
 
 DRAWN = {
     "glorot_uniform": lambda rng, dtype: glorot_uniform(3, 2, rng, dtype),
@@ -30,6 +35,15 @@ DRAWN = {
     "init_time_series": lambda rng, dtype: init_time_series(TimeSeriesConfig(), rng, dtype=dtype),
     "init_vision": lambda rng, dtype: init_vision(VisionConfig(), rng, dtype=dtype),
     "init_seq2seq": lambda rng, dtype: init_seq2seq(Seq2SeqConfig(5, 5), rng, dtype=dtype),
+    "init_language_model": lambda rng, dtype: init_language_model(
+        LanguageModelConfig(5, 4, num_heads=2, num_blocks=1, hidden=3, context=6, qk_norm=True,
+                            sink=True, rotary=None, norm="sandwich"), rng, tied=False, dtype=dtype
+    ),
+    "init_cat": lambda rng, dtype: init_cat(3, 5, rng, patch=2, dtype=dtype),
+    "init_bidirectional": lambda rng, dtype: init_bidirectional(3, 4, 2, rng, dtype=dtype),
+    "init_multihead": lambda rng, dtype: init_multihead(
+        4, rng, num_heads=2, sink=True, qk_norm=True, extra_key=True, dtype=dtype
+    ),
     "init_transformer": lambda rng, dtype: init_transformer(
         TransformerConfig(5, 5), rng, dtype=dtype
     ),
@@ -80,6 +94,8 @@ def test_they_draw_from_a_generator_and_make_floats(name):
         DRAWN[name](None, np.float64)
     with pytest.raises(TypeError, match="^dtype must be float32 or float64, got int64"):
         DRAWN[name](np.random.default_rng(0), np.int64)
+    made = {leaf.dtype for leaf in tree_leaves(DRAWN[name](np.random.default_rng(0), np.float32))}
+    assert made == {np.dtype(np.float32)}
 
 
 @pytest.mark.parametrize("name", TYPED)

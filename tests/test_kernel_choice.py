@@ -35,6 +35,7 @@ from npattn.models.encoder import (
     init_encoder_block,
 )
 from npattn.models.kernel_choice import chosen_attention, chosen_attention_backward
+from npattn.models.kv_cache import Past
 from npattn.models.multihead import (
     init_multihead,
     multihead_attention,
@@ -127,6 +128,15 @@ def test_auto_goes_by_the_bytes_of_the_scores(sources, monkeypatch, dtype):
         assert type(cache) is kind
 
 
+def test_the_scores_of_all_heads_count_however_many_axes_there_are(draw, monkeypatch):
+    for lead in ((), (5,), (2, 3, 5)):
+        X, K = draw(*lead, 4, 3), draw(*lead, 6, 3)
+        scores = int(np.prod(lead)) * 4 * 6 * 8
+        for worth, kind in ((scores, TiledCache), (scores + 1, AttentionCache)):
+            monkeypatch.setattr(kernel_choice, "WORTH_TILES", worth)
+            assert type(chosen_attention(X, K, K, kernel="auto")[1]) is kind
+
+
 def test_auto_takes_attention_for_complex_arrays(sources, monkeypatch):
     monkeypatch.setattr(kernel_choice, "WORTH_TILES", 0)
     for i in range(3):
@@ -177,6 +187,13 @@ def test_arrays_that_do_not_fit(sources, kernel):
         chosen_attention(Q, K, V[..., 1:, :], kernel=kernel)
     with pytest.raises(TypeError, match="K must be a NumPy array, got list"):
         chosen_attention(Q, K.tolist(), V, kernel=kernel)
+
+
+@pytest.mark.parametrize("name", ["mask", "bias", "sink", "cap"])
+def test_what_the_layer_of_a_cache_cannot_do_is_named(draw, name):
+    laid_out = Past(draw(2, 9, 3), draw(2, 9, 3), 0)
+    with pytest.raises(ValueError, match=f"^a KVCache attends without a {name}; hand over"):
+        chosen_attention(*draw(3, 2, 4, 3), laid_out=laid_out, **{name: np.ones((4, 4), bool)})
 
 
 # ---- one kernel or the other ----

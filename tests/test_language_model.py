@@ -1,5 +1,6 @@
 """The decoder-only model: cache against the whole text, heads off, patches, windows, errors."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -8,18 +9,21 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from npattn.checking import assert_gradients
 from npattn.kernels.attention import attention
+from npattn.kernels.linear import LinearParams
 from npattn.kernels.losses import cross_entropy, cross_entropy_backward
 from npattn.kernels.masks import causal_mask
 from npattn.models import head_extras
 from npattn.models.block import attention_weights
 from npattn.models import continuation
 from npattn.models.continuation import continue_tokens, next_logits
+from npattn.models.feed_forward import FeedForwardParams, GatedFeedForwardParams
 from npattn.models.head_extras import Rotary
 from npattn.models.kv_cache import KVCache
 from npattn.models.language_model import (
     LanguageModelConfig, embedded_gradient, head_outputs, init_language_model, language_model,
     language_model_backward,
 )
+from npattn.models.sampling import sample
 from npattn.trees import tree_leaves, tree_map
 
 CONFIG = LanguageModelConfig(
@@ -201,6 +205,35 @@ def test_a_continuation_is_greedy_and_stops(rng):
     assert stopped == found[:found.index(found[2]) + 1]
 
 
+@pytest.mark.parametrize("told", [
+    dict(temperature=3.0), dict(temperature=1.0, top_k=2), dict(temperature=1.0, top_p=0.4),
+], ids=str)
+def test_a_continuation_is_drawn_as_sample_draws(told, rng):
+    params, text = model(rng), rng.integers(0, 11, 5)
+    found = continue_tokens(text, params, config=CONFIG, limit=30, rng=np.random.default_rng(3),
+                            **told)
+    drawn = np.random.default_rng(3)
+    for token in found:
+        assert token == sample(language_model(text, params, config=CONFIG)[0][-1], drawn, **told)
+        text = np.append(text, token)
+    with pytest.raises(ValueError, match="temperature must be"):
+        list(continue_tokens(text, params, config=CONFIG, limit=0, temperature=-1.0))
+
+
+def test_single_tokens_take_as_many_threads_of_blas_as_they_are_told(rng, monkeypatch):
+    told = []
+
+    def limits(threads, user_api=None):
+        told.append((threads, user_api))
+        return nullcontext()
+
+    monkeypatch.setattr("threadpoolctl.threadpool_limits", limits)
+    prompt, params = rng.integers(0, 11, 5), model(rng)
+    list(continue_tokens(prompt, params, config=CONFIG, limit=3))
+    list(continue_tokens(prompt, params, config=CONFIG, limit=2, threads=7))
+    assert told == [(1, "blas"), (1, "blas"), (7, "blas")]
+
+
 def test_errors_name_what_is_wrong(rng):
     params, tokens = model(rng), np.arange(5)
     with pytest.raises(ValueError, match="there is no block 3: the model has blocks 0 … 2"):
@@ -273,6 +306,32 @@ def test_the_gradient_of_a_position_is_a_sum_over_the_batch(rng):
 
     alone = sum(grads(tokens[i], dlogits[i]) for i in np.ndindex(2, 3))
     assert_allclose(grads(tokens, dlogits), alone, rtol=1e-10, atol=1e-12)
+
+
+def test_a_table_that_is_embedding_and_output_has_the_sum_of_both_gradients(rng):
+    params, tokens = model(rng), rng.integers(0, 11, 5)
+    own = params._replace(output=LinearParams(params.embedding.T, None))
+    dlogits = rng.standard_normal((5, 11))
+    tied, apart = (language_model_backward(dlogits, language_model(tokens, p, config=CONFIG)[1])
+                   for p in (params, own))
+    assert tied.output is None
+    assert_allclose(tied.embedding, apart.embedding + apart.output.W.T, rtol=1e-12)
+    assert np.abs(apart.embedding).max() > 1e-3 and np.abs(apart.output.W).max() > 1e-3
+
+
+def test_blocks_have_a_gate_and_there_may_be_no_block(rng):
+    assert isinstance(model(rng).blocks[0].feed_forward, GatedFeedForwardParams)
+    assert isinstance(model(rng, GPT2).blocks[0].feed_forward, FeedForwardParams)
+    none = replace(CONFIG, num_blocks=0)
+    assert language_model(np.arange(3), model(rng, none), config=none)[0].shape == (3, 11)
+
+
+def test_the_embedding_is_scaled(rng):
+    params, tokens = model(rng, tied=False), rng.integers(0, 11, 5)
+    scaled = replace(CONFIG, embedding_scale=2.0)
+    doubled = params._replace(embedding=2.0 * params.embedding)
+    assert_array_equal(language_model(tokens, params, config=scaled)[0],
+                       language_model(tokens, doubled, config=CONFIG)[0])
 
 
 def test_a_text_may_be_as_long_as_the_table_of_positions(rng):

@@ -8,7 +8,7 @@ import pytest
 from npattn.models import language_proof
 from npattn.models.head_extras import Rotary
 from npattn.models.language_model import LanguageModelConfig, init_language_model
-from npattn.models.language_proof import prove_gradient
+from npattn.models.language_proof import Proof, prove_gradient
 from npattn.trees import tree_leaves, tree_map
 
 CONFIG = LanguageModelConfig(
@@ -71,6 +71,21 @@ def test_a_gradient_that_is_off_by_a_thousandth_is_found(part, rng, monkeypatch)
     monkeypatch.setattr(language_proof, part, wrong)
     proof = prove_gradient(rng.integers(0, 23, 12), params, config=config, answer=4)
     assert not proof.ok and proof.error > 1e-10
+
+
+def test_the_error_is_relative_to_what_the_slope_could_be():
+    assert Proof(0.0, 3.0, 1.0, 4.0, 1).error == 0.5
+    assert Proof(0.0, 3.0, 1.0, 0.0, 1).error == 2.0
+    assert not Proof(0.0, 1e-14, 0.0, 1.0, 1).ok and Proof(0.0, 0.99e-14, 0.0, 1.0, 1).ok
+    assert not Proof(0.0, 1.2e-14, 0.0, 1.0, 1).ok
+
+
+def test_without_a_generator_the_seed_is_0_and_one_token_is_the_answer(rng):
+    config, params = model("llama", rng)
+    tokens = rng.integers(0, 23, 12)
+    told = dict(answer=1, rng=np.random.default_rng(0))
+    assert prove_gradient(tokens, params, config=config) == prove_gradient(
+        tokens, params, config=config, **told)
 
 
 def test_an_answer_needs_a_question(rng):

@@ -329,6 +329,14 @@ def test_a_text_read_in_portions_gives_what_reading_it_at_once_gives(draw, rng, 
     assert dX.shape == (2, 2, 8)
 
 
+def test_gradients_of_three_sources_where_there_is_more_than_projections(
+    assert_gradients, draw, rng, shake
+):
+    params = shake(init_multihead(4, rng, num_heads=2, sink=True, qk_norm=True))
+    assert_gradients(multihead_attention, multihead_attention_backward, draw(2, 4), draw(3, 4),
+                     draw(3, 4), params, num_heads=2)
+
+
 def test_a_sink_of_minus_infinity_is_none(draw, rng, shake):
     X, params = draw(2, 4, 8), shake(init_multihead(8, rng, num_heads=2, sink=True))
     plain, _ = self_attention(X, MultiHeadParams(*params[:4]), num_heads=2)

@@ -173,8 +173,7 @@ def _stack_backward(dlogits, cache):
 def embed_text(tokens, params, *, config, offset=0):
     """What goes into the first block, (..., T, width), and the embedding's cache."""
     X, cache = embedding(tokens, params.embedding)
-    if config.embedding_scale != 1.0:
-        X = X * X.real.dtype.type(config.embedding_scale)
+    X = X * X.real.dtype.type(config.embedding_scale)
     if params.positions is not None:
         T = tokens.shape[-1]
         if offset + T > len(params.positions):
