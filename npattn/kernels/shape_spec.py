@@ -95,7 +95,7 @@ def _advice(spec, shapes):
                     f"; {name} must have the shape {wanted}")
     for i, (name, _) in enumerate(parts_of(spec)):
         turned = list(shapes)
-        if shapes[i] and len(shapes[i]) >= 2:
+        if shapes[i]:
             turned[i] = (*shapes[i][:-2], *shapes[i][:-3:-1])
             if not misfit(spec, turned):
                 return f"; {_bare(name)}.swapaxes(-1, -2) would fit"
