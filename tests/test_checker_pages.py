@@ -20,7 +20,7 @@ from npattn.checking.gradcheck import (
     _advice, _quick_rows, _same, backward_scatter, gradcheck, require_options,
 )
 from npattn.checking.ladder import Slopes, bend, ladder, units
-from npattn.checking.one_array import Leaf, check_leaf
+from npattn.checking.one_array import Leaf, _bisection, check_leaf
 from npattn.checking.quick import Sum, along_all
 
 DOUBLE = 2.0**-52
@@ -219,6 +219,20 @@ def test_a_quick_look_is_believed_as_far_as_two_real_forwards_confirm_it():
     assert quickly(offset=1e6)[0] is None                          # rounding alone is as large
 
 
+def test_a_function_that_is_0_takes_a_quick_look(rng):
+    assert along_all(lambda leaves: 0 * leaves[0], [np.ones(2)], np.ones(2), [np.zeros(2)],
+                     rng) == Sum(0.0, 0.0, 0.0)
+
+
+def test_moves_out_of_the_domain_are_silent():
+    method = CentralDifference(
+        lambda leaves: np.array([np.sqrt(leaves[0][0]), 3.0]), [np.ones(1)], np.ones(2))
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        value, error = method.along([np.ones(1)])
+    assert value == pytest.approx(0.5, rel=1e-9) and not seen
+
+
 def test_a_quick_look_takes_the_step_of_the_tiniest_entry(rng):
     seen = []
     along_all(lambda leaves: seen.append(leaves) or leaves[0] + leaves[1],
@@ -314,6 +328,100 @@ def test_a_sample_as_large_as_the_array_is_all_of_it_and_none_is_taken_twice(rng
         assert len({*chosen[1]}) == len(chosen[1]) == 8
 
 
+class Sums:
+    """Entries that should be 1; along all, their sum and `off`, with kinks and rounding of its own.
+    """
+
+    def __init__(self, off=0.0, rounding=0.0, kink=0.0, own_kink=0.0, own_rounding=0.0, unseen=0.0):
+        self.off, self.rounding, self.kink, self.unseen = off, rounding, kink, unseen
+        self.own_kink, self.own_rounding = own_kink, own_rounding
+
+    def measure(self, k, directions):
+        ones = np.ones(len(directions))
+        if isinstance(directions, UnitDirections):
+            return Derivatives(ones, ones, 0 * ones, ones > 0, self.own_rounding * ones,
+                               self.own_kink * ones)
+        value = np.array([v.sum() + self.off for v in directions])
+        return Derivatives(value, 0 * ones, 0 * ones, ones > 0, self.rounding * ones,
+                           self.kink * ones, self.unseen)
+
+    def sampled(self, eps=DOUBLE):
+        """The `Outcome` for four entries of which one is looked at."""
+        return check_leaf(self, 0, np.ones(4), lambda i: f"dX{list(i)}" if i else "dX",
+                          scatter=np.zeros(4), rtol=1e-12, eps=eps, rng=np.random.default_rng(0),
+                          max_entries=1)
+
+
+def test_a_sum_that_is_off_is_wrong_even_where_no_entry_is():
+    row, [sentence], kinks = Sums(off=1.0).sampled()
+    assert row.verdict == "wrong" and not row.passed and not kinks and row.checked == 2
+    assert sentence.startswith("the entries of dX, added with random weights, give ")
+    row, wrong, kinks = Sums(off=1.0, own_kink=1.0).sampled()
+    assert not wrong and len(kinks) == 1 and row.verdict == "undecided"
+    assert row.smallest_fault == np.inf and row.checked == 0
+
+
+def test_a_sum_without_a_derivative_decides_nothing():
+    row, wrong, kinks = Sums(kink=1.0).sampled()
+    assert not wrong and row.smallest_fault == np.inf and row.verdict == "undecided"
+    assert kinks[0].endswith("]: no derivative here, the slopes to both sides differ; "
+                             "move the input")
+    row, wrong, kinks = Sums(off=np.nan).sampled()
+    assert not wrong and not kinks and row.smallest_fault == np.inf
+    assert row.doubt == ("dX: along random weights of all entries no derivative could be measured")
+    row, _, kinks = Sums(off=np.nan, own_kink=1.0).sampled()
+    assert row.doubt == kinks[0]
+
+
+@pytest.mark.parametrize("options, tolerance", [
+    ({"rounding": 1e-9}, 1e-7),             # 100 times its own rounding
+    ({"own_rounding": 1e-9}, 2e-7),         # or √4 times that of an entry
+    ({"eps": 2.0**-23}, 200 * 2.0**-23),    # or the arithmetic's, of the length of the gradient
+    ({"unseen": 1e-7}, 1e-7),
+])
+def test_a_sum_may_be_off_by_its_rounding_and_promises_twice_what_it_leaves_open(
+    options, tolerance
+):
+    options = dict(options)
+    eps = options.pop("eps", DOUBLE)
+    for part, right in ((0.0, True), (0.5, True), (0.99, True), (1.01, False)):
+        row, wrong, _ = Sums(off=part * tolerance, **options).sampled(eps)
+        assert row.passed == right == (not wrong)
+        open_ = tolerance + min(part, 1.0) * tolerance + options.get("unseen", 0.0)
+        assert row.smallest_fault == pytest.approx(2 * open_, rel=1e-6)
+        assert right == (row.verdict == "right")
+
+
+def test_bisection_follows_what_is_not_finite():
+    for nowhere in (np.nan, np.inf, 5.0):
+        for at in range(6):
+            def gap(some, at=at):
+                return nowhere if some[at] else 1.0
+
+            assert _bisection(np.ones(6), gap).tolist() == [at]
+
+
+def test_a_derivative_without_an_error_or_an_error_without_one_is_unknown():
+    class Unknown(Exact):
+        def measure(self, k, directions):
+            return super().measure(k, directions)._replace(
+                value=np.array([1.0, np.nan, 1.0]), error=np.array([np.inf, 0.0, 0.0]))
+
+    row, wrong, kinks = check_leaf(
+        Unknown(), 0, np.ones(3), lambda i: f"dX{list(i)}", scatter=np.zeros(3), rtol=1e-12,
+        eps=DOUBLE, rng=None, max_entries=None)
+    assert row.checked == 1 and not wrong and not kinks
+    assert row.doubt == ("dX[0]: no derivative could be measured, no step gave finite numbers "
+                         "(2 such entries)")
+
+
+def test_a_sum_that_hides_a_hundredth_of_the_largest_entry_is_undecided():
+    assert Sums(rounding=0.9 * 0.5e-4).sampled().row.verdict == "right"
+    row = Sums(rounding=1.1 * 0.5e-4).sampled().row
+    assert row.doubt == ("dX: a fault below 1.1e-02 in one entry would not show, "
+                         "and the largest is 1.0e+00")
+
+
 # ---- central differences ----
 
 
@@ -380,6 +488,11 @@ def test_only_the_rounding_of_outputs_that_move_counts(monkeypatch):
     assert noise == pytest.approx(2.0**-8 * 5)
     assert laddered(lambda X: np.where([True, True, X[2] > late[2]], X, leaf), leaf, dY,
                     monkeypatch)[0] == near
+
+    def close_by(X):  # where it is far away, the second is what it was
+        return np.where([False, abs(X[1] - 3.0) < 1.0, True], X, leaf)
+
+    assert laddered(close_by, leaf, dY, monkeypatch)[1] == pytest.approx(2.0**-8 * 5)
     moves, [noise], shown = laddered(lambda X: leaf, leaf, dY, monkeypatch)
     assert len(moves) == 4 and not shown and noise == 0.0
 
@@ -456,6 +569,9 @@ def test_outputs_that_hide_may_be_as_large_as_a_rounding_of_the_largest_slope():
     _, found = measured([1.0] * 4, np.eye(4), lambda unit: next(slopes), eps=[2.0**-8])
     assert found.rounding[1:3].tolist() == [DOUBLE / 4, 2.0**-10] and found.moves.all()
     assert found.value[1:3].tolist() == [0.0, -0.25] and found.size[1:3].tolist() == [0.0, 0.25]
+    slopes = iter([(1.0, 0.0, 0.0), (2.0**-20, 0.0, 0.0)])
+    _, found = measured([1.0] * 2, np.eye(2), lambda unit: next(slopes))
+    assert found.rounding.tolist() == [DOUBLE, DOUBLE * 2.0**-20]
 
 
 def test_all_random_parts_of_a_move_have_both_signs(rng):

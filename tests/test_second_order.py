@@ -3,6 +3,8 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+from npattn.checking import second_order
+from npattn.checking.complex_step import OTHER_STEPS, STEP
 from npattn.checking import gradcheck_second_order, hessian_vector_product
 from npattn.kernels.attention import attention, attention_backward
 
@@ -105,3 +107,36 @@ def test_differences_are_as_sure_of_a_smooth_hessian_as_they_can_be():
     )
     assert report.ok, str(report)
     assert report.notes and report.smallest_fault < 1e-6
+
+
+def test_what_other_steps_change_is_the_rounding_of_a_block(monkeypatch):
+    drift = {STEP: 0.0, OTHER_STEPS[0]: -(2.0**-10), OTHER_STEPS[1]: 2.0**-20}
+    monkeypatch.setattr(second_order, "_backward", lambda pair, dY, moves, h: tuple(
+        1j * h * (1 + drift[h]) * move for move in moves))
+    ways, weights = [np.ones(2), np.ones(3)], [np.array([1.0, -3.0]), np.full(3, 2.0)]
+    value, size, moved = second_order._blocks(None, None, ways, weights)
+    np.testing.assert_allclose(value, [[-2.0, 0.0], [0.0, 6.0]], rtol=1e-15)
+    np.testing.assert_allclose(size, [[4.0, 0.0], [0.0, 6.0]], rtol=1e-15)
+    np.testing.assert_allclose(moved, np.abs(value) * 2.0**-10, rtol=1e-12)
+
+
+def test_numbers_are_judged_by_the_largest_rounding_of_their_blocks(monkeypatch):
+    judged, judge = [], second_order._judge
+
+    def noted(got, want, size, error, rounding, names, rtol):
+        judged.append((got.tolist(), np.ravel(want).tolist(), size.tolist(), rounding, names))
+        return judge(got, want, size, error, rounding, names, rtol)
+
+    size, drift = np.array([[1.0, 2.0], [4.0, 8.0]]), np.array([[0.5, 0.0], [0.25, 0.0]])
+    value = np.array([[1.0, 2.0], [3.0, 4.0]])
+    monkeypatch.setattr(second_order, "_judge", noted)
+    monkeypatch.setattr(second_order, "_blocks", lambda pair, dY, ways, weights: (
+        value, size, drift))
+    monkeypatch.setattr(second_order, "_witness", lambda *args: (10.0, 0.0))
+    second_order.gradcheck_second_order(
+        lambda A, B: (A * B, (A, B)), lambda dY, c: (dY * c[1], dY * c[0]), np.ones(2), np.ones(2))
+    eps = 2.0**-52
+    assert judged == [
+        ([1.0, 3.0], [1.0, 2.0], [1.0, 4.0], 0.5, ["d²L/dA dA", "d²L/dA dB"]),
+        ([2.0, 4.0], [3.0, 4.0], [2.0, 8.0], 8 * eps, ["d²L/dB dA", "d²L/dB dB"]),
+        ([10.0], [10.0], [15.0], 0.75 + 15 * eps, ["slope"])]
