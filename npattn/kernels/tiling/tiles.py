@@ -99,7 +99,7 @@ def keep_tile(rate, seed, heads, rows, keys):
     keep = np.empty((heads.stop - heads.start, count, last - first, STREAM), bool)
     for head in range(heads.start, heads.stop):
         for stream in range(first, last):
-            key = np.array([seed, head << 32 | stream], np.uint64)
+            key = np.array([seed, (head << 32) + stream], np.uint64)
             bits = np.random.Philox(key=key, counter=keys.start * STREAM // 8)
             numbers = bits.random_raw(count * STREAM // 2).view(np.uint32).reshape(count, STREAM)
             keep[head - heads.start, :, stream - first] = numbers >= threshold
