@@ -11,6 +11,7 @@ from npattn.experiments import lora
 from npattn.kernels.losses import cross_entropy
 from npattn.models.adapting import adapted, frozen, init_updates, merged
 from npattn.models.language_model import LanguageModelConfig, init_language_model, language_model
+from npattn.models.projection import FrozenParams, project, project_backward
 from npattn.trees import tree_leaves, tree_map
 
 CONFIG = LanguageModelConfig(
@@ -114,6 +115,21 @@ def test_updates_have_the_precision_of_their_layer(params, rng):
     single = tree_map(lambda p: p.astype(np.float32), params)
     for updates in (init_updates(single, 2, rng), init_updates(single, 2, rng, gain=3.0)):
         assert {leaf.dtype for leaf in tree_leaves(updates)} == {np.dtype(np.float32)}
+
+
+def test_a_gain_is_a_factor_of_what_is_drawn(params):
+    one, three = (init_updates(params, 2, np.random.default_rng(0), **told)
+                  for told in ({}, dict(gain=3.0)))
+    for a, b in zip(one, three, strict=True):
+        for name in ("query", "value"):
+            assert_array_equal(getattr(b, name).A, 3.0 * getattr(a, name).A)
+
+
+def test_an_upstream_that_does_not_fit_a_frozen_layer_is_named(draw):
+    _, cache = project(draw(3, 4), FrozenParams(draw(4, 5), None))
+    for shape in ((2, 5), (3, 6)):
+        with pytest.raises(ValueError, match=r"dY must have the shape \(3, 5\)"):
+            project_backward(draw(*shape), cache)
 
 
 def test_frozen_parameters_are_the_same_numbers(params):

@@ -7,13 +7,23 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from npattn import attention_weights, nn
+from npattn.kernels.attention import AttentionCache
+from npattn.kernels.dropout import DropoutCache
 from npattn.kernels.masks import causal_mask
-from npattn.models.block import encoder_block, encoder_block_backward, init_encoder_block
+from npattn.models.block import (
+    decoder_block, encoder_block, encoder_block_backward, init_decoder_block, init_encoder_block,
+)
 from npattn.models.cat import cat, init_cat
 from npattn.models.config import BlockOptions
 from npattn.models.decoder import decoder, init_decoder
 from npattn.models.encoder import encoder, init_encoder
+from npattn.models.language_model import (
+    LanguageModelConfig, init_language_model, language_model,
+)
 from npattn.models.stack import init_stack, stack, stack_backward
+from npattn.models.time_series import (
+    TimeSeriesConfig, init_time_series, time_series_transformer,
+)
 from npattn.models.transformer import TransformerConfig, init_transformer, transformer
 from npattn.models.vision import VisionConfig, init_vision, vision_transformer
 
@@ -102,6 +112,54 @@ def test_blocks_of_a_stack_may_have_options_of_their_own(assert_gradients, draw,
         return stack_backward(dY, cache, encoder_block_backward)
 
     assert_gradients(model, model_backward, X, params, max_entries=5)
+
+
+@pytest.mark.parametrize("norm", ["post", "pre", "sandwich"])
+def test_each_sublayer_drops_what_it_returns_and_attentions_drop_weights(draw, rng, norm):
+    X, M, told = draw(2, 5, 8), draw(2, 4, 8), dict(num_heads=2, norm=norm)
+    blocks = init_encoder_block(8, 6, rng, **told), init_decoder_block(8, 6, rng, **told)
+    told |= dict(dropout=0.5, rng=rng)
+    caches = encoder_block(X, blocks[0], **told)[1], decoder_block(X, M, blocks[1], **told)[1]
+    for cache in caches:
+        for part in filter(None, cache):
+            assert ((part.dropped or part.added.dropped).keep == 0).any()
+        for part in filter(None, cache[:2]):
+            assert (part.sublayer.attention.keep == 0).any()
+
+
+def dropped_in(tree):
+    """What every dropout in a cache kept, those of weights included."""
+    if isinstance(tree, (DropoutCache, AttentionCache)):
+        return [tree.keep]
+    return [keep for part in tree if isinstance(part, tuple) for keep in dropped_in(part)]
+
+
+def test_a_generator_reaches_every_dropout_of_a_model(rng):
+    told = dict(dropout=0.5, num_heads=2, hidden=7)
+    vision = VisionConfig((1, 4, 4), width=4, **told)
+    series = TimeSeriesConfig((5, 4), (3,), num_blocks=2, **told)
+    texts = TransformerConfig(5, 7, width=4, **told)
+    language = LanguageModelConfig(7, 4, num_blocks=2, context=9, **told)
+    ids = rng.integers(0, 5, (2, 6))
+    caches = {
+        vision: vision_transformer(np.ones((2, 1, 4, 4)), init_vision(vision, rng), config=vision,
+                                   rng=rng)[1],
+        series: time_series_transformer(np.ones((2, 5, 4)), init_time_series(series, rng),
+                                        config=series, rng=rng)[1],
+        texts: transformer(ids, ids, init_transformer(texts, rng), config=texts, rng=rng)[1],
+        language: language_model(ids, init_language_model(language, rng), config=language,
+                                 rng=rng)[1],
+    }
+    for (config, cache), count in zip(caches.items(), (7, 7, 10, 6), strict=True):
+        kept = dropped_in(cache)
+        assert len(kept) == count and all((keep == 0).any() for keep in kept), config
+
+
+def test_a_number_of_blocks_may_not_be_less_than_none(rng):
+    for init in (init_encoder, init_decoder):
+        assert init(4, 6, 0, rng, num_heads=2).blocks == ()
+        with pytest.raises(ValueError, match="num_blocks must be at least 0, got -1"):
+            init(4, 6, -1, rng, num_heads=2)
 
 
 def test_layers_take_every_option(draw):

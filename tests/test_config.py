@@ -1,5 +1,6 @@
 """What the configs of all models ask of their fields."""
 
+from dataclasses import fields
 from functools import partial
 
 import pytest
@@ -44,6 +45,18 @@ LLAMA = dict(
 def test_what_the_blocks_of_a_model_are_unless_told_otherwise(config, own):
     assert {**PLAIN, **own} == {name: getattr(config, name) for name in PLAIN}
     assert config.block_options(None) == {**PLAIN, **own, "rng": None}
+
+
+def test_the_heads_stand_behind_the_width_and_other_options_have_no_place():
+    for config in (TransformerConfig(5, 7, 6, 3, 9), VisionConfig((1, 8, 8), 2, 10, 6, 3, 9),
+                   TimeSeriesConfig((4, 5), (2,), 6, 3, 9)):
+        assert (config.width, config.num_heads, config.hidden) == (6, 3, 9)
+        places = [f.name for f in fields(config) if not f.kw_only]
+        assert {*places} & {*PLAIN} == {"num_heads"}
+        assert [f.name for f in fields(config)][len(places):] == [
+            name for name in PLAIN if name != "num_heads"]
+    for config in (BertConfig, LanguageModelConfig):
+        assert not {f.name for f in fields(config) if not f.kw_only} & {*PLAIN}
 
 
 def assert_refused(name, field, value, message, error=ValueError):

@@ -189,6 +189,15 @@ def test_arrays_that_do_not_fit(sources, kernel):
         chosen_attention(Q, K.tolist(), V, kernel=kernel)
 
 
+def test_the_layer_of_a_cache_hears_the_window_and_the_scale(draw):
+    Q, K, V = draw(3, 2, 4, 3)
+    for window, told in ((2, (1, 0)), ((2, 0), (2, 0)), (None, (None, 0))):
+        laid_out = Past(np.empty((2, 4, 3)), np.empty((2, 4, 3)), 0)
+        O, _ = chosen_attention(Q, K, V, laid_out=laid_out, window=window, scale=0.3)
+        expected, _ = chosen_attention(Q, K, V, window=told, scale=0.3)
+        assert_allclose(O, expected, rtol=1e-12)
+
+
 @pytest.mark.parametrize("name", ["mask", "bias", "sink", "cap"])
 def test_what_the_layer_of_a_cache_cannot_do_is_named(draw, name):
     laid_out = Past(draw(2, 9, 3), draw(2, 9, 3), 0)

@@ -14,6 +14,7 @@ from npattn.kernels.qk_norm import (
     qk_norm_backward,
 )
 from npattn.kernels.rms_norm import init_rms_norm, rms_norm, rms_norm_backward
+from npattn.models.normalize import init_normalize, normalize
 
 # ---- values ----
 
@@ -34,6 +35,16 @@ def test_at_the_start_the_layer_only_normalizes(dtype):
     assert gain.dtype == dtype
     assert_array_equal(gain, [1, 1, 1])
     assert {X.dtype for X in init_qk_norm(3, dtype=dtype)} == {np.dtype(dtype)}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_gain_may_be_1_and_a_parameter_that_starts_at_0(draw, dtype):
+    start = init_normalize(3, normalization="rms_norm_1", dtype=dtype)
+    assert start.dtype == dtype and start.tolist() == [0, 0, 0]
+    assert init_normalize(3, normalization="rms_norm", dtype=dtype).tolist() == [1, 1, 1]
+    X, params = draw(4, 3).astype(dtype), draw(3).astype(dtype)
+    Y, _ = normalize(X, params, normalization="rms_norm_1", eps=0.1)
+    assert_array_equal(Y, rms_norm(X, 1.0 + params, eps=0.1)[0])
 
 
 # ---- invariants ----

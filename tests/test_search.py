@@ -223,6 +223,13 @@ def test_a_beam_takes_one_source_and_at_least_one_prefix(make_model, rows, beam)
 
 
 @pytest.mark.parametrize("search", [greedy_decode, beam_search])
+def test_a_limit_is_not_negative(make_model, search):
+    config, params, source, _ = make_model(0)
+    with pytest.raises(ValueError, match="max_len must be at least 0, got -1"):
+        search(source[:1], params, config=config, max_len=-1, **SPECIAL)
+
+
+@pytest.mark.parametrize("search", [greedy_decode, beam_search])
 def test_the_special_tokens_must_be_in_the_vocabulary(make_model, search):
     config, params, source, _ = make_model(0)
     with pytest.raises(ValueError, match="ids must lie in 0 … 3, the rows of E; got 4 … 4"):
