@@ -82,6 +82,7 @@ def test_what_stands_behind_an_encoder_is_named(tmp_path):
 
 
 def test_a_text_that_is_too_long_is_named(rng):
+    assert bert(np.zeros(7, int), model(rng), config=CONFIG)[0].shape == (7, 6)
     with pytest.raises(ValueError, match="the text has 8 tokens, the model 7 positions"):
         bert(np.zeros(8, int), model(rng), config=CONFIG)
 

@@ -319,6 +319,20 @@ def test_a_table_that_is_embedding_and_output_has_the_sum_of_both_gradients(rng)
     assert np.abs(apart.embedding).max() > 1e-3 and np.abs(apart.output.W).max() > 1e-3
 
 
+def test_logits_that_are_not_wanted_have_no_gradient(rng):
+    params, tokens = model(rng), rng.integers(0, 11, (2, 5))
+    where = rng.integers(0, 4, (2, 5)) > 0
+    logits, cache = language_model(tokens, params, config=CONFIG, where=where)
+    whole, other = language_model(tokens, params, config=CONFIG)
+    assert_allclose(logits, whole[where], rtol=1e-12)
+    assert len(logits) not in (6, 11)
+    dlogits = np.zeros(whole.shape)
+    dlogits[where] = rng.standard_normal(logits.shape)
+    grads = (language_model_backward(d, c) for d, c in ((dlogits[where], cache), (dlogits, other)))
+    for one, two in zip(*map(tree_leaves, grads), strict=True):
+        assert_allclose(one, two, rtol=1e-9, atol=1e-12)
+
+
 def test_blocks_have_a_gate_and_there_may_be_no_block(rng):
     assert isinstance(model(rng).blocks[0].feed_forward, GatedFeedForwardParams)
     assert isinstance(model(rng, GPT2).blocks[0].feed_forward, FeedForwardParams)

@@ -88,6 +88,14 @@ def test_without_a_generator_the_seed_is_0_and_one_token_is_the_answer(rng):
         tokens, params, config=config, **told)
 
 
+def test_a_table_that_is_also_the_output_moves_as_one(rng):
+    for kind, tied in (("llama", True), ("qwen", False)):
+        config, params = model(kind, rng)
+        run = language_proof._Run(np.arange(5), params, config, 1, rng)
+        assert run.output.a.shape == (6,) and run.output.b.shape == (23,)
+        assert (run.output.b is run.table.a) == (run.output.a is run.table.b) == tied
+
+
 def test_an_answer_needs_a_question(rng):
     config, params = model("llama", rng)
     for answer in (0, 12):

@@ -36,6 +36,17 @@ def test_top_p_keeps_the_fewest_tokens_with_that_probability(top_p, kept):
     assert np.flatnonzero(shares(top_p=top_p - 1e-9)).tolist() == kept
 
 
+def test_the_largest_number_of_a_generator_draws_the_last_token():
+    class Largest(np.random.Generator):
+        def random(self):
+            return 1.0 - 2.0**-53
+
+    rng = Largest(np.random.PCG64(0))
+    for n in range(1, 300):
+        assert sample(np.zeros(n), rng) == n - 1
+        assert sample(np.zeros(2 * n), rng, top_k=n) == n - 1
+
+
 def test_the_same_seed_gives_the_same_tokens():
     def draw():
         rng = np.random.default_rng(3)

@@ -34,10 +34,9 @@ def sample(logits, rng=None, *, temperature=1.0, top_k=None, top_p=1.0):
     require_generator(rng)
     order = np.argsort(-logits, kind="stable")[:top_k]
     p = np.exp((logits[order].astype(np.float64) - logits[order[0]]) / temperature)
-    p /= p.sum()
-    count = int(np.searchsorted(np.cumsum(p), top_p)) + 1  # so many have at least top_p together
-    p = p[:count] / p[:count].sum()
-    return int(order[:count][min(np.searchsorted(np.cumsum(p), rng.random()), len(p[:count]) - 1)])
+    total = np.cumsum(p / p.sum())
+    total = total[:np.searchsorted(total, top_p) + 1]  # so many have at least top_p together
+    return int(order[np.searchsorted(total, rng.random() * total[-1])])
 
 
 def require_options(temperature, top_k, top_p):
