@@ -304,7 +304,7 @@ def test_a_jump_is_above_a_millionth_of_the_largest_entry():
         leaf = Leaf(Exact(), 0, np.array([0.25, 0.125]), str, np.array([part, 0.0]), 1e-12, eps)
         return leaf.entries(np.arange(2)).rounding[1]
 
-    assert noise(0.9e-6 * 0.25) > 0.0 and noise(1.1e-6 * 0.25) == 0.0
+    assert noise(1e-6 * 0.25) > 0.0 and noise(1.1e-6 * 0.25) == 0.0
     eps = 2.0**-23                                      # or above 10,000 roundings
     assert noise(0.9e4 * eps * 0.25, eps) > 0.0 and noise(1.1e4 * eps * 0.25, eps) == 0.0
 

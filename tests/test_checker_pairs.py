@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from npattn.checking import gradcheck
+from npattn.checking import gradcheck, gradcheck_layer
 from npattn.checking.containers import as_tree, from_tree, is_container
+from npattn.checking.layers import _steps, read, write
 from npattn.checking.pairs import Pair, argument_names, keeps_keywords, random_upstream
 from npattn.trees import tree_items
 
@@ -228,3 +229,64 @@ def test_a_checker_keeps_its_own_keywords_and_passes_the_others_on():
         check(lambda X, seed=0: X, None, X, seed=3)
     with pytest.raises(TypeError, match="^sead is no parameter of f and no option of check, which"):
         check(lambda X: X, None, X, sead=3)
+
+
+# ---- layers ----
+
+
+class Table:
+    """Rows of a table, and what is added to them; the gradients add up, in a dict."""
+
+    def __init__(self):
+        self.parts = [{"E": np.arange(6.0).reshape(3, 2)}]
+        self.grads = {"E": np.ones((3, 2)), "calls": 0}
+
+    def forward(self, rows, more=0.0):
+        self.rows, self.more = rows, more
+        return self.parts[0]["E"][rows] + more * more, "anything"
+
+    def backward(self, dY):
+        np.add.at(self.grads["E"], self.rows, dY)
+        self.grads["calls"] += 1
+        return None if np.ndim(self.more) == 0 else 2.0 * self.more * dY
+
+    def forth(self, A, B):
+        self.A, self.B = A, B
+        return A * B
+
+    def back(self, dY):
+        return dY * self.B, dY * self.A
+
+
+def test_layers_have_gradients_of_their_float_inputs_and_of_what_they_keep():
+    layer, rows, more = Table(), np.array([2, 0]), np.ones((2, 2))
+    table = {"parts[0]['E']": "grads['E']"}
+
+    def check(*inputs, **options):
+        report = gradcheck_layer(layer, *inputs, **options)
+        assert report.ok, str(report)
+        assert layer.grads["E"].tolist() == [[1.0, 1.0]] * 3 and layer.grads["calls"] == 0
+        assert report.name == options.get("name", "Table")
+        return [row.path for row in report.rows]
+
+    assert check(rows, params=table) == ["dparts[0][E]"]            # no float among the inputs
+    assert check(rows, more) == ["dX1"]
+    assert check(rows, more, params=table) == ["dX1", "dparts[0][E]"]
+    options = {"forward": "forth", "backward": "back"}
+    assert check(more, 2 * more, **options) == ["dX0", "dX1"]
+    assert check(more, 2 * more, names=["A", "B"], name="times", **options) == ["dA", "dB"]
+
+
+def test_paths_of_layers_go_through_attributes_keys_and_places():
+    assert _steps("norm['W']") == ["norm", ("W",)] and _steps('a.b["c"].d') == [
+        "a", "b", ("c",), "d"]
+    assert _steps("layers[0][-1].W") == ["layers", (0,), (-1,), "W"] and _steps("[x-1]") == [
+        ("x-1",)]
+    layer = Table()
+    assert read(layer, "parts[0]['E']") is layer.parts[0]["E"]
+    for path in ("parts[-1]['E']", "grads['E']", "rows"):
+        write(layer, path, X)
+        assert read(layer, path) is X
+    assert layer.parts[0]["E"] is layer.grads["E"] is layer.rows is X
+    with pytest.raises(AttributeError, match="weights"):
+        gradcheck_layer(layer, X, params={"weights": "grads"})

@@ -157,8 +157,7 @@ def _judge_all_at_once(leaf, chosen, signs):
             ]
     unseen = np.inf if kinks else 2 * float(smallest_faults(error, tolerance, whole).max())
     row = row._replace(smallest_fault=max(row.smallest_fault, unseen), passed=not wrong)
-    largest = np.abs(leaf.got).max(keepdims=True)
-    scale = natural_scale(whole._replace(value=largest), leaf.eps)
+    scale = natural_scale(whole._replace(value=leaf.got), leaf.eps)
     if not row.doubt and row.smallest_fault > POWER * scale:
         row = row._replace(doubt=(
             f"{leaf.name(())}: a fault below {row.smallest_fault:.1e} in one entry would not show, "
