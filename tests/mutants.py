@@ -343,7 +343,7 @@ def functions_and_caches():
     """{(file, line, name): the functions made of that code}, and all caches of the package."""
     functions, caches = {}, []
     for thing in gc.get_objects():
-        if isinstance(thing, FunctionType):
+        if type(thing) is FunctionType:  # isinstance asks proxies, some of which warn
             code = thing.__code__
             key = code.co_filename, code.co_firstlineno, code.co_name
             functions.setdefault(key, []).append(thing)
@@ -437,7 +437,8 @@ def survivors_of(mutants, files, jobs):
 
     survivors = []
     hunt = Collected(lambda session: survivors.extend(hunted(session, mutants, jobs)))
-    pytest.main([*FLAGS, *files], plugins=[hunt])
+    if pytest.main([*FLAGS, *files], plugins=[hunt]) == pytest.ExitCode.INTERNAL_ERROR:
+        sys.exit("the hunt has broken off")
     return survivors
 
 
