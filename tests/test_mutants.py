@@ -1,5 +1,7 @@
 """The command that plants faults: which ones it knows, and that it notices which are noticed."""
 
+import pytest
+
 from tests import mutants
 from tests.mutants import descriptions, equivalents, mutants_of, one_line
 
@@ -51,3 +53,10 @@ def test_defaults_are_edited_where_the_page_is_imported_and_the_rest_where_it_st
     found = mutants_of("page.py")
     assert {m.line for m in found if mutants.acts_at_import(m, entered)} == {4}
     assert all(mutants.acts_at_import(m, {"test": (0.1, [])}) for m in found)
+
+
+def test_a_hunt_that_breaks_off_kills_nothing(monkeypatch):
+    monkeypatch.setattr(mutants.os, "environ", dict(mutants.os.environ))
+    monkeypatch.setattr(pytest, "main", lambda *_, **__: pytest.ExitCode.INTERNAL_ERROR)
+    with pytest.raises(SystemExit, match="the hunt has broken off"):
+        mutants.survivors_of([], [], 1)
