@@ -140,3 +140,18 @@ def test_numbers_are_judged_by_the_largest_rounding_of_their_blocks(monkeypatch)
         ([1.0, 3.0], [1.0, 2.0], [1.0, 4.0], 0.5, ["d²L/dA dA", "d²L/dA dB"]),
         ([2.0, 4.0], [3.0, 4.0], [2.0, 8.0], 8 * eps, ["d²L/dB dA", "d²L/dB dB"]),
         ([10.0], [10.0], [15.0], 0.75 + 15 * eps, ["slope"])]
+
+
+def test_differences_fill_the_same_tables_as_complex_steps():
+    f, backward = lambda A, B: (A * A * B, (A, B)), lambda dY, c: (  # noqa: E731
+        2 * dY * c[0] * c[1], dY * c[0] ** 2)
+    leaves, dY = [np.array([0.7, -1.3]), np.array([0.4, 2.0])], np.array([1.0, -0.5])
+    pair = second_order.Pair(f, backward, leaves, {})
+    ways = [np.array([1.0, 2.0]), np.array([-1.0, 0.5])]
+    weights = [np.ones(2), np.array([3.0, 1.0])]
+    exact = second_order._blocks(pair, dY, ways, weights)
+    found = second_order._blocks_by_differences(pair, dY, ways, weights)
+    assert found.shape == (3, 2, 2) and abs(exact[0][0, 1] - exact[0][1, 0]) > 1.0
+    for one, other in zip(found[:2], exact):
+        np.testing.assert_allclose(one, other, rtol=1e-8)
+    assert (found[2] < 1e-8).all()

@@ -138,7 +138,7 @@ def _judge_all_at_once(leaf, chosen, signs):
         words = "along random weights of all entries no derivative could be measured"
         doubt = outcome.row.doubt or f"{leaf.name(())}: {words}"
         return outcome._replace(row=outcome.row._replace(smallest_fault=np.inf, doubt=doubt))
-    rounding = np.sqrt(signs.size) * np.max(found.rounding, initial=0.0)
+    rounding = np.sqrt(signs.size) * np.max(found.rounding)
     noise = max(leaf.eps * np.linalg.norm(leaf.got), rounding, np.max(whole.rounding))
     [tolerance] = tolerances(whole._replace(rounding=noise), leaf.rtol, leaf.eps)
     error = abs(total - want)
