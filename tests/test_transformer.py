@@ -311,3 +311,11 @@ def test_inputs_that_do_not_fit(make_model, batch, place, change, error, message
         batch[3] = None
     with pytest.raises(error, match=message):
         transformer(*batch[:2], params, *batch[2:], config=config)
+
+
+def test_a_memory_that_is_none_is_named(make_model, batch):
+    config, params = make_model()
+    for M, error, message in (([[0.0] * 4], TypeError, "^M must be a NumPy array, got list"),
+                              (np.zeros(4), ValueError, "^M has 1 ax.s, and needs at least 2")):
+        with pytest.raises(error, match=message):
+            decode(batch[1], M, params.decode, config=config)
