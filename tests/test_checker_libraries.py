@@ -68,6 +68,19 @@ def test_a_module_of_torch_stays_as_it_is_and_draws_the_same_numbers(torch):
     assert net.inner.weight.dtype == torch.float32
 
 
+def test_every_check_draws_the_same_numbers_of_torch(torch):
+    seen = []
+
+    def f(X):
+        seen.append(float(torch.rand(())))
+        return X * seen[-1]
+
+    for _ in range(2):
+        torch.rand(())
+        assert gradcheck_torch(f, X).ok
+    assert len({*seen}) == 1
+
+
 def test_what_torch_does_not_reach_has_the_gradient_0(torch):
     assert paths(gradcheck_torch(lambda A, B: A * 2, X, X)) == ["dA", "dB"]
     assert paths(gradcheck_torch(lambda A, B: (A * B, torch.ones(2).double()), X, X)) == [
@@ -125,12 +138,13 @@ def test_jax_holds_fixed_what_is_no_array_of_floats(jax):
 def test_the_value_that_fwd_returns_agrees_to_a_billionth(jax):
     Z = np.array([1.0, 1e-6])
 
-    def verdict(*parts):
+    def verdict(*parts, Z=Z):
         more = np.array(parts)
         return gradcheck_jax(square(jax, more=lambda Y: Y + more), Z).verdict
 
     assert verdict(0.9e-9, 0.0) == verdict(0.0, 0.9e-12) == "right"
     assert verdict(1.2e-9, 0.0) == verdict(0.0, 1.2e-12) == "wrong"
+    assert verdict(0.0, 1e-15, Z=np.array([1e-3, 1e-9])) == "wrong"
     report = gradcheck_jax(square(jax, more=lambda Y: Y * 1.1), Z)
     assert report.failures == ("fwd returns another value than the function itself",)
     assert gradcheck_jax(square(jax), np.zeros((0, 2))).ok
