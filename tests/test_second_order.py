@@ -130,15 +130,16 @@ def test_numbers_are_judged_by_the_largest_rounding_of_their_blocks(monkeypatch)
     size, drift = np.array([[1.0, 2.0], [4.0, 8.0]]), np.array([[0.5, 0.0], [0.25, 0.0]])
     value = np.array([[1.0, 2.0], [3.0, 4.0]])
     monkeypatch.setattr(second_order, "_judge", noted)
+    values = iter([value, value.T])
     monkeypatch.setattr(second_order, "_blocks", lambda pair, dY, ways, weights: (
-        value, size, drift))
+        next(values), size, drift))
     monkeypatch.setattr(second_order, "_witness", lambda *args: (10.0, 0.0))
     second_order.gradcheck_second_order(
         lambda A, B: (A * B, (A, B)), lambda dY, c: (dY * c[1], dY * c[0]), np.ones(2), np.ones(2))
     eps = 2.0**-52
     assert judged == [
-        ([1.0, 3.0], [1.0, 2.0], [1.0, 4.0], 0.5, ["d²L/dA dA", "d²L/dA dB"]),
-        ([2.0, 4.0], [3.0, 4.0], [2.0, 8.0], 8 * eps, ["d²L/dB dA", "d²L/dB dB"]),
+        ([1.0, 3.0], [1.0, 3.0], [1.0, 4.0], 0.5, ["d²L/dA dA", "d²L/dA dB"]),
+        ([2.0, 4.0], [2.0, 4.0], [2.0, 8.0], 8 * eps, ["d²L/dB dA", "d²L/dB dB"]),
         ([10.0], [10.0], [15.0], 0.75 + 15 * eps, ["slope"])]
 
 
@@ -155,3 +156,16 @@ def test_differences_fill_the_same_tables_as_complex_steps():
     for one, other in zip(found[:2], exact):
         np.testing.assert_allclose(one, other, rtol=1e-8)
     assert (found[2] < 1e-8).all()
+
+
+def test_where_the_slope_is_unsure_nothing_is_decided(monkeypatch):
+    witness = second_order._witness
+
+    def unsure(*args):
+        slope, error = witness(*args)
+        return slope, abs(slope)
+
+    monkeypatch.setattr(second_order, "_witness", unsure)
+    report = gradcheck_second_order(
+        lambda X: (X**3, X), lambda dY, X: dY * 3 * X * X, np.array([1.0, 2.0]))
+    assert report.verdict == "undecided" and report.reasons == (report.rows[-1].doubt,)
