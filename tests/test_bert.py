@@ -65,20 +65,20 @@ def test_a_folder_says_how_tokens_become_a_vector(told, pooling, tmp_path):
         (tmp_path / "1_Pooling").mkdir()
         (tmp_path / "1_Pooling" / "config.json").write_text(json.dumps(told))
     if pooling is not None:
-        assert folders._pooling(tmp_path) == pooling
+        assert folders.pooling_of(tmp_path) == pooling
         return
     with pytest.raises(ValueError, match="pools tokens by .*; known are one of mean and cls"):
-        folders._pooling(tmp_path)
+        folders.pooling_of(tmp_path)
 
 
 def test_what_stands_behind_an_encoder_is_named(tmp_path):
     paths = ["", "1_Pooling", "2_Dense", "3_Normalize"]
     (tmp_path / "modules.json").write_text(json.dumps([{"idx": 0, "path": p} for p in paths]))
     with pytest.raises(ValueError, match="has the module 2_Dense behind the encoder"):
-        folders._pooling(tmp_path)
+        folders.pooling_of(tmp_path)
     (tmp_path / "modules.json").write_text("{}")
     with pytest.raises(ValueError, match="must hold one JSON array, got a dict"):
-        folders._pooling(tmp_path)
+        folders.pooling_of(tmp_path)
 
 
 def test_a_text_that_is_too_long_is_named(rng):

@@ -111,9 +111,7 @@ def _require_plain(source):
 
 def _gpt2(source):
     width = source.count("n_embd", "hidden_size")
-    heads = source.count("n_head", "num_attention_heads")
-    if width % heads:
-        raise WeightsError(f"{source.path}: n_head must divide the width {width}, got {heads}")
+    heads = _divisor(source, width, f"the width {width}", "n_head", "num_attention_heads")
     config = LanguageModelConfig(
         vocabulary=source.count("vocab_size"), width=width,
         num_blocks=source.count("n_layer", "num_hidden_layers"),
@@ -165,10 +163,7 @@ def _llama(source, kind):
     width, heads = source.count("hidden_size"), source.count("num_attention_heads")
     gemma, blocks = kind.startswith("gemma"), source.count("num_hidden_layers")
     head_width = source.count("head_dim", default=width // heads)
-    groups = source.count("num_key_value_heads", default=heads)
-    if heads % groups:
-        raise WeightsError(f"{source.path}: num_key_value_heads must divide {heads} heads, "
-                           f"got {groups}")
+    groups = _divisor(source, heads, f"{heads} heads", "num_key_value_heads", default=heads)
     source.require("layers.0.self_attn.q_proj.weight", (heads * head_width, width))
     config = LanguageModelConfig(
         vocabulary=source.count("vocab_size"), width=width, num_blocks=blocks, num_heads=heads,
@@ -254,13 +249,9 @@ def _scaled(source, told, speeds):
     if "rope_freqs.weight" in source.shapes:
         return speeds / np.asarray(source.read("rope_freqs.weight", speeds.shape), float)
     kind = told.setting("rope_type", "type", default="default")
-    kind = source.settings.get("rope_scaling_type", kind)
     if kind in ("default", "none"):
         return None
     if kind == "linear":
-        name = "rope_scaling_factor"
-        if name in source.settings:
-            return linear_scaling(speeds, source.number(name))
         return linear_scaling(speeds, told.number("factor"))
     if kind == "llama3":
         return llama3_scaling(
@@ -295,6 +286,14 @@ def _windows(source, kind, blocks):
 
 
 # ---- shared ----
+
+
+def _divisor(source, whole, words, *names, default=None):
+    """A count that must divide `whole`, which the error calls by these words."""
+    count = source.count(*names, default=default)
+    if whole % count:
+        raise WeightsError(f"{source.path}: {names[0]} must divide {words}, got {count}")
+    return count
 
 
 def _activation(source, known, *names, default):
@@ -346,11 +345,8 @@ def bert_plan(source):
     _require_plain(source)
     names = {"gelu": "gelu", "gelu_new": "gelu_tanh", "relu": "relu"}
     D, F = source.count("hidden_size"), source.count("intermediate_size")
-    if D % source.count("num_attention_heads"):
-        raise WeightsError(f"{source.path}: num_attention_heads must divide hidden_size {D}, got "
-                           f"{source.count('num_attention_heads')}")
     config = BertConfig(
-        num_heads=source.count("num_attention_heads"),
+        num_heads=_divisor(source, D, f"hidden_size {D}", "num_attention_heads"),
         activation=_activation(source, names, "hidden_act", default="gelu"),
         eps=source.number("layer_norm_eps", default=1e-12),
     )

@@ -23,7 +23,6 @@ def open_folder(path):
     if (folder / "generation_config.json").is_file():  # knows more tokens that end an answer
         told = read_json(folder / "generation_config.json")
         settings["eos_token_id"] = told.get("eos_token_id", settings.get("eos_token_id"))
-    settings["pooling"] = _pooling(folder)
     files = {}
     for file in [path] if path.is_file() else _files(folder):
         opened = _open(file)
@@ -47,7 +46,7 @@ def open_folder(path):
     )
 
 
-def _pooling(folder):
+def pooling_of(folder):
     """How a model of sentence-transformers makes one vector of a text: "mean" or "cls"."""
     if (folder / "modules.json").is_file():
         modules = [one.get("path", "") for one in read_json(folder / "modules.json", list)]

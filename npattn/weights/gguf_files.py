@@ -34,8 +34,6 @@ SETTINGS = {
     "attention.layer_norm_epsilon": "layer_norm_epsilon",
     "attention.sliding_window": "sliding_window",
     "rope.freq_base": "rope_theta",
-    "rope.scaling.type": "rope_scaling_type",
-    "rope.scaling.factor": "rope_scaling_factor",
     "rope.dimension_count": "rotary_dim",
     "attn_logit_softcapping": "attn_logit_softcapping",
     "final_logit_softcapping": "final_logit_softcapping",
@@ -100,6 +98,10 @@ def _settings(fields, kind):
         for name, value in fields.items() if name.removeprefix(f"{kind}.") in SETTINGS
     }
     settings["model_type"] = ARCHITECTURES[kind]
+    settings["rope_scaling"] = {
+        "rope_type": fields.get(f"{kind}.rope.scaling.type"),
+        "factor": fields.get(f"{kind}.rope.scaling.factor"),
+    }
     if kind == "gemma3" and settings.get("num_hidden_layers") == 62:  # 27B: the file does not say
         width, heads = (settings.get(n, 1) for n in ("hidden_size", "num_attention_heads"))
         settings["query_pre_attn_scalar"] = width / heads

@@ -50,7 +50,10 @@ def load_language_model(path, *, dtype=np.float32):
 def load_encoder(path, *, dtype=np.float32):
     """The BERT in a Hugging Face folder: a LanguageWeights. Raises as `load_language_model`."""
     from npattn.weights.families import bert_plan
+    from npattn.weights.folders import pooling_of
 
     source = open_source(path)
     config, plan = bert_plan(source)
+    folder = source.path if source.path.is_dir() else source.path.parent
+    source.settings["pooling"] = pooling_of(folder)
     return LanguageWeights(config, fill(plan, dtype), source.tokenizer(), source)
