@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch", reason="torch is the witness")
 transformers = pytest.importorskip("transformers", reason="transformers is the witness")
 
 from npattn.weights.arena import fill  # noqa: E402
-from npattn.weights.families import language_plan  # noqa: E402
+from npattn.weights.loading import language_plan  # noqa: E402
 from npattn.weights.sources import open_source  # noqa: E402
 from npattn.weights.vocabulary import chat_of_folder, chat_text  # noqa: E402
 

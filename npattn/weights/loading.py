@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from npattn.weights.arena import fill
-from npattn.weights.sources import Source, open_source
+from npattn.weights.sources import Source, WeightsError, open_source
 
 
 class LanguageWeights(NamedTuple):
@@ -40,20 +40,40 @@ def load_language_model(path, *, dtype=np.float32):
 
     Raises WeightsError, a ValueError, that says what is wrong with the file; FileNotFoundError.
     """
-    from npattn.weights.families import language_plan
-
     source = open_source(path)
     config, plan = language_plan(source)
     return LanguageWeights(config, fill(plan, dtype), source.tokenizer(), source)
 
 
+def language_plan(source):
+    """LanguageModelConfig, and LanguageModelParams whose leaves are to be read: `arena.fill`.
+
+    Raises WeightsError for an architecture that is not known, for what is missing or misshapen, and
+    for settings and tensors of a block that would have no effect here.
+    """
+    from npattn.weights.gpt2 import gpt2_plan
+    from npattn.weights.llama import LLAMAS, llama_plan
+    from npattn.weights.planning import checked_plan
+
+    kind = source.settings.get("model_type")
+    if kind != "gpt2" and kind not in LLAMAS:
+        raise WeightsError(
+            f"{source.path} is of the architecture {kind!r}; known are gpt2, {', '.join(LLAMAS)}"
+        )
+    return checked_plan(gpt2_plan if kind == "gpt2" else llama_plan, source)
+
+
 def load_encoder(path, *, dtype=np.float32):
     """The BERT in a Hugging Face folder: a LanguageWeights. Raises as `load_language_model`."""
-    from npattn.weights.families import bert_plan
+    from npattn.weights.bert import bert_plan
     from npattn.weights.folders import pooling_of
+    from npattn.weights.planning import checked_plan
 
     source = open_source(path)
-    config, plan = bert_plan(source)
+    kind = source.settings.get("model_type")
+    if kind != "bert":
+        raise WeightsError(f"{source.path} is of the architecture {kind!r}; an encoder is bert")
+    config, plan = checked_plan(bert_plan, source)
     folder = source.path if source.path.is_dir() else source.path.parent
     source.settings["pooling"] = pooling_of(folder)
     return LanguageWeights(config, fill(plan, dtype), source.tokenizer(), source)

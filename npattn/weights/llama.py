@@ -1,0 +1,161 @@
+"""Llama and its relatives in a file: rotary positions, RMS norm, gated networks, grouped heads.
+
+    Llama, Mistral     SwiGLU; Mistral with windows
+    Qwen 2, 3          Qwen 2 with biases, Qwen 3 with norms of queries and keys
+    Gemma 1, 3         GEGLU, embeddings times √width, gains stored less 1; Gemma 3 with norms
+                       behind the sublayers too, and windows in most blocks
+
+Files with rotary pairs (i, i + D/2) have their query and key columns reordered to (2i, 2i + 1), so
+that one pairing serves all.
+Source: the configurations of Hugging Face's transformers, by these names.
+"""
+
+import math
+
+import numpy as np
+
+from npattn.kernels.qk_norm import QKNormParams
+from npattn.kernels.rotary_pairings import pairing_order
+from npattn.kernels.rotary_speeds import linear_scaling, llama3_scaling, rotary_speeds
+from npattn.models.block import EncoderBlockParams
+from npattn.models.feed_forward import GatedFeedForwardParams
+from npattn.models.head_extras import HeadExtras, Rotary
+from npattn.models.language_model import LanguageModelConfig, LanguageModelParams
+from npattn.models.multihead import ExtendedMultiHeadParams, MultiHeadParams
+from npattn.models.normalize import BothNorms
+from npattn.weights.planning import (
+    activation, divisor, gain, linear, output, rope_settings, vector,
+)
+from npattn.weights.sources import WeightsError
+
+LLAMAS = "llama", "mistral", "qwen2", "qwen3", "gemma", "gemma3_text", "gemma3"
+ACTIVATIONS = {"silu": "silu", "gelu_pytorch_tanh": "gelu_tanh", "gelu": "gelu"}  # of files -> here
+GEMMA_ACTIVATIONS = ACTIVATIONS | {"gelu": "gelu_tanh"}
+BEHIND = "post_feedforward_layernorm"  # Gemma 3 has norms on both sides
+
+
+def llama_plan(source):
+    """LanguageModelConfig, and LanguageModelParams whose leaves are to be read."""
+    kind = source.settings["model_type"]
+    width, heads = source.count("hidden_size"), source.count("num_attention_heads")
+    gemma, blocks = kind.startswith("gemma"), source.count("num_hidden_layers")
+    head_width = source.count("head_dim", default=width // heads)
+    groups = divisor(source, heads, f"{heads} heads", "num_key_value_heads", default=heads)
+    source.require("layers.0.self_attn.q_proj.weight", (heads * head_width, width))
+    config = LanguageModelConfig(
+        vocabulary=source.count("vocab_size"), width=width, num_blocks=blocks, num_heads=heads,
+        num_kv_heads=groups, head_width=head_width,
+        hidden=source.count("intermediate_size"),
+        context=source.count("max_position_embeddings"),
+        activation=activation(source, GEMMA_ACTIVATIONS if gemma else ACTIVATIONS,
+                              "hidden_activation", "hidden_act",
+                              default="gelu_pytorch_tanh" if gemma else "silu"),
+        eps=source.number("rms_norm_eps", default=1e-6),
+        norm="sandwich" if f"layers.0.{BEHIND}.weight" in source.shapes else "pre",
+        qk_norm="layers.0.self_attn.q_norm.weight" in source.shapes,
+        bias="layers.0.self_attn.q_proj.bias" in source.shapes,
+        windows=_windows(source, kind, blocks), **_rotaries(source, kind, head_width),
+        scale=source.number("query_pre_attn_scalar", default=head_width) ** -0.5
+        if kind.startswith("gemma3") else None,
+        embedding_scale=math.sqrt(width) if gemma else 1.0,
+    )
+    E = vector(source, "embed_tokens.weight", (config.vocabulary, width))
+    params = LanguageModelParams(
+        E, None, tuple(_block(source, f"layers.{i}.", config) for i in range(blocks)),
+        gain(source, "norm", width), output(source, config),
+    )
+    return config, params
+
+
+def _block(source, at, config):
+    D, F, H, G = config.width, config.hidden, config.num_heads, config.num_kv_heads
+    Dh = config.head_width
+
+    def projection(name, Din, Dout, heads=None):
+        bias = f"{at}{name}.bias" in source.shapes
+        return linear(source, f"{at}{name}", Din, Dout, bias=bias, rows=pairs(heads))
+
+    def norm(name):
+        return gain(source, f"{at}{name}", D)
+
+    def pairs(heads):  # the rows of this many heads, with rotary pairs side by side
+        if heads is None or source.pairing == "interleaved":
+            return slice(None)
+        return pairing_order(Dh, "interleaved", num_heads=heads)
+
+    attention = MultiHeadParams(
+        query=projection("self_attn.q_proj", D, H * Dh, H),
+        key=projection("self_attn.k_proj", D, G * Dh, G),
+        value=projection("self_attn.v_proj", D, G * Dh),
+        output=projection("self_attn.o_proj", H * Dh, D),
+    )
+    if config.qk_norm:
+        gains = (gain(source, f"{at}self_attn.{name}_norm", Dh, rows=pairs(1)) for name in "qk")
+        extras = HeadExtras(QKNormParams(*gains), None, None)
+        attention = ExtendedMultiHeadParams(*attention, None, extras)
+    network = GatedFeedForwardParams(
+        gate=projection("mlp.gate_proj", D, F), hidden=projection("mlp.up_proj", D, F),
+        output=projection("mlp.down_proj", F, D),
+    )
+    norms = norm("input_layernorm"), norm("post_attention_layernorm")
+    if config.norm == "sandwich":
+        norms = BothNorms(*norms), BothNorms(norm("pre_feedforward_layernorm"), norm(BEHIND))
+    return EncoderBlockParams(attention, norms[0], network, norms[1])
+
+
+def _rotaries(source, kind, head_width):
+    """How positions turn, in blocks without a window and with one."""
+    rotary_dim = source.settings.get("rotary_dim", head_width)
+    if rotary_dim != head_width:
+        raise WeightsError(f"{source.path} turns {rotary_dim} of {head_width} columns of a head; "
+                           "only rotary positions of all columns are known here")
+    told = rope_settings(source)
+    local = source._replace(settings=told.get("sliding_attention", {}))
+    told = source._replace(settings=told.get("full_attention", told))
+    base = told.number("rope_theta", default=source.number("rope_theta", default=1e4))
+    speeds = _scaled(source, told, rotary_speeds(head_width, base=base))
+    found = dict(rotary=Rotary(base=base, speeds=None if speeds is None else tuple(speeds)))
+    if kind.startswith("gemma3"):
+        own = source.number("rope_local_base_freq", default=1e4)
+        found["local_rotary"] = Rotary(base=local.number("rope_theta", default=own))
+    return found
+
+
+def _scaled(source, told, speeds):
+    """The speeds as the file scales them; None where it does not."""
+    if "rope_freqs.weight" in source.shapes:
+        return speeds / np.asarray(source.read("rope_freqs.weight", speeds.shape), float)
+    kind = told.setting("rope_type", "type", default="default")
+    if kind in ("default", "none"):
+        return None
+    if kind == "linear":
+        return linear_scaling(speeds, told.number("factor"))
+    if kind == "llama3":
+        return llama3_scaling(
+            speeds, told.number("factor"), low=told.number("low_freq_factor"),
+            high=told.number("high_freq_factor"),
+            length=told.count("original_max_position_embeddings"),
+        )
+    raise WeightsError(
+        f"{source.path} scales its rotary positions by {kind!r}; known are linear and llama3"
+    )
+
+
+def _windows(source, kind, blocks):
+    """How many keys each block sees; None for all in all blocks."""
+    if not source.settings.get("sliding_window") or \
+            source.settings.get("use_sliding_window") is False:
+        return None
+    window, types = source.count("sliding_window"), source.settings.get("layer_types")
+    known = "sliding_attention", "full_attention"
+    if types is None:
+        every = source.count("sliding_window_pattern", default=6)
+        local = [kind == "mistral" or kind.startswith("gemma3") and (i + 1) % every != 0
+                 for i in range(blocks)]
+    elif (isinstance(types, list) and len(types) == blocks
+          and all(name in known for name in types)):
+        local = [name == "sliding_attention" for name in types]
+    else:
+        raise WeightsError(f"{source.path}: layer_types must hold sliding_attention or "
+                           f"full_attention for each of {blocks} blocks, got {types!r}")
+    return tuple(window if is_local else None for is_local in local) if any(local) else None
