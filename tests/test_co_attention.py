@@ -144,6 +144,7 @@ def test_gradients_without_masks_and_leading_axes(assert_gradients, draw):
 @pytest.mark.parametrize("bias", [True, False])
 def test_gradients_of_the_model(assert_gradients, draw, rng, shake, masks, bias):
     params = shake(init_bidirectional(6, 7, 5, rng, bias=bias))
+    assert [layer.b is not None for layer in params] == [bias, bias]
     assert_gradients(
         bidirectional_attention, bidirectional_attention_backward,
         draw(2, 3, 6), draw(2, 4, 7), params, *masks, scale=1.0,

@@ -4,12 +4,15 @@ A generator that is not handed on is not missed by gradients: without it, nothin
 forward and backward. The generator itself tells: what was drawn has moved it on.
 """
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from npattn.models.config import BlockOptions
 from npattn.models.decoder import decoder, init_decoder
 from npattn.models.encoder import encoder, init_encoder
+from npattn.models.scored_attention import scored_attention
 from npattn.models.seq2seq import Seq2SeqConfig, init_seq2seq, seq2seq
 from npattn.models.time_series import TimeSeriesConfig, init_time_series, time_series_transformer
 from npattn.models.transformer import TransformerConfig, init_transformer, transformer
@@ -71,8 +74,15 @@ def a_recurrent_model(rng):
     return between + B * TQ * TK       # and the weights of each step
 
 
+def a_scored_attention(rng, sink=None):
+    Q, K = np.ones((B, H, TQ, D)), np.ones((B, H, TK, D))
+    scored_attention(Q, K, K, None, None, sink, dropout=0.25, rng=rng)
+    return B * H * TQ * (TK if sink is None else TK + 1)
+
+
 @pytest.mark.parametrize("model", [
     an_encoder, a_decoder, a_transformer, a_time_series, a_vision_transformer, a_recurrent_model,
+    a_scored_attention, partial(a_scored_attention, sink=np.zeros(H)),
 ])
 def test_every_place_of_dropout_draws_its_numbers(model):
     rng, other = np.random.default_rng(5), np.random.default_rng(5)

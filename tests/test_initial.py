@@ -71,6 +71,16 @@ def test_tables_are_normal(rng):
     assert_allclose([E.mean(), E.std()], [0, 0.5], atol=0.005)
 
 
+def test_models_begin_with_tables_of_the_size_that_they_say(rng):
+    recurrent = init_seq2seq(Seq2SeqConfig(500, 500, embedding=40, width=2), rng)
+    transformer = init_transformer(TransformerConfig(500, 500, 40, hidden=2), rng)
+    vision = init_vision(VisionConfig((1, 40, 40), 2, width=40, hidden=2), rng)
+    tables = (recurrent.encoder.embedding, recurrent.decoder.embedding,
+              transformer.encode.embedding, transformer.decode.embedding, vision.positions)
+    found = [table.std() for table in tables]
+    assert_allclose(found, [1.0, 1.0, 40**-0.5, 40**-0.5, 0.02], rtol=0.03)
+
+
 @pytest.mark.parametrize("draw_one", [glorot_uniform, lambda *a: normal(1.0, a[:2], *a[2:])])
 def test_the_same_seed_gives_the_same_numbers_rounded(draw_one):
     double = draw_one(5, 3, np.random.default_rng(4))

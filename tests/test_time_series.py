@@ -68,6 +68,14 @@ def test_an_input_layer_where_a_width_is_given(draw, rng, shake):
     assert_allclose(forward(X, params, WIDE), expected, rtol=1e-12, atol=1e-13)
 
 
+@pytest.mark.parametrize("norm", ["post", "pre"])
+def test_the_encoder_is_made_as_the_configuration_says(rng, norm):
+    config = dataclasses.replace(SMALL, norm=norm, bias=False)
+    made = init_time_series(config, rng).encoder
+    assert made.blocks[0].feed_forward.hidden.b is None
+    assert (made.norm is None) == (norm == "post")
+
+
 # ---- invariants ----
 
 

@@ -61,9 +61,9 @@ def greedy_answers(step, state, B, *, bos, eos, max_len):
     for _ in range(max_len):
         logits, state = step(newest, state)
         L = log_softmax(logits)
-        newest = L.argmax(axis=-1)
+        newest = L.argmax(axis=1)
         ids.append(newest)
-        log_probs.append(L.max(axis=-1))
+        log_probs.append(L.max(axis=1))
         if (np.array(ids) == eos).any(axis=0).all():
             break
     shape = len(ids), B

@@ -130,7 +130,7 @@ def translate(source, params, source_mask=None, *, config, bos, eos, max_len):
         logits, _ = linear(states[-1], decoder.output)
         return logits, (states, np.concatenate([P, cache.attention.P], axis=1))
 
-    start = states, np.zeros((len(source), 0, source.shape[1]), M.dtype)
+    start = states, np.empty((len(source), 0, source.shape[1]), M.dtype)
     limits = dict(bos=bos, eos=eos, max_len=max_len)
     answers, (_, P) = greedy_answers(step, start, len(source), **limits)
     return answers, P

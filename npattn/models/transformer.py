@@ -133,7 +133,7 @@ def embed_tokens(ids, E, *, config, offset=0, positions=None, rng=None):
     """
     factor = math.sqrt(config.width) if config.scale_embeddings else 1.0
     rows, embedding_cache = embedding(ids, E)
-    table = sinusoidal_positions(ids.shape[-1], E.shape[-1], offset=offset, dtype=E.real.dtype)
+    table = sinusoidal_positions(ids.shape[-1], E.shape[1], offset=offset, dtype=E.real.dtype)
     X = rows * factor + (table if positions is None else table[positions])
     X, dropped = dropout(X, config.dropout, rng)
     return X, EmbedCache(embedding_cache, factor, dropped)
