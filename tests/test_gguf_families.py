@@ -7,6 +7,7 @@ gguf = pytest.importorskip("gguf", reason='needs the extra: pip install "npattn[
 torch = pytest.importorskip("torch", reason="torch is the witness")
 transformers = pytest.importorskip("transformers", reason="transformers is the witness")
 
+from gguf_files import written  # noqa: E402
 from npattn.models.language_model import language_model  # noqa: E402
 from npattn.weights import load_language_model  # noqa: E402
 from test_weights_families import LLAMA3, MODELS, SIZES, saved  # noqa: E402
@@ -32,37 +33,27 @@ def write(path, model):
     config = model.config
     kind = config.model_type
     arch = getattr(gguf.MODEL_ARCH, NAMES[kind])
-    writer = gguf.GGUFWriter(path, gguf.MODEL_ARCH_NAMES[arch])
-    writer.add_block_count(config.num_hidden_layers)
-    writer.add_context_length(config.max_position_embeddings)
-    writer.add_embedding_length(config.hidden_size)
-    writer.add_head_count(config.num_attention_heads)
-    if kind == "gpt2":
-        writer.add_feed_forward_length(4 * config.hidden_size)
-        writer.add_layer_norm_eps(config.layer_norm_epsilon)
-    else:
-        _write_llama(writer, config)
-    words = [f"t{i}" for i in range(config.vocab_size - 1)]
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("gpt-2")
-    writer.add_token_list([*words, "t1t2"])
-    writer.add_token_merges(["t1 t2"])
     table = gguf.get_tensor_name_map(arch, config.num_hidden_layers)
-    for name, tensor in model.state_dict().items():
-        if name == "lm_head.weight" and config.tie_word_embeddings:
-            continue
-        X = converted(name, tensor.float().numpy(), config)
-        new = table.get_name(name, try_suffixes=(".weight", ".bias"))
-        writer.add_tensor(new, np.ascontiguousarray(X))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    hidden = 4 * config.hidden_size if kind == "gpt2" else config.intermediate_size
+    words = [f"t{i}" for i in range(config.vocab_size - 1)]
+    with written(path, gguf.MODEL_ARCH_NAMES[arch], [*words, "t1t2"], ["t1 t2"],
+                 blocks=config.num_hidden_layers, context=config.max_position_embeddings,
+                 width=config.hidden_size, hidden=hidden,
+                 heads=config.num_attention_heads) as writer:
+        if kind == "gpt2":
+            writer.add_layer_norm_eps(config.layer_norm_epsilon)
+        else:
+            _write_llama(writer, config)
+        for name, tensor in model.state_dict().items():
+            if name == "lm_head.weight" and config.tie_word_embeddings:
+                continue
+            X = converted(name, tensor.float().numpy(), config)
+            new = table.get_name(name, try_suffixes=(".weight", ".bias"))
+            writer.add_tensor(new, np.ascontiguousarray(X))
 
 
 def _write_llama(writer, config):
     rope = config.rope_parameters.get("full_attention", config.rope_parameters)
-    writer.add_feed_forward_length(config.intermediate_size)
     writer.add_head_count_kv(config.num_key_value_heads)
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
     writer.add_key_length(config.head_dim)

@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose
 gguf = pytest.importorskip("gguf", reason='needs the extra: pip install "npattn[llm]"')
 pytest.importorskip("tokenizers", reason='needs the extra: pip install "npattn[llm]"')
 
+from gguf_files import written  # noqa: E402
 from npattn.kernels.rotary_pairings import pairing_order  # noqa: E402
 from npattn.models.language_model import language_model  # noqa: E402
 from npattn.weights import chat_text, load_language_model, open_source  # noqa: E402
@@ -39,47 +40,31 @@ def blocks_of(kind, rng, shape):
     return data, kind, gguf.dequantize(data, kind)
 
 
-def write(path, rng, kind="F32", architecture="llama", norm=1.0, change=None, **fields):
-    """A .gguf file with one block, and the matrices in it as floats."""
-    writer, meant = gguf.GGUFWriter(path, architecture), {}
-    writer.add_block_count(1)
-    writer.add_context_length(64)
-    writer.add_embedding_length(D)
-    writer.add_feed_forward_length(F)
-    writer.add_head_count(H)
-    writer.add_head_count_kv(G)
-    writer.add_layer_norm_rms_eps(1e-5)
-    writer.add_rope_freq_base(1e4)
-    writer.add_tokenizer_model(fields.get("model", "gpt2"))
-    writer.add_tokenizer_pre(fields.get("pre", "smollm"))
-    writer.add_token_list(TOKENS)
-    writer.add_token_types([1] * (V - 2) + [3, 3])
-    if change != "merges":
-        writer.add_token_merges(["a b", "ab c", "Ġ a"])
-    writer.add_bos_token_id(V - 2)
-    writer.add_eos_token_id(V - 1)
-    writer.add_eot_token_id(V - 3)
-    if "rotary" in fields:
-        writer.add_rope_dimension_count(fields["rotary"])
-    for name in fields.get("more", ()):
-        writer.add_tensor(name, np.ones(D, np.float32))
-    turn = "<|im_start|>{{ m['content'] }}<|im_end|>"
-    writer.add_chat_template("{% for m in messages %}" + turn + "{% endfor %}")
+def write(path, rng, kind="F32", architecture="llama", change=None, model="gpt2", pre="smollm",
+          rotary=None, more=()):
+    """A .gguf file with one block, less the piece `change`, and the matrices in it as floats."""
     shapes = {"token_embd": (V, D), "output_norm": (D,)}
     shapes |= {f"blk.0.{name}": shape for name, shape in SHAPES.items()}
-    for name, shape in shapes.items():
-        if name == change:
-            continue
-        if len(shape) == 1:
-            meant[name] = np.full(shape, norm, np.float32)
-            writer.add_tensor(f"{name}.weight", meant[name])
-        else:
-            data, raw, meant[name] = blocks_of(kind, rng, shape)
+    shapes.pop(change, None)
+    turn = "<|im_start|>{{ m['content'] }}<|im_end|>"
+    meant, merges = {}, None if change == "merges" else ["a b", "ab c", "Ġ a"]
+    with written(path, architecture, TOKENS, merges, blocks=1, context=64, width=D, hidden=F,
+                 heads=H, model=model, pre=pre) as writer:
+        writer.add_head_count_kv(G)
+        writer.add_layer_norm_rms_eps(1e-5)
+        writer.add_rope_freq_base(1e4)
+        writer.add_token_types([1] * (V - 2) + [3, 3])
+        writer.add_bos_token_id(V - 2)
+        writer.add_eos_token_id(V - 1)
+        writer.add_eot_token_id(V - 3)
+        writer.add_chat_template("{% for m in messages %}" + turn + "{% endfor %}")
+        if rotary is not None:
+            writer.add_rope_dimension_count(rotary)
+        for name in more:
+            writer.add_tensor(name, np.ones(D, np.float32))
+        for name, shape in shapes.items():
+            data, raw, meant[name] = blocks_of(kind if len(shape) > 1 else "F32", rng, shape)
             writer.add_tensor(f"{name}.weight", data, raw_dtype=raw)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
     return meant
 
 
