@@ -12,6 +12,7 @@ from npattn.kernels.rotary_pairings import pairing_order  # noqa: E402
 from npattn.models.language_model import language_model  # noqa: E402
 from npattn.weights import chat_text, load_language_model, open_source  # noqa: E402
 from npattn.weights.gguf_files import GPT2, LLAMA  # noqa: E402
+from npattn.weights.vocabulary import chat_of_gguf  # noqa: E402
 
 pytestmark = pytest.mark.llm
 
@@ -124,6 +125,19 @@ def test_words_that_are_tokens_stay_whole_with_llama_3_alone(tmp_path, rng):
     for pre, whole in (("llama-bpe", True), ("smaug-bpe", False)):
         write(tmp_path / "x.gguf", rng, pre=pre)
         assert load_language_model(tmp_path / "x.gguf").tokenizer.model.ignore_merges == whole
+
+
+def test_templates_know_every_special_token_of_the_file():
+    names = "bos", "eos", "unknown", "padding", "seperator", "cls", "mask"
+    fields = {f"tokenizer.ggml.{name}_token_id": i for i, name in enumerate(names)}
+    fields["tokenizer.ggml.tokens"] = ["<s>", "</s>", "<unk>", "<pad>", "<sep>", "<cls>", "<mask>"]
+    names = "bos", "eos", "unk", "pad", "sep", "cls", "mask"
+    fields["tokenizer.chat_template"] = "".join(f"{{{{ {name}_token }}}}" for name in names)
+    assert chat_text(chat_of_gguf(fields), []) == "<s></s><unk><pad><sep><cls><mask>"
+    fields["tokenizer.ggml.separator_token_id"] = fields.pop("tokenizer.ggml.seperator_token_id")
+    fields["tokenizer.ggml.padding_token_id"] = 7  # there are seven tokens
+    assert chat_text(chat_of_gguf(fields), []) == "<s></s><unk><sep><cls><mask>"
+    assert set(chat_of_gguf({})) == {"template"}
 
 
 def test_a_template_cannot_reach_the_machine():

@@ -16,7 +16,11 @@ from pathlib import Path
 
 from npattn.weights.sources import WeightsError, need
 
-CONTROL, USER, BYTE = 3, 4, 6  # kinds of tokens in GGUF
+CONTROL, USER = 3, 4  # kinds of tokens in GGUF
+SPECIAL = {  # tokens by their names in GGUF -> in a folder
+    "bos": "bos", "eos": "eos", "unknown": "unk", "padding": "pad", "cls": "cls", "mask": "mask",
+    "separator": "sep", "seperator": "sep",  # the specification's word, and the one that is written
+}
 _LLAMA3 = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|"
     r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -131,10 +135,13 @@ def _sentencepiece(path, fields, vocabulary):
 
 
 def chat_of_gguf(fields):
-    """The chat template of a GGUF file and its special tokens."""
-    tokens = fields.get("tokenizer.ggml.tokens") or []
-    ids = {name: fields.get(f"tokenizer.ggml.{name}_token_id") for name in ("bos", "eos")}
-    chat = {f"{name}_token": tokens[i] for name, i in ids.items() if i is not None}
+    """The chat template of a GGUF file and its special tokens, called as in a folder.
+
+    An id outside the vocabulary names no token, and is left out.
+    """
+    tokens = dict(enumerate(fields.get("tokenizer.ggml.tokens") or []))
+    ids = ((new, fields.get(f"tokenizer.ggml.{name}_token_id")) for name, new in SPECIAL.items())
+    chat = {f"{new}_token": tokens[i] for new, i in ids if i in tokens}
     return {"template": fields.get("tokenizer.chat_template"), **chat}
 
 
