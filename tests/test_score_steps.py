@@ -72,6 +72,22 @@ def test_convention_of_a_bias(convention, draw):
     convention(add_bias, add_bias_backward, draw(2, 3, 4), draw(3, 1))
 
 
+def test_a_cap_keeps_a_nan_behind_a_mask_and_warns_of_nothing(draw):
+    S, mask = draw(3, 5), np.arange(5) != 2
+    dO, V = draw(3, 2), draw(5, 2)
+
+    def run(S):
+        with np.errstate(all="raise"):
+            Y, capped = soft_cap(S, 0.5)
+            dS, _ = attend_backward(dO, attend(Y, V, mask)[1])
+            return soft_cap_backward(dS, capped)
+
+    expected = run(S)
+    for broken in (np.nan, np.inf, 1e308, 1e-320):
+        S[:, 2] = broken
+        assert_array_equal(run(S), expected)
+
+
 def test_what_a_bias_forbids_has_no_gradient():
     bias = np.array([[0.0, -np.inf, np.inf]])
     dS, dbias = add_bias_backward(np.ones((2, 3)), add_bias(np.zeros((2, 3)), bias)[1])

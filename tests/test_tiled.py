@@ -156,7 +156,8 @@ def test_empty_axes(draw, sizes):
     Tq, Tk, Dk, Dv = sizes
     QKV = draw(2, Tq, Dk), draw(2, Tk, Dk), draw(2, Tk, Dv)
     assert_same(both(QKV)[0], plain(QKV))
-    assert both((QKV[0][:0], QKV[1][:0], QKV[2][:0]))[0][0].shape == (0, Tq, Dv)
+    for options in ({}, {"valid_lens": np.zeros(0, int)}, {"valid_lens": np.zeros((0, Tq), int)}):
+        assert both([X[:0] for X in QKV], **options)[0][0].shape == (0, Tq, Dv)
 
 
 def test_single_precision_stays_and_errs_little(draw):
@@ -265,6 +266,33 @@ def test_what_is_beyond_the_length_of_a_head_reaches_no_other_in_the_same_tile(d
     QKV[name][1, 0 if name == "Q" else 2:] = garbage
     for found, want in zip(both([*QKV.values()], valid_lens=lens)[0], expected, strict=True):
         assert_array_equal(found, want)
+
+
+@pytest.mark.parametrize("size", [1e4, 1e100])
+@pytest.mark.parametrize("name", "KV")
+def test_a_large_number_in_the_future_reaches_nothing(draw, name, size):
+    """exp of such a score is inf where the scores that count are small, and inf · 0 is NaN."""
+    QKV, dO = dict(Q=100.0 * draw(12, 4), K=draw(12, 4), V=draw(12, 4)), 1e250 * draw(12, 4)
+    QKV["Q"][6:] = dO[9:] = 0.0
+
+    def past():
+        O, cache = tiled_attention(*QKV.values(), causal=True)
+        assert not cache.shifted.any()
+        return [X[:9] for X in (O, *tiled_attention_backward(dO, cache))]
+
+    expected = past()
+    QKV[name][9] = [size, -size, size, 0.0]
+    for found, want in zip(past(), expected, strict=True):
+        assert_array_equal(found, want)
+
+
+def test_a_large_bias_of_a_query_without_keys_reaches_nothing(draw):
+    QKV, bias = (draw(1, 2, 3), draw(1, 4, 3), draw(1, 4, 3)), np.array([[1e3], [0.0]])
+    lens = np.array([[0, 4]])
+    O, cache = tiled_attention(*QKV, bias=bias, valid_lens=lens)
+    for X in (O, *tiled_attention_backward(np.ones_like(O), cache)):
+        assert np.isfinite(X).all()
+    assert_allclose(O[:, 1:], attention(QKV[0][:, 1:], *QKV[1:])[0], rtol=1e-13)
 
 
 def test_a_broken_key_reaches_only_those_who_may_attend_to_it(small_tiles, QKV, draw_mask):
@@ -461,12 +489,13 @@ def test_without_a_generator_nothing_is_dropped(QKV):
 def test_the_bound_tells_small_scores_from_large_ones(draw):
     Q, K, V = draw(1, 5, 6), draw(1, 7, 6), draw(1, 7, 3)
     stop = np.full((1, 5), 7)
-    assert not needs_shift(Q, K, V, stop, 1.0).any()
-    assert needs_shift(1e4 * Q, K, V, stop, 1.0).all()
-    assert needs_shift(Q, K, 1e200 * V, stop, 1.0).all()
-    assert needs_shift(Q, K, 1e-200 * V, stop, 1.0).all()
+    assert not needs_shift(Q, K, V, stop, 1.0)[0].any()
+    assert needs_shift(1e4 * Q, K, V, stop, 1.0)[0].all()
+    assert needs_shift(Q, K, 1e200 * V, stop, 1.0)[0].all()
+    assert needs_shift(Q, K, 1e-200 * V, stop, 1.0)[0].all()
     K[0, 5] = 1e6
-    assert_array_equal(needs_shift(Q, K, V, np.array([[5, 5, 6, 0, 7]]), 1.0)[0], [0, 0, 1, 0, 1])
+    (found,), _ = needs_shift(Q, K, V, np.array([[5, 5, 6, 0, 7]]), 1.0)
+    assert_array_equal(found, [0, 0, 1, 0, 1])
 
 
 @pytest.mark.parametrize("scale", [1.0, -0.25, 4.0])
@@ -479,7 +508,7 @@ def test_scores_and_values_may_fill_half_of_the_exponents_and_no_more(value, sca
         K[0, 3] = (bits - abs(math.log2(value))) * math.log(2.0) / abs(scale)
         for stop in ([8, 4, 3, 0, 8], [8] * 5):
             expected = [[above * (keys > 3) for keys in stop[:4]] + [0], [0] * 5]
-            assert_array_equal(needs_shift(Q, K, V, np.array([stop] * 2), scale), expected)
+            assert_array_equal(needs_shift(Q, K, V, np.array([stop] * 2), scale)[0], expected)
 
 
 @pytest.mark.parametrize("Tk, most", [(1, 512.0), (8, 509.0)])
@@ -488,7 +517,7 @@ def test_values_alone_may_fill_half_of_the_exponents_and_no_more(Tk, most, sign)
     Q, K, stop = np.ones((1, 1, 1)), np.zeros((1, Tk, 1)), np.array([[Tk]])
     for bits, expected in ((most - 1.0, 0), (most, 1)):
         V = np.full((1, Tk, 1), 2.0 ** (sign * bits))
-        assert_array_equal(needs_shift(Q, K, V, stop, 1.0), [[expected]])
+        assert_array_equal(needs_shift(Q, K, V, stop, 1.0)[0], [[expected]])
 
 
 @pytest.mark.parametrize("broken", [np.nan, np.inf])
@@ -496,14 +525,15 @@ def test_values_alone_may_fill_half_of_the_exponents_and_no_more(Tk, most, sign)
 def test_a_broken_row_that_nobody_meets_is_told_in_its_own_head(draw, name, broken):
     Q, K, V, stop = draw(2, 3, 1), draw(2, 4, 1), draw(2, 4, 1), np.full((2, 3), 2)
     dict(K=K, V=V)[name][1, 3] = broken
-    assert needs_shift(Q, K, V, stop, 1.0).tolist() == [[False] * 3, [True] * 3]
+    assert needs_shift(Q, K, V, stop, 1.0)[0].tolist() == [[False] * 3, [True] * 3]
 
 
 def test_a_small_value_that_a_query_meets_alone_is_not_hidden_by_larger_ones(draw):
     Q, K, V = draw(1, 5, 6), draw(1, 7, 6), draw(1, 7, 3)
     V[0, 0] = 1e-200
-    assert not needs_shift(Q, K, V, np.full((1, 5), 7), 1.0).any()
-    assert_array_equal(needs_shift(Q, K, V, np.array([[1, 2, 3, 0, 7]]), 1.0)[0], [1, 0, 0, 0, 0])
+    assert not needs_shift(Q, K, V, np.full((1, 5), 7), 1.0)[0].any()
+    (found,), _ = needs_shift(Q, K, V, np.array([[1, 2, 3, 0, 7]]), 1.0)
+    assert_array_equal(found, [1, 0, 0, 0, 0])
 
 
 def test_the_log_sum_exp_and_its_rest_lose_nothing():

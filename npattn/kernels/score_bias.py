@@ -28,6 +28,7 @@ class BiasCache(NamedTuple):
     shape: tuple      # of S
 
 
+@quiet
 def add_bias(S, bias) -> tuple[np.ndarray, BiasCache]:
     """Scores with a bias for each query and key.
 
@@ -46,10 +47,9 @@ def add_bias(S, bias) -> tuple[np.ndarray, BiasCache]:
     except ValueError:
         raise ValueError(f"bias {bias.shape} does not broadcast to the scores {S.shape}; "
                          "insert axes of length 1 where it should repeat") from None
-    with np.errstate(invalid="ignore"):  # inf − inf, where −inf forbids
-        Y = S + added
+    Y = S + added
     forbidden = bias == -np.inf
-    if forbidden.any():
+    if forbidden.any():  # also where S is inf or NaN
         Y = np.where(forbidden, Y.dtype.type(-np.inf), Y)
     return Y, BiasCache(bias, S.shape)
 

@@ -22,6 +22,7 @@ from npattn.kernels.arrays import require_floats
 from npattn.kernels.floats import quiet
 from npattn.kernels.options import require_cap
 from npattn.kernels.shapes import require_shapes
+from npattn.kernels.sums import zeros_win
 
 
 class SoftCapCache(NamedTuple):
@@ -30,6 +31,7 @@ class SoftCapCache(NamedTuple):
     T: np.ndarray  # (...) tanh(S / cap)
 
 
+@quiet
 def soft_cap(S, cap) -> tuple[np.ndarray, SoftCapCache]:
     """Scores squeezed smoothly into −cap … cap.
 
@@ -52,4 +54,4 @@ def soft_cap(S, cap) -> tuple[np.ndarray, SoftCapCache]:
 def soft_cap_backward(dY, cache: SoftCapCache) -> np.ndarray:
     """dS from dY: the slope falls from 1 at 0 to 0 at the cap."""
     require_shapes("dY =..., S ...", dY, cache.T)
-    return dY * (1.0 - cache.T * cache.T)
+    return zeros_win(dY, 1.0 - cache.T * cache.T)  # 0 where a mask hides a NaN

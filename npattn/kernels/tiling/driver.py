@@ -43,6 +43,7 @@ class TiledCache(NamedTuple):
     shapes: tuple = ()   # of Q, K, V, and maybe bias and sink, as they came
     owner: np.ndarray | None = None  # which head of K belongs to each of Q: the page `sharing`
     steps: ScoreSteps = NO_STEPS     # a cap, a bias, a sink
+    loud: bool = False   # whether exp of a score that is not allowed may be inf
 
 
 def one_axis(X, lead):

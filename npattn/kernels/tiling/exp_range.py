@@ -45,8 +45,9 @@ def needs_shift(Q, K, V, stop, scale, steps=NO_STEPS, owner=None):
     Q (N, Tq, Dk), K (M, Tk, Dk), V (M, Tk, Dv), stop (N, Tq): query i attends to keys below stop_i
     steps, owner  ScoreSteps, which change the bound; which head of keys is whose: page `sharing`
 
-    Returns (N, Tq) bool, true where the query, or any key or value of its head, is not finite. The
-    bound may use up half of the exponents; the other half is for exp(−L) dO in the backward.
+    Returns (N, Tq) bool, true where the query, or any key or value of its head, is not finite; and
+    whether scores that are not allowed may leave the range, too. The bound may use up half of the
+    exponents; the other half is for exp(−L) dO in the backward.
     """
     q, k, v = (np.sqrt(np.einsum("ntd,ntd->nt", X, X)) for X in (Q, K, V))
     k, v = (k, v) if owner is None else (k[owner], v[owner])
@@ -59,10 +60,10 @@ def needs_shift(Q, K, V, stop, scale, steps=NO_STEPS, owner=None):
         range_v = np.array([v.min(initial=np.inf), v.max(initial=0.0)])
         one = steps.bound(q.max(initial=0.0) * k.max(initial=0.0) * abs(scale))
         if fits(np.max(one, initial=0.0), range_v).all():
-            return np.zeros(stop.shape, bool)
+            return np.zeros(stop.shape, bool), False
         fit = fits(steps.bound(q * _longest_below(stop, k) * abs(scale)), _longest_below(stop, v))
         finite = np.isfinite(q * (k + v).max(axis=1, initial=0.0, keepdims=True))
-        return ~fit & ((stop > 0) | (steps.sink is not None)) | ~finite
+        return ~fit & ((stop > 0) | (steps.sink is not None)) | ~finite, True
 
 
 def _longest_below(stop, length):

@@ -58,7 +58,7 @@ def forward_pass(sums, flat, shape, heads, rows, keys):
             Z *= shrink
         # E = exp(S − m)
         E = base.exp(S, out=S)
-        silence(E, allowed)
+        silence(E, allowed, 0.0 if flat.loud else None)
         Z += ones[: E.shape[1]] @ E
         # Y = (E ⊙ keep) V
         if flat.seed is not None:
@@ -88,7 +88,7 @@ def backward_pass(dO, delta, columns, grads, flat, shape, heads, rows, keys):
         with np.errstate(**({} if any_wild and wild.all() else OUT_OF_RANGE)):
             g1 = _append(dO[heads, rows], w, w_delta)
     except FloatingPointError:  # w dO leaves the range of floats: once more with m = L, w = 1
-        flat = flat._replace(shifted=np.ones_like(flat.shifted))
+        flat = flat._replace(shifted=np.ones_like(flat.shifted), loud=True)
         columns = row_columns(delta, flat)
         backward_pass(dO, delta, columns, grads, flat, shape, heads, rows, keys)
         return
@@ -104,7 +104,7 @@ def backward_pass(dO, delta, columns, grads, flat, shape, heads, rows, keys):
             E -= m[:, None, i]
             to_base(E, wild[:, i], base)
         base.exp(E, out=E)
-        silence(E, allowed, 0.0 if any_wild else None)
+        silence(E, allowed, 0.0 if flat.loud else None)
         # Y = (P ⊙ keep) V
         dS, A = _scratch.product(1, V1[:, j], g1[:, i].swapaxes(1, 2), steps.by_query), E
         if flat.seed is not None:
@@ -114,7 +114,7 @@ def backward_pass(dO, delta, columns, grads, flat, shape, heads, rows, keys):
         add_to(dV, owner, heads, [tile], _scratch.product(2, A, g1[:, i, :-1]))
         # P = softmax(S)
         dS *= E
-        if any_wild:
+        if flat.loud:
             silence(dS, allowed, 0.0)
         # S = cap tanh(Q Kᵀ · scale / cap) + bias, of which the scale is in V1
         steps.hand_on(dS, dbias, heads, part, tile)

@@ -92,4 +92,5 @@ def _require_lens(valid_lens, shape, Tk):
                          f"got {lens.shape} for {(*shape, 'Dk')}")
     if lens.size and (lens.min() < 0 or lens.max() > Tk):
         raise ValueError(f"valid_lens must lie in 0 … {Tk}, got {lens.min()} … {lens.max()}")
-    return lens.reshape(shape[0], *(1,) * (len(shape) - 2), -1).astype(np.int32)
+    shape = len(lens), *(1,) * (len(shape) - lens.ndim), *lens.shape[1:]
+    return lens.reshape(shape).astype(np.int32)

@@ -90,16 +90,16 @@ def tiled_attention(
     seed, threads = draw_seed(dropout, rng), thread_count(threads)
     dropout, owner, spoilt = 0.0 if seed is None else dropout, owners(key_lead, lead), None
     Q, K, V = one_axis(Q, lead), one_axis(K, key_lead), one_axis(V, key_lead)
-    shifted = needs_shift(Q, K, V, reach.stop, scale, steps, owner)
+    shifted, loud = needs_shift(Q, K, V, reach.stop, scale, steps, owner)
     if shifted.any() and not all(np.isfinite(X).all() for X in (Q, K, V)):
         Q, K, V, spoilt = set_aside(Q, K, V, reach, owner)
-        shifted = needs_shift(Q, K, V, reach.stop, scale, steps, owner) | spoilt
+        shifted = needs_shift(Q, K, V, reach.stop, scale, steps, owner)[0] | spoilt
     O = np.empty((*Q.shape[:2], V.shape[-1]), Q.dtype)
     m, Z = (X.astype(Q.dtype) for X in steps.begin(shifted))
     flat = TiledCache(
         Q, K, V, O, m, Z, shifted, reach, scale, dropout, seed, threads, None,
         (*shapes, None if bias is None else bias.shape, None if sink is None else sink.shape),
-        owner, steps,
+        owner, steps, loud,
     )
     on_rows(partial(forward_pass, (m, Z)), flat)
     L, L_rest = log_sum_exp(m, Z)
