@@ -90,7 +90,7 @@ t = lambda X: X.swapaxes(-1, -2)                                    # Xᵀ for a
 heads = lambda X: X.reshape(-1, T, H, D // H).swapaxes(1, 2)        # (B·T, D) -> (B, H, T, D/H)
 merge = lambda X: X.swapaxes(1, 2).reshape(-1, D)                   # (B, H, T, D/H) -> (B·T, D)
 
-def softmax(S):
+def softmax(S):                                         # each row becomes weights that sum to 1
     E = np.exp(S - S.max(-1, keepdims=True))
     return E / E.sum(-1, keepdims=True)
 
@@ -170,7 +170,7 @@ def loss_backward(cache, G):
     gpt_backward(dZ, cache, G)                                      # Z, cache = gpt(...)
 
 # ---- Learning, by Adam, and inventing ----
-def start(rng):
+def start(rng):                                         # random parameters; gains are near 1
     theta = 0.1 * rng.standard_normal(sum(map(math.prod, SHAPES.values())))
     W = unpack(theta)
     for gain in (W.g1, W.g2, W.g):
@@ -181,18 +181,18 @@ def draw(rng, count):                                   # texts of random names
     texts = ["." + ".".join(names) for names in rng.choice(NAMES, (count, T))]
     return np.array([[LETTERS.index(c) for c in text[:T + 1]] for text in texts])
 
-def gradient(theta, text):
+def gradient(theta, text):                              # the loss, and ∂loss/∂theta
     grad = np.zeros(theta.size)
     value, cache = loss(unpack(theta), text)
     loss_backward(cache, unpack(grad))
     return value, grad
 
-def adam(theta, grad, m, v, step, rate):
+def adam(theta, grad, m, v, step, rate):                # m, v: running means of grad and grad²
     m, v = 0.9 * m + 0.1 * grad, 0.99 * v + 0.01 * grad**2
     mhat, vhat = m / (1 - 0.9**step), v / (1 - 0.99**step)
     return theta - rate * mhat / (np.sqrt(vhat) + 1e-8), m, v
 
-def sample(theta, rng, length):
+def sample(theta, rng, length):                         # one character after the other
     ids = [0]
     for _ in range(length):
         seen = ids[-T:]
@@ -201,7 +201,7 @@ def sample(theta, rng, length):
     return "".join(LETTERS[i] for i in ids).split(".")[1:-1]    # whole names
 
 # ---- The proof: an imaginary step is not rounded away, so Im(loss) / 1e-20 is the derivative ----
-def check(theta, text):
+def check(theta, text):                                 # every entry of theta moves by itself
     grad, truth, z = gradient(theta, text)[1], np.zeros(theta.size), theta.astype(complex)
     W, wrong, worst = unpack(z), 0, 0                   # W follows each change of z
     for i in range(theta.size):

@@ -105,6 +105,7 @@ def products_and_exponentials(size, seed=0):
 
 
 def product(A, B, room):
+    """A B, written to `room`."""
     np.matmul(A, B, out=room)
 
 

@@ -34,6 +34,7 @@ def sizes_of(module):
 
 @lru_cache(maxsize=1)
 def source():
+    """The text of gpt.py."""
     return REFERENCE.read_text(encoding="utf-8")
 
 

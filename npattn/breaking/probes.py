@@ -48,6 +48,7 @@ def needed(name):
 
 @contextlib.contextmanager
 def quiet():
+    """No warnings from arithmetic: an edited copy is judged by its numbers."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         yield

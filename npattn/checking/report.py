@@ -101,6 +101,7 @@ class Report:
 
     @property
     def ok(self):
+        """Whether the verdict is "right"."""
         return self.verdict == "right"
 
     @property
@@ -110,6 +111,7 @@ class Report:
 
     @property
     def total(self):
+        """How many entries the arrays have together."""
         return sum(row.total for row in self.rows)
 
     @property

@@ -40,20 +40,24 @@ def conventions(**given):
 
 
 def relu(X):
+    """max(X, 0)."""
     return np.where(X > 0, X, 0.0)
 
 
 def gelu(X):
+    """X Φ(X), with Φ of the normal distribution."""
     from scipy.special import erf
 
     return 0.5 * X * (1.0 + erf(X / np.sqrt(2.0)))
 
 
 def gelu_tanh(X):
+    """GELU by its approximation with tanh."""
     return 0.5 * X * (1.0 + np.tanh(np.sqrt(2.0 / np.pi) * (X + 0.044715 * X**3)))
 
 
 def silu(X):
+    """X σ(X)."""
     return X / (1.0 + np.exp(-X))
 
 

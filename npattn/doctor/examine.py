@@ -44,12 +44,17 @@ class Examination:
         self.began = time.process_time()
 
     def form(self):
+        """"block", "mha" (attention with projections) or "core" (heads as they come)."""
         W = self.target.weights
         if "W1" in W and "W2" in W:
             return "block"
         return "mha" if W or self.target.loose or self.packed else "core"
 
     def sizes(self, layout, **given):
+        """Sizes of a case in this layout: those given, else such as the code can take.
+
+        Axes that could be confused with each other differ in length.
+        """
         s, form, more = self.target.sizes, self.form(), self.stretch()
         B = given.pop("B", 3 if form != "core" else 2)
         if "b" not in layout:
@@ -77,6 +82,13 @@ class Examination:
     plain_sizes = {}
 
     def case(self, name, words, layout=None, same=None, seed=0, size=1.0, options=None, **given):
+        """A case without a mask, of sizes that the code can take.
+
+        layout   letters of the axes, as in "bhtd"; None means that in which the code is called
+        size     factor on queries and keys
+        options  arguments of the call beside the arrays
+        given    lengths of axes
+        """
         layout = layout or self.way.layout
         inputs = self.way.inputs if self.way else self._inputs
         letters = [letter for _, letter in inputs]
@@ -135,6 +147,7 @@ class Examination:
                 self.name_mistake(name, len(models) == 1)
 
     def name_mistake(self, name, certain=True):
+        """Keep a mistake of the catalogue, with the line of the file where it may stand."""
         mistake = ALL[name]
         if any(m["sentence"] == mistake.words for m in self.mistakes):
             return
@@ -145,22 +158,30 @@ class Examination:
     # ---- helpers of the stages ----
 
     def said(self, sentence, line=0, text=""):
+        """Keep a mistake that no catalogue knows, in this sentence."""
         if not any(m["sentence"] == sentence for m in self.mistakes):
             self.mistakes.append({"name": "", "sentence": sentence, "line": line, "text": text,
                                   "certain": True})
 
     def text(self, line):
+        """A line of the file by its number, from 1; "" if it has none."""
         lines = self.patient.text.splitlines()
         return lines[line - 1].strip() if 0 < line <= len(lines) else ""
 
     def heads(self):
+        """How many heads: as the user says, else as the object does, else 3."""
         return self.hints.get("heads") or (
             self.target.sizes.heads if self.target.sizes.heads > 1 else 3)
 
     def small(self, sizes):
+        """These sizes, with those that plain calls needed."""
         return {k: v for k, v in self.plain_sizes.items() if k != "dv"} | sizes
 
     def masked(self, case, form, seed, dead=False):
+        """The case with a random mask of this form.
+
+        dead  one query may attend to nothing
+        """
         B = case.q.shape[0]
         H = case.q.shape[1] if case.q.ndim == 4 else self.target.sizes.heads
         keep = cases.kept(np.random.default_rng([seed, 17]), form, B, H, case.q.shape[-2],
@@ -168,10 +189,12 @@ class Examination:
         return case._replace(keep=keep, form=form)
 
     def everything(self, case, form):
+        """The case with a mask of this form in which all is True."""
         made = self.masked(case, form, 0)
         return made._replace(keep=np.ones_like(made.keep), words="the mask allows everything")
 
     def poisoned(self, case, dark):
+        """The case with large numbers in the keys and values at the positions `dark`."""
         k, v = case.k.copy(), case.v.copy()
         k[..., dark, :] = 3.0 * np.sign(k[..., dark, :]) + 1.0
         v[..., dark, :] = 1000.0

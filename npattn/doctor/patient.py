@@ -78,6 +78,7 @@ class Patient:
         self.calls, self.tried = 0, 0.0  # tried: seconds of the processor for other texts
 
     def close(self):
+        """End the process of the file."""
         self.stranger.__exit__()
 
     def ask(self, *steps):
@@ -87,6 +88,10 @@ class Patient:
         return answers
 
     def load(self):
+        """Run the file and look at the thing in it: what the process tells, also kept in `facts`.
+
+        Raises Trouble if the file cannot be run, or has nothing of that name.
+        """
         found, = self.ask(("load", self.name))
         if "error" in found:
             raise Trouble(f"the file cannot be run: {found['error']}{self.place(found)}")

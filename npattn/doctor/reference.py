@@ -41,10 +41,12 @@ def near(Tq, Tk, c):
 
 
 def scale(Q, K, V, c):
+    """The factor on Q Kᵀ: 1/√d, times what c adds to it."""
     return c.scale / np.sqrt(Q.shape[-1])
 
 
 def scores(Q, K, V, c):
+    """S (B, H, Tq, Tk): Q Kᵀ · scale, with what the conventions do to scores."""
     if c.unit and c.heads == 1:
         Q, K = unit(Q, 1.0, 0.0, c), unit(K, 1.0, 0.0, c)
     S = Q @ K.swapaxes(-1, -2) * scale(Q, K, V, c) + c.bias
@@ -126,6 +128,7 @@ def unit(X, g, h, c):
 
 
 def dense(X, W, b):
+    """X W + b: (..., Din) to (..., Dout)."""
     Y = X @ W
     return Y + b
 
@@ -147,6 +150,7 @@ def merge(O, c):
 
 
 def angles(positions, d, c):
+    """By how much each pair of features turns at each position: (T, d / 2), in radians."""
     return positions[:, None] * c.base ** (-np.arange(0, d, 2) / d)
 
 
@@ -199,6 +203,7 @@ def step(X, past, W, c):
 
 
 def norm(X, g, b, c):
+    """Layer norm over the last axis, with gain g and bias b; RMS norm if c says so, without b."""
     if c.rms:
         return X / np.sqrt((X**2).mean(-1, keepdims=True) + c.eps) * g
     Z = X - X.mean(-1, keepdims=True)
@@ -215,6 +220,7 @@ def sublayer(X, C, keep, causal, W, c):
 
 
 def feed_forward(X, W, c):
+    """Y (B, T, D): each token by itself through one hidden layer, gated if c says so."""
     if c.gated:  # the number of the weights that make the gate
         gate, up = (c.gated, "1") if c.gated == "3" else (c.gated, "3")
         G = c.activation(dense(X, W[f"W{gate}"], W[f"b{gate}"]))

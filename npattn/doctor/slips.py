@@ -181,6 +181,7 @@ class _Slips:
         return at(node.lineno, node.col_offset), at(node.end_lineno, node.end_col_offset)
 
     def said(self, node):
+        """The text of a node."""
         start, stop = self.place(node)
         return self.text[start:stop]
 

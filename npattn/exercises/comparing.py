@@ -43,6 +43,7 @@ def prediction(exercise, seed, made, i):
 
 
 def call_in(wrong, function, i):
+    """What comes out of `function` in trial i of a wrong answer."""
     guarded = "np.add.at" in source_of(wrong.exercise.reference)
     return call(function, wrong.given[i], wrong.exercise.answer, False, guarded)
 
@@ -156,4 +157,5 @@ def _alike(X, Y):
 
 
 def equal(X, Y):
+    """Whether two arrays have one shape and the same numbers, up to rounding."""
     return np.shape(X) == np.shape(Y) and bool(close(X, Y).all())

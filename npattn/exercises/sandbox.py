@@ -32,6 +32,7 @@ class _Function(Elsewhere):
         self.stranger, self.source, self.name = stranger, source, name
 
     def call(self, args, count):
+        """As `Elsewhere.call`. Raises Refused if what comes back is no answer."""
         words, arrays = self._ask("call", [pack(arg) for arg in args], count)
         if "trouble" in words:
             return Trouble(*map(str, words["trouble"]))
@@ -45,6 +46,7 @@ class _Function(Elsewhere):
             raise Refused("what came back from the file is no answer") from error
 
     def changed(self, source, changes, args, count, quick):
+        """As `Elsewhere.changed`; [] where time is short or the file cannot be run."""
         if self.stranger.limit - self.stranger.spent < ENDLESS:
             return []
         packed = [pack(arg) for arg in args]

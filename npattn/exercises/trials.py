@@ -90,6 +90,7 @@ def quiet():
 
 @lru_cache(maxsize=64)
 def cases_of(exercise, seed):
+    """The cases of an exercise for a seed: its own, and what `derived_cases` adds to them."""
     rng = np.random.default_rng([seed, zlib.crc32(exercise.name.encode())])
     derive = _specified if exercise.forward is None else _differentiated
     drawn = exercise.cases(rng)

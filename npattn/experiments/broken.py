@@ -60,6 +60,7 @@ def measure(progress=lambda name, row: None, names=None):
 
 
 def load(path=RESULTS):
+    """What `measure` found, as it ships."""
     return json.loads(path.read_text(encoding="utf-8"))
 
 
