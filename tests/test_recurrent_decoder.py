@@ -129,6 +129,11 @@ def test_gradients(assert_gradients, make_params, given, ids, rng, layers, reset
     assert_gradients(recurrent_decoder, recurrent_decoder_backward, *args, **options)
 
 
+def test_gradients_of_one_token(assert_gradients, make_params, given, ids):
+    args = ids[:, :1], *given, make_params(), MASK
+    assert_gradients(recurrent_decoder, recurrent_decoder_backward, *args, max_entries=3)
+
+
 # ---- errors ----
 
 

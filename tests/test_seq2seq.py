@@ -6,6 +6,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from npattn.kernels.losses import cross_entropy, cross_entropy_backward
 from npattn.kernels.softmax import log_softmax
+from npattn.models.recurrent_decoder import recurrent_decoder
+from npattn.models.recurrent_encoder import recurrent_encoder
 from npattn.models.seq2seq import (
     Seq2SeqConfig,
     init_seq2seq,
@@ -64,6 +66,14 @@ def test_zero_source_weights_leave_the_decoder_alone(make, tokens):
     expected = SOURCE_MASK / SOURCE_MASK.sum(axis=1, keepdims=True)
     for step in cache.decoder.steps:
         assert_allclose(step.attention.P[:, 0], expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize("reset", ["before", "after"])
+def test_it_is_an_encoder_and_a_decoder_with_one_reset(make, tokens, reset):
+    (config, params), (source, target) = make(reset=reset), tokens
+    (M, states), _ = recurrent_encoder(source, params.encoder, SOURCE_MASK, reset=reset)
+    expected, _ = recurrent_decoder(target, states, M, params.decoder, SOURCE_MASK, reset=reset)
+    assert_array_equal(seq2seq(*tokens, params, SOURCE_MASK, config=config)[0], expected)
 
 
 # ---- invariants ----
