@@ -4,7 +4,7 @@ An exercise can make its own mistakes, one or two at a time, and slips in its so
 would return, in every case, is compared with what the learner's function returned: the same shapes,
 the same numbers to rounding, and in the same cases no numbers but the same exception. Then one
 place of the answer itself is changed. Where the whole answer has no explanation, its arrays are
-tried one by one, and what is left is described (symptoms.py), not guessed at.
+tried one by one, and what is left is described (symptoms/), not guessed at.
 """
 
 import itertools
@@ -20,7 +20,8 @@ from npattn.exercises.explaining import (
 from npattn.exercises.mending import repaired, shrinking, widened
 from npattn.exercises.probing import one_part, right_again, right_elsewhere, unused
 from npattn.exercises.slips import rarer_slips
-from npattn.exercises.symptoms import exact, nearly, split_by, symptoms
+from npattn.exercises.symptoms import exact, nearly, symptoms
+from npattn.exercises.symptoms.splits import split_by
 from npattn.exercises.trials import trials
 
 
