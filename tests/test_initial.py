@@ -32,7 +32,9 @@ DRAWN = {
     "init_gru": lambda rng, dtype: init_gru(3, 2, rng, dtype=dtype),
     "init_encoder": lambda rng, dtype: init_encoder(4, 6, 1, rng, dtype=dtype),
     "init_decoder": lambda rng, dtype: init_decoder(4, 6, 1, rng, dtype=dtype),
-    "init_time_series": lambda rng, dtype: init_time_series(TimeSeriesConfig(), rng, dtype=dtype),
+    "init_time_series": lambda rng, dtype: init_time_series(
+        TimeSeriesConfig((4, 5), width=3, hidden=2, num_blocks=1), rng, dtype=dtype
+    ),
     "init_vision": lambda rng, dtype: init_vision(VisionConfig(), rng, dtype=dtype),
     "init_seq2seq": lambda rng, dtype: init_seq2seq(Seq2SeqConfig(5, 5), rng, dtype=dtype),
     "init_language_model": lambda rng, dtype: init_language_model(

@@ -71,6 +71,8 @@ def test_zero_source_weights_leave_the_decoder_alone(make, tokens):
 @pytest.mark.parametrize("reset", ["before", "after"])
 def test_it_is_an_encoder_and_a_decoder_with_one_reset(make, tokens, reset):
     (config, params), (source, target) = make(reset=reset), tokens
+    for layer in (*params.encoder.layers, *params.decoder.step.layers):
+        assert (layer.hidden.b is not None) == (reset == "after")
     (M, states), _ = recurrent_encoder(source, params.encoder, SOURCE_MASK, reset=reset)
     expected, _ = recurrent_decoder(target, states, M, params.decoder, SOURCE_MASK, reset=reset)
     assert_array_equal(seq2seq(*tokens, params, SOURCE_MASK, config=config)[0], expected)
