@@ -18,7 +18,8 @@ from npattn.exercises.comparing import (
     ANYTHING, MANY, call_in, equal, explains, fitting, prediction, predictions, right_where_it_ran,
     try_slip,
 )
-from npattn.exercises.slips import locals_of, sentence, slipped_too, slips
+from npattn.exercises.slips import sentence, slipped_too, slips
+from npattn.exercises.statements import locals_of
 from npattn.exercises.symptoms import changed
 
 STANDS = re.compile(r"`(\w+)` stands where `(\w+)` belongs")

@@ -102,7 +102,7 @@ class Exercise:
 
 @lru_cache(maxsize=2**13)
 def _made(exercise, made):
-    from npattn.exercises.slips import with_edits  # NumPy, which a list of names does without
+    from npattn.exercises.statements import with_edits  # NumPy, which a list of names does without
 
     edits = [exercise.mistakes[key].edit for key in made]
     if None in edits:

@@ -18,7 +18,7 @@ import numpy as np
 from npattn.edits import expressions
 from npattn.exercises.answers import Elsewhere, Trouble, read
 from npattn.exercises.changed import TRIES, runs
-from npattn.exercises.slips import bracketed, variants
+from npattn.exercises.variants import bracketed, variants
 from npattn.trees import tree_map
 
 LINE = 88      # characters of a line that are shown

@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 
 from npattn.exercises.answers import Trouble, call
-from npattn.exercises.slips import locals_of
+from npattn.exercises.statements import locals_of
 from npattn.exercises.symptoms import order, places, precision, values
 from npattn.exercises.symptoms.case import Case, lengths_of
 from npattn.trees import tree_map
