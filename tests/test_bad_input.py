@@ -7,6 +7,7 @@ has options, the third what a pair is given for a gradient or a cache, the last 
 import inspect
 import re
 import warnings
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,12 @@ import pytest
 
 import npattn
 from npattn import nn
+from npattn.models.continuation import continue_tokens, next_logits
+from npattn.models.kv_cache import KVCache
+from npattn.models.language_model import (
+    LanguageModelConfig, init_language_model, language_model,
+)
+from npattn.models.sampling import sample
 from npattn.models.search import greedy_answers
 from npattn.trees import tree_leaves, tree_unflatten
 from npattn.verification.cases import CASES
@@ -246,6 +253,85 @@ def test_a_width_of_a_layer_that_cannot_be_is_named(name, build, size):
 ], ids=range(10))
 def test_what_else_cannot_be_is_named(call, words):
     assert words in refusal(call)
+
+
+CONFIG = LanguageModelConfig(11, 8, 2, 12, 20, num_heads=2)
+PARAMS = init_language_model(CONFIG, np.random.default_rng(0))
+TOKENS = np.array([1, 2, 3])
+LOGITS = np.array([0.0, 1.0, -1.0])
+
+
+def modelled(tokens=TOKENS, config=CONFIG, **options):
+    return lambda: language_model(tokens, PARAMS, config=config, **options)
+
+
+def continued(tokens=TOKENS, **options):
+    return lambda: [*continue_tokens(tokens, PARAMS, config=CONFIG, **{"limit": 2} | options)]
+
+
+@pytest.mark.parametrize(("call", "words"), [
+    *[(modelled(**options), words) for options, words in [
+        (dict(config=replace(CONFIG, num_blocks=3)), "params have 2 blocks, the config 3"),
+        (dict(tokens=np.array(1)), "tokens (); wanted tokens (..., T)"),
+        (dict(tokens=[1]), "tokens must be an integer array, got list"),
+        (dict(where=np.array([0, 1, 1])), "where must be a boolean array (3,), got array([0, 1, 1"),
+        (dict(where=[True, False, True]), "where must be a boolean array (3,), got [True, False"),
+        (dict(where=np.array([True])), "where must be a boolean array (3,), got array([ True])"),
+        (dict(heads_off=[0]), "heads_off and patch name a head by (block, head), got 0"),
+        (dict(patch={(1, 0): np.zeros((2, 4))}), "the patch of head 0 must be 0.0 or (3, 4), got "),
+    ]],
+    *[(continued(**options), words) for options, words in [
+        (dict(tokens=TOKENS[None]), "tokens (1, 3); wanted tokens (T,)"),
+        (dict(limit=-1), "limit must be at least 0, got -1"),
+        (dict(limit=2.0), "limit must be an integer, got 2.0"),
+        (dict(temperature=None), "temperature must be a number, got None"),
+    ]],
+    (lambda: next_logits(TOKENS[None], PARAMS, KVCache(CONFIG, 5), config=CONFIG),
+     "wanted tokens (T,)"),
+    (lambda: next_logits(TOKENS, PARAMS, KVCache(CONFIG, 5), config=replace(CONFIG, num_blocks=3)),
+     "params have 2 blocks, the config 3"),
+    (lambda: KVCache(CONFIG, -1), "room must be at least 0, got -1"),
+    (lambda: KVCache(CONFIG, 3, int), "dtype must be float32 or float64, got int64"),
+    *[(lambda logits=logits: sample(np.array(logits), np.random.default_rng(0)),
+       f"the largest of the logits must be a finite number, got {largest}")
+      for logits, largest in [([0.0, np.nan], "nan"), ([np.inf, 0.0], "inf"), ([-np.inf], "-inf")]],
+    (lambda: sample(np.array([1, 2], np.uint8), temperature=0.0), "logits must be float32 or"),
+    (lambda: sample(LOGITS[None], temperature=0.0), "wanted logits (V,)"),
+    (lambda: sample(LOGITS, temperature="1"), "temperature must be a number, got '1'"),
+    (lambda: sample(LOGITS, top_p=None), "top_p must be a number, got None"),
+    *[(lambda options=options: replace(CONFIG, **options), words) for options, words in [
+        (dict(windows=5), "windows must be one for each of 2 blocks, got 5"),
+        (dict(windows=(0, 3)), "window must be at least 1, got 0"),
+        (dict(window=(1,)), "window must be an integer or (left, right), got (1,)"),
+        (dict(window=(1, -1)), "window[1] must be at least 0, got -1"),
+        (dict(local_rotary="x"), 'rotary must be "interleaved" or "halves", got \'x\''),
+        (dict(embedding_scale=np.nan), "embedding_scale must be finite, got nan"),
+        (dict(eps=None), "eps must be a number, got None"), (dict(eps=-1.0), "eps must be 0 or mo"),
+        (dict(cap=0.0), "cap must be positive"), (dict(scale="1"), "scale must be a number"),
+        *[({name: value}, f"{name} must be True or False, got {value!r}")
+          for name in ("bias", "gated", "qk_norm", "sink") for value in ("no", None)],
+    ]],
+])
+def test_what_cannot_be_in_a_language_model_is_named(call, words):
+    assert words in refusal(call)
+
+
+def test_a_token_of_minus_infinity_is_never_drawn_and_nothing_warns():
+    logits, rng = np.array([-np.inf, 1e308, -1e308]), np.random.default_rng(0)
+    with np.errstate(all="raise"):
+        for temperature in (0.0, 5e-324, 1.0, 1e300):
+            drawn = {sample(logits, rng, temperature=temperature) for _ in range(50)}
+            assert 1 in drawn and 0 not in drawn
+
+
+def test_weights_that_are_nan_give_nan_without_a_warning():
+    broken = PARAMS._replace(embedding=PARAMS.embedding * np.nan)
+    with np.errstate(all="raise"):
+        logits, _ = language_model(TOKENS, broken, config=CONFIG)
+        last = next_logits(TOKENS, broken, KVCache(CONFIG, 3), config=CONFIG)
+    assert np.isnan(logits).all() and np.isnan(last).all()
+    with pytest.raises(ValueError, match="the largest of the logits must be a finite number"):
+        [*continue_tokens(TOKENS, broken, config=CONFIG, limit=2)]
 
 
 @pytest.mark.parametrize("broken", [np.nan, np.inf])

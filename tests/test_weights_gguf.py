@@ -1,5 +1,7 @@
 """Small .gguf files that the tests write: every kind of block, two layouts, tokenizers, damage."""
 
+import struct
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -12,6 +14,7 @@ from npattn.kernels.rotary_pairings import pairing_order  # noqa: E402
 from npattn.models.language_model import language_model  # noqa: E402
 from npattn.weights import chat_text, load_language_model, open_source  # noqa: E402
 from npattn.weights.gguf_files import GPT2, LLAMA  # noqa: E402
+from npattn.weights.sources import WeightsError  # noqa: E402
 from npattn.weights.vocabulary import chat_of_gguf  # noqa: E402
 
 pytestmark = pytest.mark.llm
@@ -163,6 +166,23 @@ def test_damage_is_named(tmp_path, rng):
         open_source(path)
     with pytest.raises(FileNotFoundError):
         open_source(tmp_path / "none.gguf")
+
+
+def test_a_damaged_vocabulary_is_named_at_once(tmp_path, rng):
+    path = tmp_path / "x.gguf"
+    write(path, rng)
+    whole = path.read_bytes()
+    kinds = struct.pack("<IIQ", 9, 5, V)  # an array of int32
+    for old, new, words in (
+        (b"a b", b"a~b", "x.gguf has a vocabulary that is damaged"),
+        (b"ab c", b"ab ~", "x.gguf has a vocabulary that is damaged"),
+        (kinds, kinds[:8] + struct.pack("<Q", 2**40), "x.gguf is no .gguf file, damaged or cut off"),
+        (kinds, kinds[:8] + struct.pack("<Q", V - 1), "x.gguf is no .gguf file|is damaged"),
+    ):
+        assert whole.count(old) >= 1
+        path.write_bytes(whole.replace(old, new))
+        with pytest.raises(WeightsError, match=words):
+            load_language_model(path)
 
 
 def test_what_does_not_fit_is_named(tmp_path, rng):

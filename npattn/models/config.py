@@ -11,10 +11,12 @@ from dataclasses import dataclass, field, fields, replace
 from functools import partial
 
 from npattn.kernels.heads import require_heads
-from npattn.kernels.options import require_choice, require_counts, require_rate
+from npattn.kernels.options import (
+    require_cap, require_choice, require_counts, require_flag, require_rate, require_real,
+)
 from npattn.models.feed_forward import ACTIVATIONS, init_feed_forward
 from npattn.models.head_extras import Rotary, require_rotary
-from npattn.models.kernel_choice import require_kernel
+from npattn.models.kernel_choice import require_kernel, window_sides
 from npattn.models.multihead import init_multihead, require_groups
 from npattn.models.normalize import NORMALIZATIONS, BothNorms, init_normalize
 
@@ -30,13 +32,20 @@ class Options:
                 require_counts(1, **{name: getattr(self, name)})
         if self.num_heads is not None and self.num_kv_heads is not None:
             require_groups(self.num_heads, self.num_kv_heads)
+        for name in ("qk_norm", "sink", "gated", "bias"):
+            require_flag(name, getattr(self, name))
         require_rotary(self.rotary)
         require_choice("norm", self.norm, ORDERS)
         require_choice("normalization", self.normalization, NORMALIZATIONS)
         require_choice("activation", self.activation, ACTIVATIONS)
         require_kernel(self.kernel)
         require_rate(self.dropout)
-        if not self.eps >= 0.0:
+        given = dict(window=window_sides, cap=require_cap, scale=lambda x: require_real(scale=x))
+        for name, require in given.items():
+            if getattr(self, name) is not None:
+                require(getattr(self, name))
+        require_real(eps=self.eps)
+        if self.eps < 0.0:
             raise ValueError(f"eps must be 0 or more, such as 1e-5, got {self.eps!r}")
 
     def require_blocks(self, width):

@@ -14,7 +14,10 @@ from functools import partial
 
 import numpy as np
 
+from npattn.kernels.floats import quiet
+from npattn.kernels.options import require_counts
 from npattn.kernels.products import turned_like
+from npattn.kernels.shapes import require_shapes
 from npattn.kernels.tiling.threads import run, thread_count
 from npattn.models.block import encoder_block
 from npattn.models.kv_cache import KVCache
@@ -26,6 +29,7 @@ from npattn.models.sampling import require_options, sample
 PART = 256  # tokens; half as many for each thread where a prompt is shorter, and never fewer
 
 
+@quiet
 def next_logits(tokens, params, cache, *, config):
     """The logits of the token that follows.
 
@@ -36,6 +40,7 @@ def next_logits(tokens, params, cache, *, config):
 
     Returns logits (vocabulary,). Raises ValueError if the cache has no room, or for no token.
     """
+    require_shapes("tokens:int T", tokens)
     T = len(tokens)
     if T < 1:
         raise ValueError("tokens must be at least one, got none")
@@ -84,6 +89,8 @@ def continue_tokens(
     Raises ValueError if the text would be longer than config.context.
     """
     require_options(temperature, top_k, top_p)
+    require_shapes("tokens:int T", tokens)
+    require_counts(0, limit=limit)
     from threadpoolctl import threadpool_limits
 
     if len(tokens) + limit > config.context:

@@ -89,10 +89,13 @@ def chosen_attention_backward(dO, cache):
 
 def window_sides(window):
     """(left, right), as `window_mask` takes them, of a window that may be w for |j − i| < w."""
-    if isinstance(window, tuple):
-        return window
-    require_counts(1, window=window)
-    return window - 1, window - 1
+    if not isinstance(window, tuple):
+        require_counts(1, window=window)
+        return window - 1, window - 1
+    if len(window) != 2:
+        raise ValueError(f"window must be an integer or (left, right), got {window!r}")
+    require_counts(0, **{f"window[{i}]": n for i, n in enumerate(window) if n is not None})
+    return window
 
 
 def _by_cache(Q, K, V, laid_out, window, scale, **others):

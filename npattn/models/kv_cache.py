@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from npattn.kernels.options import require_counts, require_float_dtype
 from npattn.kernels.sums import row_sums
 
 TILE = 64
@@ -35,6 +36,8 @@ class KVCache:
     """
 
     def __init__(self, config, room, dtype=np.float32):
+        require_counts(0, room=room)
+        require_float_dtype(dtype)
         shape = config.num_blocks, config.key_heads, room, config.width_of_head(config.width)
         self.keys, self.values = np.empty(shape, dtype), np.empty(shape, dtype)
         self.room, self.length = room, 0

@@ -19,11 +19,14 @@ from npattn.kernels.embedding import EmbeddingCache, embedding, embedding_backwa
 from npattn.kernels.floats import quiet
 from npattn.kernels.linear import LinearParams
 from npattn.kernels.masks import causal_mask, combine_masks
+from npattn.kernels.options import require_real
 from npattn.kernels.products import turned_like
+from npattn.kernels.shapes import require_shapes
 from npattn.models.block import EncoderBlockParams, encoder_block, encoder_block_backward
 from npattn.models.config import LLAMA, Options, model_config, require_sizes
 from npattn.models.encoder import init_encoder
-from npattn.models.head_extras import Rotary
+from npattn.models.head_extras import Rotary, require_rotary
+from npattn.models.kernel_choice import window_sides
 from npattn.models.projection import FrozenParams, project, project_backward
 from npattn.models.stack import StackCache, StackParams, stack, stack_backward
 
@@ -46,9 +49,19 @@ class LanguageModelConfig(Options):
         require_sizes(self, "vocabulary", "width", "context")
         require_sizes(self, "num_blocks", least=0)
         self.require_blocks(self.width)
-        if self.windows is not None and len(self.windows) != self.num_blocks:
+        require_rotary(self.local_rotary)
+        require_real(embedding_scale=self.embedding_scale)
+        self._require_windows()
+
+    def _require_windows(self):
+        if self.windows is None:
+            return
+        if not isinstance(self.windows, tuple | list) or len(self.windows) != self.num_blocks:
             raise ValueError(f"windows must be one for each of {self.num_blocks} blocks, "
                              f"got {self.windows}")
+        for window in self.windows:
+            if window is not None:
+                window_sides(window)
 
     @cached_property
     def blocks(self):
@@ -100,6 +113,7 @@ def init_language_model(config, rng, *, tied=True, dtype=np.float64):
     )
 
 
+@quiet
 def language_model(
     tokens, params, mask=None, *, config, where=None, heads_off=(), patch=None, frozen=False,
     rng=None,
@@ -121,6 +135,8 @@ def language_model(
     Returns logits (..., T, vocabulary) and the cache.
     Raises ValueError for a token outside the vocabulary or a text longer than learned positions.
     """
+    if where is not None and (getattr(where, "dtype", None) != bool or where.shape != tokens.shape):
+        raise ValueError(f"where must be a boolean array {tokens.shape}, got {where!r}")
     X, embedded = embed_text(tokens, params, config=config)
     X = turned_like(X, params.embedding.T)
     mask = combine_masks(causal_mask(tokens.shape[-1]), mask)
@@ -172,6 +188,9 @@ def _stack_backward(dlogits, cache):
 
 def embed_text(tokens, params, *, config, offset=0):
     """What goes into the first block, (..., T, width), and the embedding's cache."""
+    require_shapes("tokens:int ... T", tokens)
+    if len(params.blocks) != config.num_blocks:
+        raise ValueError(f"params have {len(params.blocks)} blocks, the config {config.num_blocks}")
     X, cache = embedding(tokens, params.embedding)
     X = X * X.real.dtype.type(config.embedding_scale)
     if params.positions is not None:
@@ -199,7 +218,10 @@ def head_outputs(cache, block):
 def _patches(heads_off, patch, count):
     """{head: its output} for each block, 0 for a head that is off."""
     patches = [{} for _ in range(count)]
-    for (block, head), O in [*((place, 0.0) for place in heads_off), *(patch or {}).items()]:
+    for place, O in [*((place, 0.0) for place in heads_off), *(patch or {}).items()]:
+        if np.shape(place) != (2,):
+            raise ValueError(f"heads_off and patch name a head by (block, head), got {place!r}")
+        block, head = place
         if not 0 <= block < count:
             raise ValueError(f"there is no block {block}: the model has blocks 0 … {count - 1}")
         patches[block][head] = O

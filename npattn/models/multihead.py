@@ -252,7 +252,11 @@ def _patched(O, patch):
     kept[list(patch)] = False
     O = np.where(kept, O, O.dtype.type(0))
     for head, other in patch.items():
-        O[..., head, :, :] = other
+        try:
+            O[..., head, :, :] = other
+        except ValueError:
+            raise ValueError(f"the patch of head {head} must be 0.0 or {O[..., head, :, :].shape}, "
+                             f"got {np.shape(other)}") from None
     return O, kept
 
 

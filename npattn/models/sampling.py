@@ -11,24 +11,31 @@ Fan et al. 2018, "Hierarchical Neural Story Generation", section 5.4, for top-k.
 
 import numpy as np
 
-from npattn.kernels.options import require_counts, require_generator
+from npattn.kernels.floats import quiet
+from npattn.kernels.options import require_counts, require_generator, require_real
+from npattn.kernels.shapes import require_shapes
 
 
+@quiet
 def sample(logits, rng=None, *, temperature=1.0, top_k=None, top_p=1.0):
     """A token drawn from its probabilities, or the likeliest one.
 
-    logits       (V,)
+    logits       (V,); a token of −inf is never drawn
     rng          Generator; not needed at temperature 0
     temperature  ≥ 0; below 1 likely tokens become likelier
     top_k        how many tokens may be drawn; None means all
     top_p        in (0, 1]
 
-    Returns the token, an int. Raises ValueError for options out of range.
+    Returns the token, an int. Raises ValueError for options out of range, and for logits that are
+    NaN or inf, or none but −inf.
 
     >>> sample(np.array([0.1, 2.0, 1.0]), temperature=0.0)
     1
     """
     require_options(temperature, top_k, top_p)
+    require_shapes("logits V", logits)
+    if not np.isfinite(highest := logits.max(initial=-np.inf)):
+        raise ValueError(f"the largest of the logits must be a finite number, got {highest}")
     if temperature == 0.0:
         return int(np.argmax(logits))
     require_generator(rng)
@@ -41,7 +48,8 @@ def sample(logits, rng=None, *, temperature=1.0, top_k=None, top_p=1.0):
 
 def require_options(temperature, top_k, top_p):
     """Raises ValueError that names the option which is out of range."""
-    if not 0.0 <= temperature < np.inf:
+    require_real(temperature=temperature, top_p=top_p)
+    if temperature < 0.0:
         raise ValueError(f"temperature must be finite and at least 0, got {temperature!r}")
     if top_k is not None:
         require_counts(1, top_k=top_k)

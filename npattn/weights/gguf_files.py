@@ -127,23 +127,35 @@ def _is_conv1d(name):
 
 
 def _reader_class(gguf):
-    """The library's reader, with the words of a vocabulary read in one pass: ten times as fast."""
+    """The library's reader, with each list read in one pass: a vocabulary ten times as fast."""
+    kinds = gguf.GGUFValueType
 
     class Reader(gguf.GGUFReader):
         def _get_field_parts(self, start, raw_type):
-            array, string = gguf.GGUFValueType.ARRAY, gguf.GGUFValueType.STRING
             self.data = np.asarray(self.data)  # an array is sliced faster than a memmap
-            swapped = self.byte_order == "S"
-            if raw_type != array or swapped or self._get(start, np.uint32)[0] != string:
+            if raw_type != kinds.ARRAY:
                 return super()._get_field_parts(start, raw_type)
-            file, at = memoryview(self.data), start + 12
-            parts = []
-            for _ in range(struct.unpack_from("<Q", file, start + 4)[0]):
+            kind = kinds(int(self._get(start, np.uint32)[0]))
+            count, at = int(self._get(start + 4, np.uint64)[0]), start + 12
+            if kind in self.gguf_scalar_to_np:
+                parts = [self._get(at, self.gguf_scalar_to_np[kind], count)]
+                cut, at = len(parts[0]) < count, at + parts[0].nbytes
+            elif kind == kinds.STRING and self.byte_order != "S":
+                parts, at = self._words(at, count)
+                cut = at > len(self.data)
+            else:
+                return super()._get_field_parts(start, raw_type)
+            if cut:
+                raise ValueError("a list is cut off")
+            return at - start, parts, list(range(len(parts))), [kinds.ARRAY, kind]
+
+        def _words(self, at, count):
+            """So many texts, each behind its length, and where the last one ends."""
+            file, words = memoryview(self.data), []
+            for _ in range(count):
                 length, = struct.unpack_from("<Q", file, at)
-                parts.append(file[at + 8:at + 8 + length])
+                words.append(file[at + 8:at + 8 + length])
                 at += 8 + length
-            if at > len(file):
-                raise ValueError("the vocabulary is cut off")
-            return at - start, parts, list(range(len(parts))), [array, string]
+            return words, at
 
     return Reader

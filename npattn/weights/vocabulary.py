@@ -62,7 +62,15 @@ class _Fields(dict):
 def tokenizer_from_gguf(path, fields):
     """The tokenizer of a GGUF file, from its vocabulary and merges or scores."""
     need("tokenizers", "a tokenizer")
-    fields = _Fields(fields, path)
+    try:
+        return _from_fields(path, _Fields(fields, path))
+    except WeightsError:
+        raise
+    except Exception as error:  # the library raises bare Exceptions
+        raise WeightsError(f"{path} has a vocabulary that is damaged: {error}") from error
+
+
+def _from_fields(path, fields):
     kind = fields.get("tokenizer.ggml.model")
     if kind not in ("gpt2", "llama"):
         raise WeightsError(f"{path} has a tokenizer of the kind {kind!r}; known are gpt2, llama")
