@@ -6,7 +6,8 @@ from npattn.doctor.causal_stages import causal_stage
 from npattn.doctor.device_stage import device_stage
 from npattn.doctor.effects import effect_stage
 from npattn.doctor.half_stage import half_stage
-from npattn.doctor.mask_stages import leftover_stage, mask_stage, together_stage
+from npattn.doctor.mask_calls import leftover_stage, together_stage
+from npattn.doctor.mask_stages import mask_stage
 from npattn.doctor.plain_stages import (
     alone_stage, dtype_stage, groups_stage, options_stage, repeat_stage, scores_stage, sizes_stage,
     writing_stage,
