@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from npattn.kernels.linear import LinearParams
 from npattn.kernels.softmax import log_softmax
 from npattn.models.search import Answer, beam_search, greedy_decode
 from npattn.models.transformer import TransformerConfig, init_transformer, transformer
@@ -174,15 +175,14 @@ def test_a_greater_penalty_never_shortens_the_best_answer(make_model, seed):
 
 def test_among_equals_the_smallest_ids_come_first(make_model):
     config, params, source, _ = make_model(0, vocabulary=300)
-    indifferent = params._replace(
-        decode=params.decode._replace(output=tree_map(np.zeros_like, params.decode.output))
-    )
+    even = LinearParams(np.zeros((4, 300)), np.arange(300) % 2 * -1.0)  # likelier than the odd ones
+    indifferent = params._replace(decode=params.decode._replace(output=even))
     options = dict(config=config, bos=BOS, eos=299, max_len=2)
     answers = beam_search(source[:1], indifferent, beam=5, **options)
-    assert [answer.ids.tolist() for answer in answers] == [[0, i] for i in range(5)]
+    assert [answer.ids.tolist() for answer in answers] == [[0, 2 * i] for i in range(5)]
     (greedy,) = greedy_decode(source[:1], indifferent, **options)
     assert greedy.ids.tolist() == [0, 0]
-    assert_allclose(greedy.log_prob, -2 * np.log(300))
+    assert_allclose(greedy.log_prob, -2 * np.log(150 + 150 / np.e))
 
 
 @pytest.mark.parametrize("max_len", [0, 1])
