@@ -370,6 +370,12 @@ def test_a_patched_head_returns_what_it_is_told(rng):
         self_attention(X, params, num_heads=3, patch={3: 0.0})
 
 
+def test_nothing_flows_back_into_a_patched_head(assert_gradients, draw, rng, shake):
+    params, patch = shake(init_multihead(6, rng, num_heads=3)), {0: 0.0, 2: draw(2, 4, 2)}
+    assert_gradients(self_attention, self_attention_backward, draw(2, 4, 6), params, num_heads=3,
+                     patch=patch, max_entries=3)
+
+
 def test_frozen_and_adapted_layers_give_the_same_and_learn_less(rng):
     params, X = init_multihead(6, rng, num_heads=3), rng.standard_normal((2, 4, 6))
     Y, cache = self_attention(X, params, num_heads=3)
