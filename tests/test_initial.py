@@ -83,6 +83,12 @@ def test_models_begin_with_tables_of_the_size_that_they_say(rng):
     assert_allclose(found, [1.0, 1.0, 40**-0.5, 40**-0.5, 0.02], rtol=0.03)
 
 
+def test_a_sink_starts_at_0_and_norms_and_biases_do_nothing(rng):
+    params = init_multihead(4, rng, num_heads=2, sink=True, qk_norm=True)
+    assert not params.sink.any() and not params.query.b.any()
+    assert all((gain == 1.0).all() for gain in params.extras.qk_norm)
+
+
 @pytest.mark.parametrize("draw_one", [glorot_uniform, lambda *a: normal(1.0, a[:2], *a[2:])])
 def test_the_same_seed_gives_the_same_numbers_rounded(draw_one):
     double = draw_one(5, 3, np.random.default_rng(4))
