@@ -62,21 +62,26 @@ def gradcheck_torch(function, *inputs, name=None, names=None, **options):
         tensors = carried(args)
         for i in floats:
             tensors[i].requires_grad_()
-        Y, dY = call(tensors), dY if isinstance(dY, tuple) else (dY,)
-        reached = [
-            (y, torch.as_tensor(np.array(d)))
-            for y, d in zip(_tensors(Y, torch), dY, strict=True) if y.requires_grad
-        ]
-        found = torch.autograd.grad(
-            [y for y, _ in reached], [tensors[i] for i in floats], [d for _, d in reached],
-            allow_unused=True,
-        ) if reached else [None] * len(floats)
-        found = [np.zeros(args[i].shape) if d is None else d.numpy() for i, d in zip(floats, found)]
+        found = _gradients(torch, call(tensors), dY, [tensors[i] for i in floats])
         return tuple(found) if len(found) != 1 else found[0]
 
     names = list(names) if names is not None else _names(function, module, count)
     names, name = [*names, *parameters], name or title_of(function)
     return gradcheck(f, f_backward, *values, name=name, names=names, **options)
+
+
+def _gradients(torch, Y, dY, tensors):
+    """The gradients of these tensors, as arrays; 0 where nothing reaches them."""
+    reached = [
+        (y, torch.as_tensor(np.array(d)))
+        for y, d in zip(_tensors(Y, torch), dY if isinstance(dY, tuple) else (dY,), strict=True)
+        if y.requires_grad
+    ]
+    if not reached:
+        return [np.zeros(X.shape) for X in tensors]
+    outputs, upstream = zip(*reached)
+    found = torch.autograd.grad(outputs, tensors, upstream, allow_unused=True)
+    return [np.zeros(X.shape) if d is None else d.numpy() for X, d in zip(tensors, found)]
 
 
 def _names(function, module, count):
