@@ -216,18 +216,39 @@ def spelled(text):
 
 
 def _object(patient, hints, seed, plain):
-    facts = patient.facts
-    args, kwargs, parameters, given = [], {}, [], {}
+    facts, kwargs, parameters, given, sizes = patient.facts, {}, [], {}, sizes_of(hints)
     if facts.kind == "class":
         parameters = signature_roles(facts.signature, roles.MAKE)
         sizes = sizes_of(hints, {}, parameters)
         kwargs, given, sizes = _making(patient, parameters, hints, sizes, seed)
-    else:
-        sizes = sizes_of(hints)
     method = _method(facts.methods)
     if method is None:
         raise Trouble(f"{patient.name} has no method that takes queries or inputs; it has "
                       f"{', '.join(facts.methods) or 'none'}")
+    built = _built(patient, kwargs, seed)
+    held = [(path, kind, patient.arrays[i], f) for path, kind, i, f in built["weights"]]
+    inner = _named_inputs(signature_roles(facts.methods[method], roles.CALL))
+    wants = {role for *_, role in parameters}
+    fixed = {"width": sizes.width} if facts.kind == "class" and "width" in wants else {}
+    found = sizes_of({**hints, **fixed}, built["attributes"], inner)
+    if "heads" in wants:
+        found.heads, found.groups = sizes.heads, sizes.groups
+    found.hidden = sizes.hidden
+    weights, loose, scaled = {}, (), False
+    if given:
+        weights = {key: [(name, X, {})] for name, (key, X) in given.items()}
+    elif held:
+        weights, loose, scaled = held_weights(patient, held, seed, plain, found)
+    _fit_to_weights(found, weights, "width" in wants or "width" in hints)
+    torch = bool(patient.uses_torch and (getattr(facts, "module", False) or _torch_code(patient)))
+    extra, others = _weight_arguments(patient, inner, found, seed, hints)
+    return Target("it", method, inner, extra or weights, built["attributes"], found, torch,
+                  others=tuple(others), scaled=scaled, loose=loose)
+
+
+def _built(patient, kwargs, seed):
+    """What building the object tells: its weights and attributes. Raises Trouble."""
+    args = []
     if kwargs.pop("*order", None):
         args, kwargs = list(kwargs.values()), {}
     built, = patient.ask(("build", "it", patient.name, args, kwargs, seed))
@@ -235,33 +256,19 @@ def _object(patient, hints, seed, plain):
         raise Trouble(f"{patient.name} cannot be built: {built['error']}{patient.place(built)}; "
                       "hints such as width=64 heads=4 say how")
     patient.unregistered = built.get("unregistered", [])
-    held = [(path, kind, patient.arrays[i], f) for path, kind, i, f in built["weights"]]
-    inner = signature_roles(facts.methods[method], roles.CALL)
-    inner = _named_inputs(inner)
-    found = sizes_of({**hints, **({"width": sizes.width} if facts.kind == "class" and any(
-        r == "width" for *_, r in parameters) else {})}, built["attributes"], inner)
-    if any(r == "heads" for *_, r in parameters):
-        found.heads, found.groups = sizes.heads, sizes.groups
-    found.hidden = sizes.hidden
-    weights, loose, scaled = ({}, (), False)
-    if given:
-        weights = {key: [(name, X, {})] for name, (key, X) in given.items()}
-    elif held:
-        weights, loose, scaled = held_weights(patient, held, seed, plain, found)
-    if not any(r == "width" for *_, r in parameters) and weights:
-        for key in ("Wq", "Wqkv"):
-            if key in weights and "width" not in hints:
-                name, X, f = weights[key][0]
-                found.width = X.shape[-1] if f.get("linear") else X.shape[-2]
-    if found.heads == 1 and "Wq" in weights and len(weights["Wq"]) > 1:
-        found.heads = found.groups = len(weights["Wq"])
-    if weights.get("Wq") and weights["Wq"][0][1].ndim == 3 and found.heads == 1:
-        found.heads = found.groups = len(weights["Wq"][0][1])
-    torch = bool(patient.uses_torch and (getattr(facts, "module", False) or _torch_code(patient)))
-    extra, others = _weight_arguments(patient, inner, found, seed, hints)
-    weights = extra or weights
-    return Target("it", method, inner, weights, built["attributes"], found, torch,
-                  others=tuple(others), scaled=scaled, loose=loose)
+    return built
+
+
+def _fit_to_weights(sizes, weights, known):
+    """The width, unless it is known, and the heads, where weights tell them."""
+    for key in () if known else ("Wq", "Wqkv"):
+        if key in weights:
+            name, X, f = weights[key][0]
+            sizes.width = X.shape[-1] if f.get("linear") else X.shape[-2]
+    if sizes.heads == 1 and "Wq" in weights and len(weights["Wq"]) > 1:
+        sizes.heads = sizes.groups = len(weights["Wq"])
+    if weights.get("Wq") and weights["Wq"][0][1].ndim == 3 and sizes.heads == 1:
+        sizes.heads = sizes.groups = len(weights["Wq"][0][1])
 
 
 def _method(methods):

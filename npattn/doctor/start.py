@@ -17,14 +17,8 @@ from npattn.strangers import Trouble
 def start(exam):
     """Find a way to call and the model. Raises Trouble if no call comes back."""
     exam.target = target(exam.patient, exam.hints)
-    for name in exam.patient.unregistered:
-        exam.said(f"The modules of `{name}` are kept in a plain list or dict: they are no part of "
-                  "the module, so that their weights are not trained, saved or moved; use "
-                  "nn.ModuleList or nn.ModuleDict.", *exam.patient.line(rf"self\.{name}\b.*="))
-    heads = exam.hints.get("heads") or exam.target.parameter("heads")
-    may_pack = bool(heads and exam.form() == "core" and exam.patient.facts.kind == "function"
-                    and "h" not in exam.hints.get("layout", ""))
-    packed = may_pack and exam.target.sizes.heads > 1 and side_by_side(exam)
+    unregistered(exam)
+    packed = may_pack(exam) and side_by_side(exam)
     if packed and (not noisy(exam, packed) and choose(exam, packed)):
         return
     exam.packed = False
@@ -37,22 +31,7 @@ def start(exam):
         tried = heads_apart(exam)
         if not tried:
             raise
-    if noisy(exam, tried):
-        return
-    full = [t for t in tried if t[0].inputs == tried[0][0].inputs]
-    if choose(exam, full) or choose(exam, with_tables(exam, full)):
-        return
-    if len(full) < len(tried):  # a context, say, that may be left out: it must be right, too
-        if search(exam, with_tables(exam, full) or full):
-            return
-        rest = [t for t in tried if t not in full]
-        if choose(exam, rest) or choose(exam, with_tables(exam, rest)):
-            named = [p for p, _ in tried[0][0].inputs if p not in dict(exam.way.inputs)]
-            exam.partly = f"with {', '.join(named)} its outputs are those of no attention"
-            return
-    if search(exam, with_tables(exam, tried) or tried):
-        return
-    if not with_tables(exam, tried) and search(exam, with_tables(exam, tried, True)):
+    if noisy(exam, tried) or found_with_all(exam, tried):
         return
     if exam.patient.facts.kind != "function" and exam.target.weights:
         if as_built(exam):
@@ -67,6 +46,39 @@ def start(exam):
         return
     if not search(exam, tried, True):
         packed_search(exam, packed)
+
+
+def unregistered(exam):
+    """Name modules that a module keeps in a list or dict of Python."""
+    for name in exam.patient.unregistered:
+        exam.said(f"The modules of `{name}` are kept in a plain list or dict: they are no part of "
+                  "the module, so that their weights are not trained, saved or moved; use "
+                  "nn.ModuleList or nn.ModuleDict.", *exam.patient.line(rf"self\.{name}\b.*="))
+
+
+def found_with_all(exam, tried):
+    """Whether a model, or a mistake in it, gives the outputs: with all inputs, then with fewer."""
+    full = [t for t in tried if t[0].inputs == tried[0][0].inputs]
+    if choose(exam, full) or choose(exam, with_tables(exam, full)):
+        return True
+    if len(full) < len(tried):  # a context, say, that may be left out: it must be right, too
+        if search(exam, with_tables(exam, full) or full):
+            return True
+        rest = [t for t in tried if t not in full]
+        if choose(exam, rest) or choose(exam, with_tables(exam, rest)):
+            named = [p for p, _ in tried[0][0].inputs if p not in dict(exam.way.inputs)]
+            exam.partly = f"with {', '.join(named)} its outputs are those of no attention"
+            return True
+    if search(exam, with_tables(exam, tried) or tried):
+        return True
+    return not with_tables(exam, tried) and bool(search(exam, with_tables(exam, tried, True)))
+
+
+def may_pack(exam):
+    """Whether heads may stand side by side in the features of a token."""
+    heads = exam.hints.get("heads") or exam.target.parameter("heads")
+    return bool(heads and exam.form() == "core" and exam.patient.facts.kind == "function"
+                and "h" not in exam.hints.get("layout", "")) and exam.target.sizes.heads > 1
 
 
 def heads_apart(exam):

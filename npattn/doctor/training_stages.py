@@ -64,30 +64,27 @@ def noise_of_weights(exam, way, case, runs):
 
 
 def train_stage(exam):
-    """Dropout, where it can be switched on: its mean is what evaluation gives."""
-    switch = exam.target.parameter("train")
-    off = exam.target.parameter("eval")
-    module = getattr(exam.patient.facts, "module", False)
+    """Training: without noise it is evaluation; with dropout its mean is."""
+    switch, off = exam.target.parameter("train"), exam.target.parameter("eval")
     rate = exam.target.parameter("dropout")
     made = any(r == "dropout" for *_, r in made_with(exam))
     if exam.model is None or exam.model.mistakes:
         return
-    if module or switch or off or exam.way.modes:
+    switched = switch or off or getattr(exam.patient.facts, "module", False) or exam.way.modes
+    if switched:
         same_in_training(exam, switch, off)
-    if exam.form() == "block" or not (rate or made) or not (
-            switch or off or module or rate or exam.way.modes):
-        return
+    if exam.form() != "block" and (rate or made) and (switched or rate):
+        dropout_stage(exam, switch, off, rate)
+
+
+def dropout_stage(exam, switch, off, rate, calls=60):
+    """The mean of many calls with dropout is what evaluation gives."""
     case = exam.case("train", "it is training, with dropout", Tq=24, Tk=24, B=4, seed=90)
-    extra = dict(exam.way.others)
-    if switch:
-        extra[switch] = ("value", True)
-    if off:
-        extra[off] = ("value", False)
-    if rate:
-        extra[rate] = ("value", 0.4)
-    rng = exam.target.parameter("rng")
+    extra, rng = dict(exam.way.others), exam.target.parameter("rng")
+    given = ((switch, ("value", True)), (off, ("value", False)), (rate, ("value", 0.4)))
+    extra |= {name: value for name, value in given if name}
     runs = []
-    for seed in range(60):
+    for seed in range(calls):
         if rng:
             extra[rng] = ("rng", seed)
         way = exam.way._replace(others=tuple(extra.items()), mask=(), causal="")
@@ -99,19 +96,26 @@ def train_stage(exam):
         if Y is None:
             return
         got.append(Y)
-    want = fit.predict(exam.model, case)[0]
-    got = np.stack(got)
+    got, want = np.stack(got), fit.predict(exam.model, case)[0]
     if np.abs(got - got[0]).max() == 0.0:
         if np.abs(got[0] - want).max() > 1e-9:
             exam.properties.append(Property("dropout keeps the mean", None))
         return
     noise_of_weights(exam, way, case, runs)
-    off = (got.mean(0) * want).sum() / (want * want).sum()
-    spread = ((got * want).sum(tuple(range(1, got.ndim))) / (want * want).sum()).std() / np.sqrt(60)
-    holds = abs(off - 1) < max(0.06, 5 * spread)
+    mean_is_kept(exam, got, want)
+
+
+def mean_is_kept(exam, got, want):
+    """Whether outputs (calls, ...) are those of evaluation on average, but for chance."""
+    size, count = (want * want).sum(), len(got)
+    factor = (got.mean(0) * want).sum() / size
+    each = (got * want).sum(tuple(range(1, got.ndim))) / size
+    spread = each.std() / np.sqrt(count)
+    holds = abs(factor - 1) < max(0.06, 5 * spread)
     exam.properties.append(Property("dropout keeps the mean", bool(holds), {} if holds else {
-        "case": "60 calls in training, their mean against evaluation", "inputs": {},
-        "got": round(float(off), 3), "expected": 1.0}))
+        "case": f"{count} calls in training, their mean against evaluation", "inputs": {},
+        "got": round(float(factor), 3), "expected": 1.0}))
     if not holds:
-        exam.said(f"Dropout changes the mean of the output by the factor {off:.3g}: what is kept "
-                  "must be divided by 1 − p.", *exam.patient.line(r"drop|rand|binomial|bernoulli"))
+        exam.said(f"Dropout changes the mean of the output by the factor {factor:.3g}: what is "
+                  "kept must be divided by 1 − p.", *exam.patient.line(
+                      r"drop|rand|binomial|bernoulli"))

@@ -78,23 +78,10 @@ def weight_gradients(exam, case, dO, arrays, calls, read, names=()):
             if G.shape == G.T.shape and not differing({name: (float((G.T * R).sum()), *told)}):
                 turned.append(name)
     wrong = differing(slopes)
-    if len(wrong) == 1:  # a factor is one along other directions, too
-        (name, ratio), = wrong.items()
-        R = np.random.default_rng(401).standard_normal(along[name].shape)
-        X = next(X for n, X, _ in held if n == name)
-        slope = difference(exam, case, dO, name, X, R, STEP / 2)
-        G = gradient_of(name, X.shape, arrays)
-        if slope is None or abs((G * R).sum() - ratio * slope) > 1e-5 * abs(ratio * slope):
-            wrong[name] = np.nan
+    if len(wrong) == 1 and not is_factor(exam, case, dO, *wrong.items(), held, arrays):
+        wrong = dict.fromkeys(wrong, np.nan)
     if wrong:
-        B, T = case.q.shape[:2]
-        known = {1 / B: ": it is averaged over the batch; it must be summed",
-                 1 / (B * T): ": it is averaged over batch and tokens; it must be summed",
-                 1 / T: ": it is averaged over the tokens; it must be summed"}
-        why = next((words for r, words in known.items()
-                    if all(abs(ratio / r - 1) < 1e-5 for ratio in wrong.values())), "")
-        if wrong.keys() <= set(turned):
-            why = ": it is transposed"
+        why = ": it is transposed" if wrong.keys() <= set(turned) else averaged(wrong, case)
 
         def fine(replies):
             if len(replies) < 2 or replies[-1].error:
@@ -107,6 +94,27 @@ def weight_gradients(exam, case, dO, arrays, calls, read, names=()):
         blame(exam, wrong, why or ratio_of(wrong))
     if slopes:
         exam.properties.append(property_of(wrong))
+
+
+def is_factor(exam, case, dO, wrong, held, arrays):
+    """Whether the gradient of a weight is wrong by one factor along another direction, too."""
+    name, ratio = wrong
+    X = next(X for n, X, _ in held if n == name)
+    R = np.random.default_rng(401).standard_normal(X.shape)
+    slope = difference(exam, case, dO, name, X, R, STEP / 2)
+    G = gradient_of(name, X.shape, arrays)
+    return slope is not None and not (
+        abs((G * R).sum() - ratio * slope) > 1e-5 * abs(ratio * slope))
+
+
+def averaged(wrong, case):
+    """The clause for gradients {name: factor} that are averaged over batch or tokens; ""."""
+    B, T = case.q.shape[:2]
+    known = {1 / B: ": it is averaged over the batch; it must be summed",
+             1 / (B * T): ": it is averaged over batch and tokens; it must be summed",
+             1 / T: ": it is averaged over the tokens; it must be summed"}
+    return next((words for r, words in known.items()
+                 if all(abs(ratio / r - 1) < 1e-5 for ratio in wrong.values())), "")
 
 
 def difference(exam, case, dO, name, X, R, h):
