@@ -248,10 +248,7 @@ def _object(patient, hints, seed, plain):
 
 def _built(patient, kwargs, seed):
     """What building the object tells: its weights and attributes. Raises Trouble."""
-    args = []
-    if kwargs.pop("*order", None):
-        args, kwargs = list(kwargs.values()), {}
-    built, = patient.ask(("build", "it", patient.name, args, kwargs, seed))
+    built, = patient.ask(("build", "it", patient.name, [], kwargs, seed))
     if "error" in built:
         raise Trouble(f"{patient.name} cannot be built: {built['error']}{patient.place(built)}; "
                       "hints such as width=64 heads=4 say how")
