@@ -12,6 +12,7 @@ from npattn.models.cat import (
     init_cat,
     init_cat_block,
 )
+from npattn.models.config import BlockOptions
 from npattn.models.multihead import init_multihead, multihead_attention
 from npattn.models.patch_attention import (
     attention_cost,
@@ -22,7 +23,7 @@ from npattn.models.patch_attention import (
     inner_patch_attention_backward,
     to_patches,
 )
-from npattn.trees import tree_map
+from npattn.trees import tree_leaves, tree_map
 
 
 @pytest.fixture
@@ -204,3 +205,15 @@ def test_a_block_of_cat_hears_every_option(option, rng):
     X, params = rng.standard_normal((4, 4, 4)), init_cat(4, 5, rng, patch=2)
     there, _ = cat(X, params, patch=2, num_heads=2, rng=rng, **option)
     assert np.abs(there - cat(X, params, patch=2, num_heads=2, rng=rng)[0]).max() > 1e-4
+
+
+def test_options_come_as_an_object_or_as_keywords(X, inner):
+    told = dict(num_heads=3, norm="post", activation="relu", normalization="rms_norm", eps=0.5)
+    options, seed = BlockOptions(**told), np.random.default_rng
+    params = init_cat(3, 5, seed(0), patch=2, options=options)
+    for one, other in zip(tree_leaves(params),
+                          tree_leaves(init_cat(3, 5, seed(0), patch=2, **told)), strict=True):
+        assert_array_equal(one, other)
+    for f, given in ((cat, params), (inner_patch_attention, inner)):
+        expected, _ = f(X, given, patch=2, **told)
+        assert_array_equal(f(X, given, patch=2, options=options)[0], expected)

@@ -86,6 +86,13 @@ def test_initial_parameters(rng, norm):
     assert {X.dtype for X in tree_leaves(params)} == {np.dtype(np.float32)}
 
 
+def test_without_blocks_the_memory_has_no_gradient(XM, rng):
+    Y, cache = decoder(*XM, init_decoder(4, 6, 0, rng), num_heads=2)
+    dX, dM, _ = decoder_backward(Y, cache)
+    assert_array_equal(dX, XM[0])
+    assert dM == 0.0
+
+
 # ---- invariants ----
 
 

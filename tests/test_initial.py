@@ -77,10 +77,15 @@ def test_models_begin_with_tables_of_the_size_that_they_say(rng):
     recurrent = init_seq2seq(Seq2SeqConfig(500, 500, embedding=40, width=2), rng)
     transformer = init_transformer(TransformerConfig(500, 500, 40, hidden=2), rng)
     vision = init_vision(VisionConfig((1, 40, 40), 2, width=40, hidden=2), rng)
-    tables = (recurrent.encoder.embedding, recurrent.decoder.embedding,
-              transformer.encode.embedding, transformer.decode.embedding, vision.positions)
-    found = [table.std() for table in tables]
-    assert_allclose(found, [1.0, 1.0, 40**-0.5, 40**-0.5, 0.02], rtol=0.03)
+    language = init_language_model(LanguageModelConfig(500, 40, num_heads=2, num_blocks=0, hidden=2,
+                                                       context=500, rotary=None), rng, tied=False)
+    found = {
+        1.0: [recurrent.encoder.embedding, recurrent.decoder.embedding],
+        40**-0.5: [transformer.encode.embedding, transformer.decode.embedding],
+        0.02: [vision.positions, language.embedding, language.positions, language.output.W],
+    }
+    for size, tables in found.items():
+        assert_allclose([table.std() for table in tables], size, rtol=0.03)
 
 
 def test_a_sink_starts_at_0_and_norms_and_biases_do_nothing(rng):

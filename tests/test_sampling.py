@@ -25,6 +25,11 @@ def test_tokens_come_as_often_as_they_are_likely():
     assert np.abs(shares(temperature=0.5) - squared).max() < 0.03
 
 
+def test_large_logits_are_drawn_as_small_ones_are():
+    one, other = (sample(LOGITS + shift, np.random.default_rng(0)) for shift in (0.0, 900.0))
+    assert one == other
+
+
 def test_top_k_keeps_the_k_likeliest():
     assert np.abs(shares(top_k=2) - [0, 0.625, 0, 0.375, 0]).max() < 0.03
 
