@@ -282,6 +282,7 @@ def continued(tokens=TOKENS, **options):
     ]],
     *[(continued(**options), words) for options, words in [
         (dict(tokens=TOKENS[None]), "tokens (1, 3); wanted tokens (T,)"),
+        (dict(tokens=np.array(1)), "tokens (); wanted tokens (T,)"),
         (dict(limit=-1), "limit must be at least 0, got -1"),
         (dict(limit=2.0), "limit must be an integer, got 2.0"),
         (dict(temperature=None), "temperature must be a number, got None"),
@@ -294,7 +295,8 @@ def continued(tokens=TOKENS, **options):
     (lambda: KVCache(CONFIG, 3, int), "dtype must be float32 or float64, got int64"),
     *[(lambda logits=logits: sample(np.array(logits), np.random.default_rng(0)),
        f"the largest of the logits must be a finite number, got {largest}")
-      for logits, largest in [([0.0, np.nan], "nan"), ([np.inf, 0.0], "inf"), ([-np.inf], "-inf")]],
+      for logits, largest in [([0.0, np.nan], "nan"), ([np.inf, 0.0], "inf"), ([-np.inf], "-inf"),
+                              ([], "-inf")]],
     (lambda: sample(np.array([1, 2], np.uint8), temperature=0.0), "logits must be float32 or"),
     (lambda: sample(LOGITS[None], temperature=0.0), "wanted logits (V,)"),
     (lambda: sample(LOGITS, temperature="1"), "temperature must be a number, got '1'"),

@@ -129,6 +129,11 @@ def test_a_block_with_silent_sublayers_is_the_identity(X, rng):
     assert_array_equal(cat(X, params, patch=2, num_heads=1)[0], X)
 
 
+def test_cross_attention_is_as_wide_as_a_patch_and_inner_attention_as_the_channels(rng):
+    blocks = init_cat(4, 5, rng, patch=3)
+    assert [block.attention.query.W.shape for block in blocks] == [(4, 4), (9, 9), (4, 4)]
+
+
 # ---- gradients ----
 
 
