@@ -89,8 +89,8 @@ def test_models_begin_with_tables_of_the_size_that_they_say(rng):
 
 
 def test_a_sink_starts_at_0_and_norms_and_biases_do_nothing(rng):
-    params = init_multihead(4, rng, num_heads=2, sink=True, qk_norm=True)
-    assert not params.sink.any() and not params.query.b.any()
+    params = init_multihead(4, rng, num_heads=2, sink=True, qk_norm=True, extra_key=True)
+    assert not params.sink.any() and not params.query.b.any() and params.extras.extra_key.all()
     assert all((gain == 1.0).all() for gain in params.extras.qk_norm)
 
 
