@@ -1,5 +1,6 @@
 """Find out how code is called: from its signature, its defaults, its weights, and by trying."""
 
+import ast
 import re
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -7,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.doctor import roles
+from npattn.doctor.making import WIDTH, making
 from npattn.doctor.patient import signature_roles
 from npattn.doctor.weights import draw, held_weights, weight_shape
 from npattn.strangers import Trouble
@@ -14,54 +16,6 @@ from npattn.strangers import Trouble
 METHODS = (
     "forward", "__call__", "call", "attend", "attention", "apply", "run", "encode", "compute")
 HEAD = 4   # heads, where the code does not say
-WIDTH = 6  # features of a head
-RATE = 0.3  # of dropout: not 0.5, where p and 1 − p are the same
-
-
-class Model(NamedTuple):
-    """The reference with conventions, weights and, maybe, mistakes."""
-
-    form: str
-    c: SimpleNamespace
-    W: dict = {}
-    mistakes: tuple = ()
-    causal: bool = False  # always, without being asked
-    notes: tuple = ()
-
-
-def conventions(**given):
-    """What a model assumes; plain scaled dot-product attention where nothing is given."""
-    return SimpleNamespace(**{
-        "heads": 1, "groups": 1, "scale": 1.0, "bias": 0.0, "corner": "upper", "rotary": "",
-        "base": 10000.0, "cap": 0.0, "window": 0, "ahead": 0, "slopes": None,
-        "table": None, "reach": 0, "signed": False,
-        "sink": None, "gated": "", "unit": "", "order": "", "residual": False, "context": (),
-        "heads_last": False, "pre": True, "eps": 1e-5, "rms": False, "activation": relu, **given})
-
-
-def relu(X):
-    """max(X, 0)."""
-    return np.where(X > 0, X, 0.0)
-
-
-def gelu(X):
-    """X Φ(X), with Φ of the normal distribution."""
-    from scipy.special import erf
-
-    return 0.5 * X * (1.0 + erf(X / np.sqrt(2.0)))
-
-
-def gelu_tanh(X):
-    """GELU by its approximation with tanh."""
-    return 0.5 * X * (1.0 + np.tanh(np.sqrt(2.0 / np.pi) * (X + 0.044715 * X**3)))
-
-
-def silu(X):
-    """X σ(X)."""
-    return X / (1.0 + np.exp(-X))
-
-
-ACTIVATIONS = (relu, gelu, gelu_tanh)
 
 
 class Target(NamedTuple):
@@ -84,6 +38,17 @@ class Target(NamedTuple):
         return next((name for name, _, _, role in self.parameters if role in wanted), "")
 
 
+def target(patient, hints, seed=0, plain=""):
+    """The `Target`: a function as it is, a class built. Raises Trouble in one sentence."""
+    facts = patient.facts
+    if facts.kind == "function":
+        return _function(patient, hints, seed)
+    if facts.kind in ("class", "object"):
+        return _object(patient, hints, seed, plain)
+    raise Trouble(f"{patient.name} is of type {facts.kind}; name a function, a class or an object "
+                  "that can be called")
+
+
 def sizes_of(hints, attributes=(), parameters=()):
     """Heads and widths to use: hints first, then what the object says, then defaults."""
     known = {}
@@ -103,25 +68,10 @@ def sizes_of(hints, attributes=(), parameters=()):
                            max_len=known.get("max_len"), layers=known.get("layers"))
 
 
-def target(patient, hints, seed=0, plain=""):
-    """The `Target`: a function as it is, a class built. Raises Trouble in one sentence."""
-    facts = patient.facts
-    if facts.kind == "function":
-        return _function(patient, hints, seed)
-    if facts.kind in ("class", "object"):
-        return _object(patient, hints, seed, plain)
-    raise Trouble(f"{patient.name} is of type {facts.kind}; name a function, a class or an object "
-                  "that can be called")
-
-
 def _function(patient, hints, seed):
     facts = patient.facts
-    signature = facts.signature
-    autograd = getattr(facts, "autograd", False)
-    if autograd:
-        signature = [p for p in signature]
-    parameters = signature_roles(signature, roles.CALL)
-    parameters = _named_inputs(parameters)
+    signature, autograd = facts.signature, getattr(facts, "autograd", False)
+    parameters = _named_inputs(signature_roles(signature, roles.CALL))
     sizes = sizes_of(hints, {n: d for n, d, *_ in parameters if d is not None}, parameters)
     if patient.apart and sizes.heads == 1:
         sizes = sizes_of({"heads": HEAD, **hints}, (), parameters)
@@ -135,8 +85,6 @@ def _function(patient, hints, seed):
 
 def _torch_code(patient):
     """Whether the code works on tensors: it names torch, or methods that only they have."""
-    import ast
-
     text = ast.unparse(patient.node())
     if re.search(r"\btorch\b|\bF\.|\bnn\.|masked_fill|unsqueeze|\.permute\(|\.size\(|Tensor",
                  text):
@@ -220,7 +168,7 @@ def _object(patient, hints, seed, plain):
     if facts.kind == "class":
         parameters = signature_roles(facts.signature, roles.MAKE)
         sizes = sizes_of(hints, {}, parameters)
-        kwargs, given, sizes = _making(patient, parameters, hints, sizes, seed)
+        kwargs, given, sizes = making(patient, parameters, hints, sizes, seed)
     method = _method(facts.methods)
     if method is None:
         raise Trouble(f"{patient.name} has no method that takes queries or inputs; it has "
@@ -279,113 +227,3 @@ def _method(methods):
     return next((name for name in methods if good(name) and "back" not in name
                  and "grad" not in name and name not in ("step", "reset")), None) or next(
         (name for name in methods if good(name)), None)
-
-
-def _making(patient, parameters, hints, sizes, seed):
-    """Arguments of a constructor; ({name: spec}, weights that are given, sizes)."""
-    parameters[:] = _named_sizes(parameters)
-    _fit_sizes(parameters, hints, sizes)
-    rng, kwargs, given = np.random.default_rng([seed, 5]), {}, {}
-    for name, default, required, role in parameters:
-        if role == "config" and default is not None:
-            continue  # its own numbers
-        if role and role.startswith("weight:"):
-            key = role.split(":")[1]
-            if required or key.startswith("W"):
-                X = draw(rng, key, weight_shape(key, sizes))
-                kwargs[name], given[name] = ("array", X), (key, X)
-        elif role == "params" and (required or any(patient.keys_of(name))):
-            kwargs[name], inner = _weights_of_a_dict(patient, name, rng, sizes)
-            given |= inner
-        elif spec := _argument(patient, name, default, required, role, hints, sizes, seed):
-            kwargs[name] = spec
-        elif required:
-            raise Trouble(f"{patient.name} is built with `{name}`, and nothing says what that is; "
-                          "give it a default, or a name such as d_model or num_heads")
-    return kwargs, given, sizes
-
-
-def _named_sizes(parameters):
-    """Parameters that must be given and say nothing: the width, then the heads, where none is."""
-    wants = {role for *_, role in parameters}
-    missing = [role for role in ("width", "heads") if role not in wants]
-    if "config" in wants or "params" in wants or any(r and r.startswith("weight:") for r in wants):
-        return parameters
-    if "width" in missing and "heads" not in missing and (widths := [
-            n for n, *_, r in parameters if r == "hidden" and n.lower().startswith("hidden")]):
-        missing.remove("width")  # hidden_dim beside mlp_dim, or alone beside num_heads
-        parameters = [(n, d, need, "width" if n == widths[0] else r)
-                      for n, d, need, r in parameters]
-    found = []
-    for name, default, required, role in parameters:
-        if required and missing and (role is None or role == "hidden" and "width" in missing):
-            role = missing.pop(0)
-        found.append((name, default, required, role))
-    return found
-
-
-def _fit_sizes(parameters, hints, sizes):
-    """Heads and widths that a constructor can be given."""
-    wants = {role for _, _, _, role in parameters}
-    if "heads" in wants and "heads" not in hints:
-        own = next((d for _, d, _, r in parameters if r == "heads" and isinstance(d, int)), None)
-        sizes.heads = own if own and own > 1 else sizes.heads
-        if "kv_heads" not in wants:
-            sizes.groups = sizes.heads
-    if "kv_heads" in wants and "kv_heads" not in hints:
-        sizes.groups = sizes.heads // 2 if sizes.heads % 2 == 0 else 1
-    if "width" not in hints:
-        sizes.width = sizes.heads * WIDTH
-    sizes.hidden = sizes.width + 8
-
-
-def _weights_of_a_dict(patient, name, rng, sizes):
-    """(the argument, {key: (role, array)}) of weights that come together under one name."""
-    keys, attributes = patient.keys_of(name)
-    inner, given = {}, {}
-    for key in keys or attributes:
-        kind = roles.weight_role(key, 0) or roles.weight_role(key, 2)
-        if kind:
-            X = draw(rng, kind, weight_shape(kind, sizes))
-            inner[key], given[key] = ("array", X), (kind, X)
-    return ("dict" if keys else "bag", inner), given
-
-
-def _argument(patient, name, default, required, role, hints, sizes, seed):
-    """The value of one argument of a constructor; None: it keeps its default."""
-    usual = {"width": sizes.width, "heads": sizes.heads, "kv_heads": sizes.groups,
-             "head_dim": sizes.width // sizes.heads, "hidden": sizes.hidden, "max_len": 160,
-             "layers": 1, "tile": 4, "seed": seed, "train": False}
-    if role == "config":
-        return _config(patient, name, sizes)
-    if role == "rng" and (required or default is None):
-        return "rng", seed, patient.old_random()
-    if role == "dropout" and (required or default is not None):
-        known = getattr(patient.facts, "module", False) or default or _has_mode(patient)
-        return "value", RATE if known else 0.0
-    if role == "causal" and (required or "causal" in hints):
-        return "value", hints.get("causal") == "yes"
-    if role == "flag_bias" and (required or default is False):
-        return "value", True
-    if role in ("head_dim", "width") and not required and default is None:
-        return None
-    always = ("kv_heads", "hidden", "head_dim", "heads", "width", "max_len", "tile")
-    return ("value", usual[role]) if role in usual and (required or role in always) else None
-
-
-def _has_mode(patient):
-    """Whether evaluation can be told from training."""
-    text = patient.text
-    return bool(re.search(r"\btraining\b|\btrain\b|deterministic|\beval\b", text))
-
-
-def _config(patient, name, sizes):
-    values = {}
-    holds = rf"\b(?:{re.escape(name)}|self\._?(?:config|cfg|conf|args|hparams))\.(\w+)"
-    for node_name in set(re.findall(holds, patient.text)):
-        role = roles.role(node_name, roles.MAKE) or roles.likely_role(node_name, roles.MAKE)
-        values[node_name] = {
-            "width": sizes.width, "heads": sizes.heads, "kv_heads": sizes.groups, "max_len": 160,
-            "hidden": sizes.hidden, "dropout": 0.0, "flag_bias": True, "layers": 1,
-            "head_dim": sizes.width // sizes.heads, "causal": True}.get(role)
-    return "bag", {key: ("value", value) for key, value in values.items()}

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.doctor import cases
-from npattn.doctor.calling import WIDTH
 from npattn.doctor.cases import Sizes
 from npattn.doctor.catalogue import ALL
+from npattn.doctor.making import WIDTH
 from npattn.doctor.models import windows
 
 

@@ -7,8 +7,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from npattn.doctor.calling import Model
 from npattn.doctor.catalogue import MISTAKES, mistaken
+from npattn.doctor.conventions import Model
 from npattn.doctor.reference import varied
 from npattn.edits import EditError
 

@@ -11,8 +11,8 @@ import re
 import numpy as np
 
 from npattn.doctor import roles
-from npattn.doctor.calling import ACTIVATIONS, Model, conventions, silu
 from npattn.doctor.cases import Sizes
+from npattn.doctor.conventions import ACTIVATIONS, Model, conventions, silu
 from npattn.doctor.fit import geometric
 from npattn.doctor.patient import signature_roles
 from npattn.doctor.weights import complete, readings

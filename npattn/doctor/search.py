@@ -6,7 +6,7 @@ import time
 import numpy as np
 
 from npattn.doctor import fit
-from npattn.doctor.calling import RATE
+from npattn.doctor.making import RATE
 from npattn.doctor.models import models
 from npattn.doctor.repair import note_cases
 
