@@ -59,8 +59,8 @@ def test_key_heads_that_do_not_divide_are_refused_when_layers_are_made(rng):
 
 def test_an_eps_of_0_passes_and_less_does_not():
     assert BlockOptions(eps=0.0).eps == 0.0
-    for eps in (-1e-12, np.nan):
-        with pytest.raises(ValueError, match="^eps must be 0 or more"):
+    for eps, words in ((-1e-12, "eps must be 0 or more"), (np.nan, "eps must be finite")):
+        with pytest.raises(ValueError, match=f"^{words}"):
             BlockOptions(eps=eps)
 
 
