@@ -2,7 +2,7 @@
 
 Every array is in one layout: heads (B, H, T, d), tokens (B, T, D), masks (B, 1 or H, 1 or T, T)
 with True = may attend. What people do in different ways, and right in each, is a field of `c`
-(models.py); what they do wrong is an edit of this source (catalogue/). A query that may
+(conventions.py); what they do wrong is an edit of this source (catalogue/). A query that may
 attend to nothing has NaN here: what is done with it is a convention, and is asked for separately.
 """
 
