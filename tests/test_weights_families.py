@@ -16,8 +16,10 @@ transformers = pytest.importorskip("transformers", reason="transformers is the w
 
 from npattn.weights.arena import fill  # noqa: E402
 from npattn.weights.loading import language_plan  # noqa: E402
-from npattn.weights.sources import open_source  # noqa: E402
-from npattn.weights.vocabulary import chat_of_folder, chat_text  # noqa: E402
+from npattn.weights.sources import WeightsError, open_source  # noqa: E402
+from npattn.weights.vocabulary import (  # noqa: E402
+    chat_of_folder, chat_text, tokenizer_from_folder,
+)
 
 pytestmark = pytest.mark.llm
 
@@ -38,12 +40,19 @@ MODELS = {
     "GPT-2 without scale": lambda: transformers.GPT2Config(
         vocab_size=40, n_embd=24, n_layer=2, n_head=4, n_positions=32, n_inner=50,
         scale_attn_weights=False, tie_word_embeddings=False, attn_implementation="eager"),
+    "Qwen 2 with windows behind the first blocks": lambda: transformers.Qwen2Config(
+        **SIZES, use_sliding_window=True, sliding_window=2, max_window_layers=2),
     "Mistral": lambda: transformers.MistralConfig(**SIZES, sliding_window=4),
     "Qwen 2 with windows": lambda: transformers.Qwen2Config(
         **SIZES, use_sliding_window=True, sliding_window=3, max_window_layers=1),
     "Gemma": lambda: transformers.GemmaConfig(**SIZES),
     "Gemma 3": lambda: transformers.Gemma3TextConfig(
         **SIZES, sliding_window=4, query_pre_attn_scalar=9,
+        layer_types=["sliding_attention", "full_attention", "sliding_attention"]),
+    "Gemma 3, slower": lambda: transformers.Gemma3TextConfig(
+        **SIZES, sliding_window=4, query_pre_attn_scalar=9, hidden_activation="gelu",
+        rope_parameters={"full_attention": dict(rope_type="linear", factor=2.0, rope_theta=50.0),
+                         "sliding_attention": dict(rope_type="linear", factor=3.0, rope_theta=9.0)},
         layer_types=["sliding_attention", "full_attention", "sliding_attention"]),
 }
 DOUBLE = {"GPT-2", "GPT-2 without scale"}  # the others have cos and sin in float32
@@ -87,6 +96,34 @@ def test_values_weights_and_gradients_are_those_of_transformers(name, tmp_path, 
     assert_allclose(norms, sum(float((p.grad**2).sum()) for p in tied), rtol=tolerance * 10)
 
 
+CHANGED = [
+    ("Mistral", dict(use_sliding_window=False)), ("Llama", dict(hidden_activation="gelu")),
+    ("Llama", dict(tie_word_embeddings=True)), ("Gemma", dict(hidden_activation="gelu")),
+    ("Qwen 2 with windows behind the first blocks", dict(layer_types=None)),
+    ("Gemma 3", dict(rope_parameters=None)),
+    ("Gemma 3", dict(rope_parameters=None, rope_theta=50.0, rope_local_base_freq=9.0)),
+    ("Gemma 3", dict(rope_parameters=None, rope_scaling=dict(rope_type="linear", factor=2.0))),
+    ("Gemma 3", dict(layer_types=None, sliding_window_pattern=2)),
+    ("Llama", dict(rope_parameters=None, rope_theta=50.0,
+                   rope_scaling=dict(type="linear", factor=2.0))),
+]
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize(("name", "changes"), CHANGED)
+def test_a_setting_means_what_it_means_to_transformers(name, changes, tmp_path, rng):
+    saved(MODELS[name](), tmp_path)
+    edit_config(tmp_path, **changes)
+    there = transformers.AutoModelForCausalLM.from_pretrained(
+        tmp_path, dtype=torch.float64, attn_implementation="eager")
+    config, params = loaded(tmp_path)
+    tokens = rng.integers(0, 40, (1, 12))
+    with torch.no_grad():
+        expected = there(torch.tensor(tokens)).logits.numpy()
+    logits, _ = language_model(tokens, params, config=config)
+    assert_allclose(logits, expected, atol=2e-6 * np.abs(expected).max())
+
+
 def test_a_model_in_shards_reads_as_one(tmp_path):
     saved(MODELS["Llama"](), tmp_path / "one")
     saved(MODELS["Llama"](), tmp_path / "many", shards="10KB")
@@ -128,6 +165,14 @@ def edit_config(folder, **changes):
     (dict(rms_norm_eps=-1e-5), "rms_norm_eps must be a number above 0, got -1e-05"),
     (dict(rope_parameters=[1]), r"rope_parameters must be an object, got \[1\]"),
     (dict(rope_parameters={"rope_type": "llama3"}), "does not say factor"),
+    (dict(rope_parameters={"full_attention": dict(partial_rotary_factor=0.5)}),
+     "has partial_rotary_factor=0.5, which is not known"),
+    (dict(rope_parameters={"full_attention": {}}), "in another way in each kind of layers"),
+    (dict(rope_scaling={"type": "linear", "factor": 2.0}), "has both rope_parameters and rope_sca"),
+    (dict(rope_parameters=dict(rope_type="llama3", factor=0.5, low_freq_factor=1.0,
+                               high_freq_factor=4.0, original_max_position_embeddings=9)),
+     ": factor must be 1 or more"),
+    (dict(num_hidden_layers=10**30, sliding_window=4), "no tensor layers.9*.self_attn.q_proj"),
     (dict(sliding_window=4, layer_types=["sliding_attention"]), "layer_types must hold"),
     (dict(sliding_window=4, layer_types=["chunked_attention"] * 3), "layer_types must hold"),
     (dict(num_hidden_layers=2), "has the tensor layers.2.*, which a block of llama does not read"),
@@ -215,6 +260,24 @@ def test_chat_templates_read_as_in_transformers(template, tmp_path):
     text, _ = utils.render_jinja_template(
         [messages], chat_template=template, add_generation_prompt=True, **tokens)
     assert chat_text(chat_of_folder(tmp_path), messages) == text[0]
+
+
+@pytest.mark.parametrize("templates", [["a"], [None], [{"name": "other"}], [], 3, "", {}])
+def test_a_folder_without_a_template_that_counts_has_none(templates, tmp_path):
+    settings = json.dumps({"chat_template": templates})
+    (tmp_path / "tokenizer_config.json").write_text(settings, encoding="utf-8")
+    with pytest.raises(ValueError, match="these weights have no chat template"):
+        chat_text(chat_of_folder(tmp_path), [])
+
+
+@pytest.mark.parametrize("merges", ["x", [["a"]], [["a", "b"], ["<s>", "c"]]])
+def test_a_damaged_tokenizer_is_named(merges, tmp_path):
+    """The library may panic, which is no Exception."""
+    model = {"type": "BPE", "vocab": {"a": 0, "b": 1, "c": 2, "ab": 3, "abc": 4, "<s>": 5}}
+    told = json.dumps({"version": "1.0", "model": model | {"merges": merges}})
+    (tmp_path / "tokenizer.json").write_text(told, encoding="utf-8")
+    with pytest.raises(WeightsError, match="tokenizer.json is no tokenizer or damaged: "):
+        tokenizer_from_folder(tmp_path)
 
 
 def test_generation_config_says_what_ends_an_answer(tmp_path):

@@ -30,7 +30,6 @@ from npattn.weights.sources import WeightsError
 
 LLAMAS = "llama", "mistral", "qwen2", "qwen3", "gemma", "gemma3_text", "gemma3"
 ACTIVATIONS = {"silu": "silu", "gelu_pytorch_tanh": "gelu_tanh", "gelu": "gelu"}  # of files -> here
-GEMMA_ACTIVATIONS = ACTIVATIONS | {"gelu": "gelu_tanh"}
 BEHIND = "post_feedforward_layernorm"  # Gemma 3 has norms on both sides
 
 
@@ -41,15 +40,14 @@ def llama_plan(source):
     gemma, blocks = kind.startswith("gemma"), source.count("num_hidden_layers")
     head_width = source.count("head_dim", default=width // heads)
     groups = divisor(source, heads, f"{heads} heads", "num_key_value_heads", default=heads)
-    source.require("layers.0.self_attn.q_proj.weight", (heads * head_width, width))
+    for i in (0, blocks - 1):
+        source.require(f"layers.{i}.self_attn.q_proj.weight", (heads * head_width, width))
     config = LanguageModelConfig(
         vocabulary=source.count("vocab_size"), width=width, num_blocks=blocks, num_heads=heads,
         num_kv_heads=groups, head_width=head_width,
         hidden=source.count("intermediate_size"),
         context=source.count("max_position_embeddings"),
-        activation=activation(source, GEMMA_ACTIVATIONS if gemma else ACTIVATIONS,
-                              "hidden_activation", "hidden_act",
-                              default="gelu_pytorch_tanh" if gemma else "silu"),
+        activation=_activation(source, kind),
         eps=source.number("rms_norm_eps", default=1e-6),
         norm="sandwich" if f"layers.0.{BEHIND}.weight" in source.shapes else "pre",
         qk_norm="layers.0.self_attn.q_norm.weight" in source.shapes,
@@ -103,21 +101,38 @@ def _block(source, at, config):
     return EncoderBlockParams(attention, norms[0], network, norms[1])
 
 
+def _activation(source, kind):
+    """Gemma 1 says gelu and means its tanh form; only Gemmas have a name of their own for it."""
+    known = ACTIVATIONS | ({"gelu": "gelu_tanh"} if kind == "gemma" else {})
+    if not kind.startswith("gemma"):
+        return activation(source, known, "hidden_act", default="silu")
+    names = ["hidden_activation", "hidden_act"][:2 if kind == "gemma" else 1]
+    return activation(source, known, *names, default="gelu_pytorch_tanh")
+
+
 def _rotaries(source, kind, head_width):
     """How positions turn, in blocks without a window and with one."""
     rotary_dim = source.settings.get("rotary_dim", head_width)
     if rotary_dim != head_width:
         raise WeightsError(f"{source.path} turns {rotary_dim} of {head_width} columns of a head; "
                            "only rotary positions of all columns are known here")
-    told = rope_settings(source)
-    local = source._replace(settings=told.get("sliding_attention", {}))
-    told = source._replace(settings=told.get("full_attention", told))
-    base = told.number("rope_theta", default=source.number("rope_theta", default=1e4))
-    speeds = _scaled(source, told, rotary_speeds(head_width, base=base))
-    found = dict(rotary=Rotary(base=base, speeds=None if speeds is None else tuple(speeds)))
+
+    if not kind.startswith("gemma3") and "full_attention" in rope_settings(source):
+        raise WeightsError(f"{source.path} turns positions in another way in each kind of layers, "
+                           f"which is not known here of {kind}: its results would be others")
+
+    def rotary(told, base):
+        told = source._replace(settings=told)
+        base = told.number("rope_theta", default=base)
+        speeds = _scaled(source, told, rotary_speeds(head_width, base=base))
+        return Rotary(base=base, speeds=None if speeds is None else tuple(speeds))
+
+    base = source.number("rope_theta", default=1e6 if kind.startswith("gemma3") else 1e4)
+    found = dict(rotary=rotary(rope_settings(source, "full_attention"), base))
     if kind.startswith("gemma3"):
-        own = source.number("rope_local_base_freq", default=1e4)
-        found["local_rotary"] = Rotary(base=local.number("rope_theta", default=own))
+        base = source.number("rope_local_base_freq", default=1e4)
+        local = rope_settings(source, "sliding_attention", default={})
+        found["local_rotary"] = rotary(local, base)
     return found
 
 
@@ -143,14 +158,18 @@ def _scaled(source, told, speeds):
 
 def _windows(source, kind, blocks):
     """How many keys each block sees; None for all in all blocks."""
+    qwen, gemma3 = kind.startswith("qwen"), kind.startswith("gemma3")
+    if gemma3:
+        source.count("sliding_window")
     if not source.settings.get("sliding_window") or \
-            source.settings.get("use_sliding_window") is False:
+            qwen and not source.settings.get("use_sliding_window"):
         return None
     window, types = source.count("sliding_window"), source.settings.get("layer_types")
     known = "sliding_attention", "full_attention"
     if types is None:
         every = source.count("sliding_window_pattern", default=6)
-        local = [kind == "mistral" or kind.startswith("gemma3") and (i + 1) % every != 0
+        first = source.count("max_window_layers", default=28) if qwen else 0
+        local = [kind == "mistral" or qwen and i >= first or gemma3 and (i + 1) % every != 0
                  for i in range(blocks)]
     elif (isinstance(types, list) and len(types) == blocks
           and all(name in known for name in types)):

@@ -32,7 +32,12 @@ def checked_plan(plan, source):
     """
     source = source._replace(shapes=_Asked(source.shapes))
     _require_plain(source)
-    found = plan(source)
+    try:
+        found = plan(source)
+    except WeightsError:
+        raise
+    except ValueError as error:  # of the configuration
+        raise WeightsError(f"{source.path}: {error}") from error
     _require_all_asked(source)
     return found
 
@@ -50,7 +55,9 @@ class _Asked(dict):
 
 
 def _require_plain(source):
-    for name, value in (source.settings | rope_settings(source)).items():
+    kinds = None, "full_attention", "sliding_attention"
+    ropes = [rope_settings(source, layers) for layers in kinds]
+    for name, value in (pair for told in (source.settings, *ropes) for pair in told.items()):
         if name in PLAIN and value not in (None, PLAIN[name]):
             raise WeightsError(f"{source.path} has {name}={value!r}, which is not known here: its "
                                "results would be others")
@@ -69,9 +76,19 @@ def _require_all_asked(source):
 # ---- settings ----
 
 
-def rope_settings(source):
-    """What the file says about rotary positions: an object of its own in config.json."""
-    told = source.settings.get("rope_parameters") or source.settings.get("rope_scaling") or {}
+def rope_settings(source, layers=None, default=None):
+    """What the file says about rotary positions: an object of its own in config.json.
+
+    layers   the kind of layers, where it says something for each
+    default  where it says nothing for these; None is what it says for all
+    """
+    new, old = (source.settings.get(f"rope_{name}") for name in ("parameters", "scaling"))
+    if new and old:
+        raise WeightsError(f"{source.path} has both rope_parameters and rope_scaling: delete the "
+                           "one that is not meant")
+    told = new or old or {}
+    if layers is not None and isinstance(told, dict):
+        told = told.get(layers, told if default is None else default)
     if not isinstance(told, dict):
         raise WeightsError(f"{source.path}: rope_parameters must be an object, got {told!r}")
     return told
@@ -131,7 +148,14 @@ def linear(source, name, Din, Dout, *, bias=True, rows=slice(None)):
 
 
 def output(source, config):
-    """The map to the logits where the file has one of its own; None where it is the embedding."""
-    if "lm_head.weight" not in source.shapes or source.settings.get("tie_word_embeddings"):
+    """The map to the logits where the file has one of its own; None where it is the embedding.
+
+    A file that says it is tied may hold one all the same: where it differs, it is meant.
+    """
+    if "lm_head.weight" not in source.shapes:
         return None
+    if source.settings.get("tie_word_embeddings"):
+        E = "wte.weight" if "wte.weight" in source.shapes else "embed_tokens.weight"
+        if np.array_equal(source.read("lm_head.weight"), source.read(E)):
+            return None
     return linear(source, "lm_head", config.width, config.vocabulary, bias=False)

@@ -39,10 +39,8 @@ def tokenizer_from_folder(folder):
     path = Path(folder) / "tokenizer.json"
     if not path.is_file():
         raise WeightsError(f"{folder} has no tokenizer.json")
-    try:
-        tokenizer = tokenizers.Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises bare Exceptions
-        raise WeightsError(f"{path} is no tokenizer or damaged: {error}") from error
+    tokenizer = _built(lambda: tokenizers.Tokenizer.from_file(str(path)),
+                       f"{path} is no tokenizer or damaged")
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
@@ -62,12 +60,18 @@ class _Fields(dict):
 def tokenizer_from_gguf(path, fields):
     """The tokenizer of a GGUF file, from its vocabulary and merges or scores."""
     need("tokenizers", "a tokenizer")
+    words = f"{path} has a vocabulary that is damaged"
+    return _built(lambda: _from_fields(path, _Fields(fields, path)), words)
+
+
+def _built(build, words):
+    """What `build()` returns. WeightsError, with these words, for whatever the library raises."""
     try:
-        return _from_fields(path, _Fields(fields, path))
-    except WeightsError:
+        return build()
+    except (WeightsError, KeyboardInterrupt):
         raise
-    except Exception as error:  # the library raises bare Exceptions
-        raise WeightsError(f"{path} has a vocabulary that is damaged: {error}") from error
+    except BaseException as error:  # bare Exceptions, and panics of Rust, which are none
+        raise WeightsError(f"{words}: {error}") from error
 
 
 def _from_fields(path, fields):
@@ -164,7 +168,8 @@ def chat_of_folder(folder):
     if own.is_file():
         template = own.read_text(encoding="utf-8")
     if isinstance(template, list):  # several, by name
-        template = {t["name"]: t["template"] for t in template}.get("default")
+        named = {t.get("name"): t.get("template") for t in template if isinstance(t, dict)}
+        template = named.get("default")
     tokens = {n: t.get("content") if isinstance(t, dict) else t for n, t in settings.items()
               if n.endswith("_token")}
     tokens = {name: token for name, token in tokens.items() if isinstance(token, str)}
