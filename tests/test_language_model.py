@@ -13,6 +13,7 @@ from npattn.kernels.linear import LinearParams
 from npattn.kernels.losses import cross_entropy, cross_entropy_backward
 from npattn.kernels.masks import causal_mask
 from npattn.models import head_extras
+from npattn.models.adapting import adapted, frozen, init_updates
 from npattn.models.block import attention_weights
 from npattn.models import continuation
 from npattn.models.continuation import continue_tokens, next_logits
@@ -49,6 +50,9 @@ KINDS = {
     "llama": CONFIG, "windows": WINDOWS, "gpt2": GPT2, "one window": replace(CONFIG, window=(2, 0)),
     "post-norm": replace(GPT2, norm="post"),
     "keys of their own": replace(CONFIG, num_kv_heads=None),
+    "halves": replace(CONFIG, rotary=Rotary("halves", width=2), normalization="rms_norm_1",
+                      activation="gelu"),
+    "no biases": replace(GPT2, bias=False, activation="relu"),
 }
 
 
@@ -71,6 +75,16 @@ def test_the_cache_gives_the_logits_of_the_whole_text(kind, threads, rng, monkey
         last = next_logits(tokens[done:done + step], params, cache, config=config)
         done += step
         assert_allclose(last, logits[done - 1], rtol=1e-9, atol=1e-11)
+
+
+def test_single_tokens_go_through_updates_as_prompts_do(rng):
+    params, tokens = frozen(model(rng)), rng.integers(0, 11, 8)
+    updates = tree_map(lambda p: rng.standard_normal(p.shape), init_updates(params, 2, rng))
+    logits, _ = language_model(tokens, adapted(params, updates), config=CONFIG)
+    cache = KVCache(CONFIG, 8, np.float64)
+    for part in np.split(tokens, [5, 6, 7]):
+        last = next_logits(part, adapted(params, updates), cache, config=CONFIG)
+    assert_allclose(last, logits[-1], rtol=1e-9, atol=1e-11)
 
 
 def test_a_prompt_that_fails_in_one_part_leaves_the_cache_as_long_as_it_was(rng, monkeypatch):
@@ -223,11 +237,11 @@ def test_a_continuation_is_drawn_as_sample_draws(told, rng):
 def test_single_tokens_take_as_many_threads_of_blas_as_they_are_told(rng, monkeypatch):
     told = []
 
-    def limits(threads, user_api=None):
-        told.append((threads, user_api))
+    def limit(self, limits, user_api):
+        told.append((limits, user_api))
         return nullcontext()
 
-    monkeypatch.setattr("threadpoolctl.threadpool_limits", limits)
+    monkeypatch.setattr("threadpoolctl.ThreadpoolController.limit", limit)
     prompt, params = rng.integers(0, 11, 5), model(rng)
     list(continue_tokens(prompt, params, config=CONFIG, limit=3))
     list(continue_tokens(prompt, params, config=CONFIG, limit=2, threads=7))

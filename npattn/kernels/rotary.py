@@ -61,7 +61,7 @@ def rotary(
     if 2 * rows.cos.shape[-1] > X.shape[-1]:
         raise ValueError(f"{2 * rows.cos.shape[-1]} columns would turn, X {X.shape} has fewer: "
                          "make the speeds with rotary_speeds(width), width ≤ D")
-    return _rotate(X, rows, pairing), RotaryCache(rows, pairing, X.shape)
+    return turn_pairs(X, rows, pairing), RotaryCache(rows, pairing, X.shape)
 
 
 @quiet
@@ -69,10 +69,11 @@ def rotary_backward(dY, cache: RotaryCache) -> np.ndarray:
     """dX from dY: turned back, since the transpose of a rotation is its inverse."""
     require_shapes("dY =... T D, X ... T D", dY, Shape(cache.shape))
     cos, sin = cache.table
-    return _rotate(dY, RotaryTable(cos, -sin), cache.pairing)
+    return turn_pairs(dY, RotaryTable(cos, -sin), cache.pairing)
 
 
-def _rotate(X, table, pairing):
+def turn_pairs(X, table, pairing):
+    """X (..., T, D), each row turned by that row of a RotaryTable (..., T, W/2)."""
     cos, sin = table
     width = 2 * cos.shape[-1]
     if pairing == "interleaved" and width == X.shape[-1] and _is_plain(X):

@@ -6,8 +6,8 @@
 The prompt's logits are needed at the last position only. With more than one thread it is read in
 parts: a part may enter a block when the part before it, whose keys and values it reads, has left
 that block. So each thread works on another part, in another block, also where NumPy has one thread.
-Then each token is one row through all matrices, as fast as memory can be read: one thread of BLAS
-does that, and a second one only helps on a quiet machine.
+Then each token is one row through all matrices (page `one_token`), as fast as memory can be read:
+one thread of BLAS does that, and a second one only helps on a quiet machine.
 """
 
 from functools import partial
@@ -23,6 +23,7 @@ from npattn.models.block import encoder_block
 from npattn.models.kv_cache import KVCache
 from npattn.models.language_model import embed_text, output_params
 from npattn.models.normalize import normalize
+from npattn.models.one_token import one_token
 from npattn.models.projection import project
 from npattn.models.sampling import require_options, sample
 
@@ -46,7 +47,10 @@ def next_logits(tokens, params, cache, *, config):
         raise ValueError("tokens must be at least one, got none")
     cache.require_room(T)
     X, _ = embed_text(tokens, params, config=config, offset=cache.length)
-    X = _through_blocks(X, params, cache, config)
+    if T == 1 and cache.length > 0:
+        X = one_token(X[0], params, cache, config=config)[None]
+    else:
+        X = _through_blocks(X, params, cache, config)
     cache.grow(T)
     X, _ = normalize(np.ascontiguousarray(X[-1:]), params.norm, **config.normalized())
     return project(X, output_params(params))[0][0]
@@ -91,17 +95,17 @@ def continue_tokens(
     require_options(temperature, top_k, top_p)
     require_shapes("tokens:int T", tokens)
     require_counts(0, limit=limit)
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import ThreadpoolController
 
     if len(tokens) + limit > config.context:
         raise ValueError(f"{len(tokens)} tokens and {limit} more do not fit the model's context of "
                          f"{config.context}: give a shorter text or a lower limit")
     cache = KVCache(config, len(tokens) + limit, params.embedding.dtype)
-    logits = next_logits(tokens, params, cache, config=config)
+    logits, libraries = next_logits(tokens, params, cache, config=config), ThreadpoolController()
     for n in range(limit):
         token = sample(logits, rng, temperature=temperature, top_k=top_k, top_p=top_p)
         yield token
         if token in stop or n + 1 == limit:
             return
-        with threadpool_limits(threads, user_api="blas"):
+        with libraries.limit(limits=threads, user_api="blas"):
             logits = next_logits(np.array([token]), params, cache, config=config)

@@ -165,13 +165,18 @@ def _named(how):
     return how
 
 
-def _turn(X, how, offset):
+def turns_of(how, first, D, dtype, *, T=1, by_column=False):
+    """The RotaryTable of T positions from `first` on, for heads D wide; and the pairing."""
     how = _named(how)
     speeds = None if how.speeds is None else tuple(how.speeds)
+    return _table(speeds, how.width or D, how.base, first, T, dtype, by_column), how.pairing
+
+
+def _turn(X, how, offset):
     *_, T, D = X.shape
     by_column = X.strides[-1] > X.strides[-2]  # the table lies in memory as X does: a third faster
-    table = _table(speeds, how.width or D, how.base, offset, T, X.real.dtype, by_column)
-    return rotary(X, table=table, pairing=how.pairing)
+    table, pairing = turns_of(how, offset, D, X.real.dtype, T=T, by_column=by_column)
+    return rotary(X, table=table, pairing=pairing)
 
 
 @lru_cache(8)
