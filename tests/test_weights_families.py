@@ -64,7 +64,7 @@ def saved(config, folder, shards="10GB"):
     model = transformers.AutoModelForCausalLM.from_config(config).double().eval()
     with torch.no_grad():
         for p in model.parameters():
-            p.copy_(torch.randn(p.shape) * 0.3)
+            p.copy_(torch.randn(p.shape, dtype=torch.float64) * 0.3)
     model.save_pretrained(folder, max_shard_size=shards)
     return model
 

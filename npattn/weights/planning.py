@@ -119,8 +119,8 @@ def vector(source, name, shape, *, rows=slice(None), offset=0.0):
     source.require(name, shape)
 
     def read():
-        X = np.asarray(source.read(name), np.float32)[rows]
-        return X + np.float32(offset) if offset else X
+        X = source.read(name)[rows]
+        return np.add(X, offset, dtype=np.result_type(X, np.float32)) if offset else X
 
     return Planned(shape, read)
 
