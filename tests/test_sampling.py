@@ -34,6 +34,11 @@ def test_top_k_keeps_the_k_likeliest():
     assert np.abs(shares(top_k=2) - [0, 0.625, 0, 0.375, 0]).max() < 0.03
 
 
+def test_among_equals_top_k_keeps_the_smallest_tokens():
+    logits, rng = np.arange(300) % 2 * -9.0, np.random.default_rng(0)
+    assert {sample(logits, rng, top_k=3) for _ in range(60)} == {0, 2, 4}
+
+
 @pytest.mark.parametrize(
     "top_p, kept", [(0.5, [1]), (0.51, [1, 3]), (0.8, [1, 3]), (0.9, [0, 1, 3])]
 )
