@@ -42,7 +42,7 @@ def start_decoding(M, params, source_mask=None, *, config):
     params       DecodeParams
     source_mask  (B, Ts)     bool, True = a real token
     """
-    nothing, options = M[:, :0], replace(config, kernel="attention").attended(None)
+    nothing, options = M[:, :0], config.attended(None)
     own, read = [], []
     for block in params.stack.blocks:
         _, cache = self_attention(nothing, block.self_attention, **options)
