@@ -259,6 +259,7 @@ def test_errors_name_what_is_wrong(rng):
         next_logits(tokens, params, cache, config=CONFIG)
     with pytest.raises(ValueError, match="do not fit the model's context of 400"):
         list(continue_tokens(tokens, params, config=CONFIG, limit=396))
+    next(continue_tokens(tokens, params, config=CONFIG, limit=395))  # and this fits
     with pytest.raises(ValueError, match="the text has 5 tokens, the model 3 positions"):
         short = model(rng, replace(GPT2, context=3))
         language_model(tokens, short, config=GPT2)

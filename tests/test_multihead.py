@@ -250,6 +250,7 @@ def test_sources_that_do_not_fit(sources, make_params):
 
 # ---- other heads, and what stands between projections and attention ----
 
+BIAS = np.arange(50.0).reshape(2, 5, 5) % 7 - 3.0
 OPTIONS = {
     "one key head": (dict(num_kv_heads=1), dict(num_kv_heads=1)),
     "one key head and a sink": (
@@ -263,7 +264,8 @@ OPTIONS = {
     "rotary of a part": ({}, dict(turn=Rotary(width=2, base=100.0))),
     "a window": ({}, dict(window=(1, 0))),
     "one more key, and one of 0": (dict(extra_key=True), dict(zero_key=True)),
-    "a bias on the scores": ({}, dict(score_bias=np.arange(50.0).reshape(2, 5, 5) % 7 - 3.0)),
+    "a bias on the scores": ({}, dict(score_bias=BIAS)),
+    "a sink and a bias on the scores": (dict(sink=True), dict(score_bias=BIAS)),
 }
 
 

@@ -68,7 +68,7 @@ def decode_step(tokens, state, params, *, config):
     """
     require_integers(tokens=tokens)
     X, _ = embed_tokens(tokens[:, None], params.embedding, config=config, offset=state.length)
-    memory = np.zeros((len(tokens), 0, X.shape[-1]), X.dtype)  # all of it is in the state
+    memory = np.empty((len(tokens), 0, X.shape[-1]), X.dtype)  # all of it is in the state
     options = replace(config, kernel="attention")
     blocks = [
         partial(_block, memory, state.memory_mask, (KeysValues(K, V), KeysValues(MK, MV)), options)

@@ -250,7 +250,7 @@ def _patched(O, patch):
         if not 0 <= head < H:
             raise ValueError(f"there is no head {head}: the layer has heads 0 … {H - 1}")
     kept[list(patch)] = False
-    O = np.where(kept, O, O.dtype.type(0))
+    O = O.copy()
     for head, other in patch.items():
         try:
             O[..., head, :, :] = other
