@@ -9,6 +9,7 @@ from npattn.doctor.examine import Property
 from npattn.doctor.repair import note
 from npattn.doctor.ways import hows
 
+MASKS = r"mask|where|masked_fill|tril|triu"  # lines of a file that likely mask
 OTHER_FORMS = ("one key too many", "one key too few", "keys before the length",
                "last key never masked", "first key never masked", "mask of the first query",
                "mask for the first head alone", "mask for the first item alone", "masks tiled",
@@ -128,20 +129,10 @@ def others_matter(exam, name, form, how):
 
 def masked_properties(exam, name, ran):
     """Without an explanation: whether masked keys matter, in the convention that is kindest."""
-    best = None
-    order = sorted(ran, key=lambda r: cases.WHOLE.index(r[1]))
-    for form, how, observed in order:
+    matters = None
+    for form, how, observed in sorted(ran, key=lambda r: cases.WHOLE.index(r[1])):
         exam.way = exam.way._replace(mask=(name, form, how))
-        case = observed[0][0]
-        dark = ~np.broadcast_to(case.keep, (*case.keep.shape[:2], case.q.shape[-2],
-                                            case.k.shape[-2])).any((0, 1, 2))
-        if not dark.any() or len(exam.way.inputs) == 1:
-            flat = case.keep.copy()
-            flat[..., -1] = False
-            flat[..., 0] |= ~flat.any(-1)
-            case = case._replace(keep=flat)
-            dark = np.zeros(case.k.shape[-2], bool)
-            dark[-1] = True
+        case, dark = masked_keys(exam, observed[0][0])
         other = exam.poisoned(case, dark)
         (_, one), (_, two) = exam.ask([case, other])
         if one is None or two is None:
@@ -152,22 +143,36 @@ def masked_properties(exam, name, ran):
             exam.conventions.append(f"`{name}`: {cases.SAID.get(how, 'valid lengths')}")
             exam.properties.append(Property("a masked key does not matter", True))
             if exam.model is not None:
-                c, got = observed[0]
-                want = fit.predict(exam.model._replace(mistakes=()), c)[0]
-                exam.properties.append(Property("masked outputs are those of attention", False,
-                                                counterexample(exam, c, got, want)))
-                told, lines = difference(got, want), r"mask|where|masked_fill|tril|triu"
-                exam.said(f"With `{name}` the output is not that of attention"
-                          f"{f': {told}' * bool(told)}.", *exam.patient.line(lines))
+                no_attention(exam, name, *observed[0])
             return
-        best = best or (case, other, one, two)
-    if best:
-        case, other, one, two = best
-        example = counterexample(exam, other, two, one)
+        matters = matters or (other, two, one)
+    if matters:
+        example = counterexample(exam, *matters)
         example["case"] = "a masked key and its value are changed"
         exam.properties.append(Property("a masked key does not matter", False, example))
-        exam.said(f"A key that `{name}` masks still matters.", *exam.patient.line(
-            r"mask|where|masked_fill|tril|triu"))
+        exam.said(f"A key that `{name}` masks still matters.", *exam.patient.line(MASKS))
+
+
+def masked_keys(exam, case):
+    """A case in which some keys are masked for all queries, and which: a bool for each key."""
+    dark = ~np.broadcast_to(case.keep, (*case.keep.shape[:2], case.q.shape[-2],
+                                        case.k.shape[-2])).any((0, 1, 2))
+    if dark.any() and len(exam.way.inputs) > 1:
+        return case, dark
+    keep = case.keep.copy()
+    keep[..., -1] = False
+    keep[..., 0] |= ~keep.any(-1)
+    return case._replace(keep=keep), np.arange(case.k.shape[-2]) == case.k.shape[-2] - 1
+
+
+def no_attention(exam, name, case, got):
+    """Say that masked keys do not matter, and that the output is not attention's all the same."""
+    want = fit.predict(exam.model._replace(mistakes=()), case)[0]
+    exam.properties.append(Property("masked outputs are those of attention", False,
+                                    counterexample(exam, case, got, want)))
+    told = difference(got, want)
+    exam.said(f"With `{name}` the output is not that of attention{f': {told}' * bool(told)}.",
+              *exam.patient.line(MASKS))
 
 
 def note_masks(exam, name, options, most=10):
