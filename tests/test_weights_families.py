@@ -15,11 +15,10 @@ torch = pytest.importorskip("torch", reason="torch is the witness")
 transformers = pytest.importorskip("transformers", reason="transformers is the witness")
 
 from npattn.weights.arena import fill  # noqa: E402
+from npattn.weights.chat import chat_of_folder, chat_text  # noqa: E402
 from npattn.weights.loading import language_plan  # noqa: E402
 from npattn.weights.sources import WeightsError, open_source  # noqa: E402
-from npattn.weights.vocabulary import (  # noqa: E402
-    chat_of_folder, chat_text, tokenizer_from_folder,
-)
+from npattn.weights.vocabulary import tokenizer_from_folder  # noqa: E402
 
 pytestmark = pytest.mark.llm
 

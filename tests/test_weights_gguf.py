@@ -13,9 +13,9 @@ from gguf_files import written  # noqa: E402
 from npattn.kernels.rotary_pairings import pairing_order  # noqa: E402
 from npattn.models.language_model import language_model  # noqa: E402
 from npattn.weights import chat_text, load_language_model, open_source  # noqa: E402
+from npattn.weights.chat import chat_of_gguf  # noqa: E402
 from npattn.weights.gguf_files import GPT2, LLAMA  # noqa: E402
 from npattn.weights.sources import WeightsError  # noqa: E402
-from npattn.weights.vocabulary import chat_of_gguf  # noqa: E402
 
 pytestmark = pytest.mark.llm
 

@@ -7,10 +7,10 @@
 Files are read by the libraries gguf, safetensors, tokenizers and jinja2: pip install "npattn[llm]".
 """
 
+from npattn.weights.chat import chat_text
 from npattn.weights.installed import find_weights
 from npattn.weights.loading import LanguageWeights, load_encoder, load_language_model
 from npattn.weights.sources import WeightsError, open_source
-from npattn.weights.vocabulary import chat_text
 
 __all__ = [
     "LanguageWeights", "WeightsError", "chat_text", "find_weights", "load_encoder",

@@ -37,7 +37,8 @@ def open_folder(path):
             need("ml_dtypes", "bfloat16")  # which makes NumPy know the type
         return file.get_tensor(full)
 
-    from npattn.weights.vocabulary import chat_of_folder, tokenizer_from_folder
+    from npattn.weights.chat import chat_of_folder
+    from npattn.weights.vocabulary import tokenizer_from_folder
 
     return Source(
         path, settings, shapes, fetch, "halves",

@@ -83,7 +83,8 @@ def open_gguf(path):
         shapes = {n: s[::-1] if _is_conv1d(n) else s for n, s in shapes.items()}
     settings["vocab_size"] = len(fields.get("tokenizer.ggml.tokens") or ())
     settings["tie_word_embeddings"] = "lm_head.weight" not in shapes
-    from npattn.weights.vocabulary import chat_of_gguf, tokenizer_from_gguf
+    from npattn.weights.chat import chat_of_gguf
+    from npattn.weights.vocabulary import tokenizer_from_gguf
 
     return Source(
         Path(path), settings, shapes, fetch,
