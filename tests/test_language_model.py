@@ -248,6 +248,15 @@ def test_single_tokens_take_as_many_threads_of_blas_as_they_are_told(rng, monkey
     assert told == [(1, "blas"), (1, "blas"), (7, "blas")]
 
 
+def test_a_first_token_proves_the_shapes_of_the_parameters(rng):
+    params = model(rng, GPT2)
+    layer = params.blocks[2].feed_forward
+    block = params.blocks[2]._replace(feed_forward=layer._replace(output=layer.hidden))
+    broken = params._replace(blocks=(*params.blocks[:2], block))
+    with pytest.raises(ValueError, match="^Din is 9 in X, 6 in W"):
+        next_logits(np.array([1]), broken, KVCache(GPT2, 2, np.float64), config=GPT2)
+
+
 def test_errors_name_what_is_wrong(rng):
     params, tokens = model(rng), np.arange(5)
     with pytest.raises(ValueError, match="there is no block 3: the model has blocks 0 … 2"):
