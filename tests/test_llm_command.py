@@ -53,8 +53,18 @@ def test_the_template_is_used_in_a_chat(small, capsys):
 ])
 def test_what_cannot_be_is_said_in_one_line(small, options, words, capsys):
     assert main(["llm", "abc", *small, "--no-proof", *options]) == 2
-    err = capsys.readouterr().err
-    assert words in err and err.count("\n") == 1
+    out, err = capsys.readouterr()
+    assert words in err and err.count("\n") == 1 and not out
+
+
+def test_a_text_is_utf8_whatever_the_locale_says(small, capsys):
+    typed = "ab ä".encode().decode("ascii", "surrogateescape")  # as Python reads it where LANG=C
+    assert main(["llm", typed, *small, "--no-proof"]) == 0
+    assert capsys.readouterr().out.startswith("ab ä")
+    with pytest.raises(SystemExit, match="2"):
+        main(["llm", "ab \udcff", *small])
+    out, err = capsys.readouterr()
+    assert "argument TEXT: 'ab \\udcff' is no text in UTF-8" in err and not out
 
 
 def test_without_weights_one_line_says_how_to_get_them(monkeypatch, capsys):

@@ -5,12 +5,21 @@ what it needs inside `run`, so that `npattn --help` answers at once. What cannot
 before any work is done.
 """
 
+import argparse
 import os
 import tempfile
 
 
 class InputError(Exception):
     """What the user asked for cannot be done: one line that says what to change. Exit code 2."""
+
+
+def utf8(argument):
+    """The type of an argument that is a text: UTF-8, also where the locale is another."""
+    try:
+        return argument.encode("utf-8", "surrogateescape").decode("utf-8")
+    except UnicodeError:
+        raise argparse.ArgumentTypeError(f"{argument!r} is no text in UTF-8") from None
 
 
 def require_seed(seed):

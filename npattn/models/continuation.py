@@ -15,7 +15,7 @@ from functools import partial
 import numpy as np
 
 from npattn.kernels.floats import quiet
-from npattn.kernels.options import require_counts
+from npattn.kernels.options import require_counts, require_generator
 from npattn.kernels.products import turned_like
 from npattn.kernels.shapes import require_shapes
 from npattn.kernels.tiling.threads import run, thread_count
@@ -82,7 +82,7 @@ def continue_tokens(
     tokens, params, *, config, limit, stop=(), rng=None, temperature=0.0, top_k=None, top_p=1.0,
     threads=1,
 ):  # fmt: skip
-    """Yields up to `limit` tokens that continue a text, each an int.
+    """An iterator over up to `limit` tokens that continue a text, each an int.
 
     tokens   (T,)  the prompt, integers
     limit    how many tokens at most
@@ -95,15 +95,22 @@ def continue_tokens(
     require_options(temperature, top_k, top_p)
     require_shapes("tokens:int T", tokens)
     require_counts(0, limit=limit)
-    from threadpoolctl import ThreadpoolController
-
     if len(tokens) + limit > config.context:
         raise ValueError(f"{len(tokens)} tokens and {limit} more do not fit the model's context of "
                          f"{config.context}: give a shorter text or a lower limit")
+    if temperature:
+        require_generator(rng)
     cache = KVCache(config, len(tokens) + limit, params.embedding.dtype)
+    draw = partial(sample, rng=rng, temperature=temperature, top_k=top_k, top_p=top_p)
+    return _continued(tokens, params, cache, config, limit, stop, draw, threads)
+
+
+def _continued(tokens, params, cache, config, limit, stop, draw, threads):
+    from threadpoolctl import ThreadpoolController
+
     logits, libraries = next_logits(tokens, params, cache, config=config), ThreadpoolController()
     for n in range(limit):
-        token = sample(logits, rng, temperature=temperature, top_k=top_k, top_p=top_p)
+        token = draw(logits)
         yield token
         if token in stop or n + 1 == limit:
             return
