@@ -51,7 +51,7 @@ KINDS = {
     "post-norm": replace(GPT2, norm="post"),
     "keys of their own": replace(CONFIG, num_kv_heads=None),
     "halves": replace(CONFIG, rotary=Rotary("halves", width=2), normalization="rms_norm_1",
-                      activation="gelu"),
+                      activation="gelu", scale=0.3),
     "no biases": replace(GPT2, bias=False, activation="relu"),
 }
 
@@ -71,7 +71,7 @@ def test_the_cache_gives_the_logits_of_the_whole_text(kind, threads, rng, monkey
     logits, _ = language_model(tokens, params, config=config)
     cache = KVCache(config, 300, np.float64)
     done = 0
-    for step in (5, 1, 1, 260, 1, 32):  # also more than one tile of queries behind earlier keys
+    for step in (4, 1, 2, 260, 1, 32):  # also more than one tile of queries behind earlier keys
         last = next_logits(tokens[done:done + step], params, cache, config=config)
         done += step
         assert_allclose(last, logits[done - 1], rtol=1e-9, atol=1e-11)

@@ -91,4 +91,4 @@ def _normalize(x, params, o):
 
 
 def _rms_norm(X, gain, eps):
-    return X / np.sqrt((X * X).sum(axis=-1, keepdims=True) / X.shape[-1] + eps) * gain
+    return X / np.sqrt((X * X).sum(axis=1, keepdims=True) / X.shape[1] + eps) * gain
