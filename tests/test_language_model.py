@@ -52,6 +52,7 @@ KINDS = {
     "keys of their own": replace(CONFIG, num_kv_heads=None),
     "halves": replace(CONFIG, rotary=Rotary("halves", width=2), normalization="rms_norm_1",
                       activation="gelu", scale=0.3),
+    "large scores": replace(CONFIG, scale=300.0),
     "no biases": replace(GPT2, bias=False, activation="relu"),
 }
 

@@ -25,6 +25,7 @@ from npattn.kernels.options import require_counts, require_float_dtype
 from npattn.kernels.sums import row_sums
 
 TILE = 64
+SMALL = 2 / 3  # of the largest exponent: scores within it take exp as they are, without a maximum
 _HIDDEN = -1e30  # added to scores: exp of it is 0, and unlike −inf it never makes NaN
 
 
@@ -81,24 +82,32 @@ class Past(NamedTuple):
         if T == 1:
             return self._tile(slice(G), Q, start, end, left).reshape(shape)
         O = np.empty_like(Q)
+        bound = np.sqrt(_longest(Q.reshape(G, -1, D)) * _longest(self.keys[:, :end]))
+        small = bound < SMALL * math.log(np.finfo(Q.dtype).max)
         for first in range(0, T, TILE):
             rows = slice(first, min(first + TILE, T))
             for g in range(G):  # the scores of one stay near the processor
                 one, place = slice(g, g + 1), (start + rows.start, start + rows.stop)
-                O[one, :, rows] = self._tile(one, Q[one, :, rows], *place, left)
+                O[one, :, rows] = self._tile(one, Q[one, :, rows], *place, left, small[g])
         return O.reshape(shape)
 
-    def _tile(self, g, Q, first, last, left):
+    def _tile(self, g, Q, first, last, left, small=False):
         """O (G, r, n, D) of the queries at positions first … last − 1, for the heads g of keys."""
         least = 0 if left is None else max(0, first - left)
         K, V = self.keys[g, least:last], self.values[g, least:last]
         S = Q.reshape(len(Q), -1, Q.shape[-1]) @ K.swapaxes(-1, -2)
         _hide(S.reshape(*Q.shape[:-1], -1), first - least, left)
-        S -= S.max(axis=-1, keepdims=True)
+        if not small:
+            S -= S.max(axis=-1, keepdims=True)
         np.exp(S, out=S)
         O = S @ V
         O /= row_sums(S)
         return O.reshape(Q.shape)
+
+
+def _longest(X):
+    """The largest squared length of a row of each matrix, X (G, n, D) to (G,)."""
+    return np.einsum("gnd,gnd->gn", X, X).max(axis=1)
 
 
 @lru_cache(4)
