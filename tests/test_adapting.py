@@ -111,6 +111,59 @@ def test_updates_are_scaled_as_peft_scales_them(updates, tmp_path):
             load_updates(path, CONFIG)
 
 
+def test_maps_of_unlike_rank_are_told_so_that_peft_makes_them_as_large(updates, tmp_path):
+    safetensors = pytest.importorskip("safetensors.numpy", reason="needs the extra llm")
+    from npattn.weights.adapters import load_updates, save_updates
+
+    wider = tuple(block._replace(value=type(block.value)(
+        np.concatenate([block.value.A] * 2, axis=1), np.concatenate([block.value.B] * 2)
+    )) for block in updates)
+    path = tmp_path / "adapter_model.safetensors"
+    save_updates(path, wider, CONFIG)
+    settings = json.loads((tmp_path / "adapter_config.json").read_text())
+    assert settings["rank_pattern"] == {"v_proj": 4} and settings["r"] == 2
+    name = "base_model.model.model.layers.0.self_attn.v_proj.lora_B.weight"
+    factor = settings["lora_alpha"] / 4  # which peft multiplies with
+    assert_allclose(factor * safetensors.load_file(path)[name].T, wider[0].value.B, rtol=1e-6)
+    for here, there in zip(tree_leaves(load_updates(path, CONFIG)), tree_leaves(wider),
+                           strict=True):
+        assert_allclose(here, there, rtol=1e-6)
+
+
+@pytest.mark.parametrize("part, shape", [
+    ("A", (2, 17)), ("A", (3, 16)), ("A", (0, 16)), ("A", (16,)), ("A", (2, 16, 1)),
+    ("B", (17, 2)), ("B", (8, 2)), ("B", (16, 3)), ("B", ()),
+])
+def test_updates_of_another_model_are_named(updates, tmp_path, part, shape):
+    safetensors = pytest.importorskip("safetensors.numpy", reason="needs the extra llm")
+    from npattn.weights.adapters import load_updates, save_updates
+    from npattn.weights.sources import WeightsError
+
+    path = tmp_path / "adapter_model.safetensors"
+    save_updates(path, updates, CONFIG)
+    tensors = safetensors.load_file(path)
+    name = f"base_model.model.model.layers.1.self_attn.q_proj.lora_{part}.weight"
+    safetensors.save_file(tensors | {name: np.ones(shape, np.float32)}, path)
+    with pytest.raises(WeightsError, match="of the query must be .*: it was made for another mod"):
+        load_updates(path, CONFIG)
+
+
+@pytest.mark.parametrize("changes, words", [
+    (dict(lora_alpha="x"), "lora_alpha must be a number, got 'x'"),
+    (dict(lora_alpha=True), "lora_alpha must be a number, got True"),
+    (dict(peft_type="IA3"), "is of the kind 'IA3'; known is LORA"),
+])
+def test_settings_of_updates_that_do_not_fit_are_named(updates, tmp_path, changes, words):
+    pytest.importorskip("safetensors.numpy", reason="needs the extra llm")
+    from npattn.weights.adapters import load_updates, save_updates
+
+    path, beside = tmp_path / "adapter_model.safetensors", tmp_path / "adapter_config.json"
+    save_updates(path, updates, CONFIG)
+    beside.write_text(json.dumps(json.loads(beside.read_text()) | changes))
+    with pytest.raises(ValueError, match=words):
+        load_updates(path, CONFIG)
+
+
 def test_updates_have_the_precision_of_their_layer(params, rng):
     single = tree_map(lambda p: p.astype(np.float32), params)
     for updates in (init_updates(single, 2, rng), init_updates(single, 2, rng, gain=3.0)):

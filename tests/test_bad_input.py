@@ -22,7 +22,7 @@ from npattn.models.language_model import (
 )
 from npattn.models.sampling import sample
 from npattn.models.search import greedy_answers
-from npattn.trees import tree_leaves, tree_unflatten
+from npattn.trees import tree_leaves, tree_map, tree_unflatten
 from npattn.verification.cases import CASES
 from npattn.verification.pairs import find_pairs
 
@@ -158,6 +158,20 @@ def run(name):
     result = (case.forward or pair.forward)(*case.args, **case.options)
     Y, cache = result if type(result) is tuple else (result, result)
     return Y, cache, case.backward or pair.backward
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name.split()[0] in PAIRS])
+def test_numbers_of_the_other_order_of_bytes_are_the_same_numbers(name):
+    case, pair = CASES[name](np.random.default_rng(0)), PAIRS[name.split()[0]]
+    expected, forward = run(name)[0], case.forward or pair.forward
+
+    def swapped(X):
+        return X.astype(X.dtype.newbyteorder()) if isinstance(X, np.ndarray) else X
+
+    Y = forward(*(tree_map(swapped, X) for X in case.args), **case.options)
+    Y = Y[0] if type(Y) is tuple else Y
+    for found, want in zip(tree_leaves(Y), tree_leaves(expected), strict=True):
+        np.testing.assert_allclose(found, want, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name not in MOVES])

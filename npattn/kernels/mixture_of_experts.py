@@ -87,7 +87,8 @@ def mixture_of_experts(X, params, k) -> tuple[tuple, ExpertsCache]:
         f = H @ down
         Y[n] += P[n, e, None] * f
         served.append((n, H, activated, f))
-    shares = chosen.mean(axis=0, dtype=X.real.dtype) / k if len(rows) else np.zeros(E, X.real.dtype)
+    real = X.real.dtype.type
+    shares = chosen.mean(axis=0, dtype=real) / k if len(rows) else np.zeros(E, real)
     balance = X.dtype.type(E) * (softmax(G) @ shares).mean() if len(rows) else X.dtype.type(0)
     return (Y.reshape(X.shape), balance), ExpertsCache(X, params, G, P, shares, served)
 

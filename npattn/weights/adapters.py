@@ -28,15 +28,16 @@ def save_updates(path, updates, config):
     need("safetensors", "a .safetensors file")
     from safetensors.numpy import save
 
-    tensors = {}
+    tensors, rank = {}, updates[0].query.A.shape[1]
+    ranks = {MAPS[name]: update.A.shape[1] for name, update in updates[0]._asdict().items()}
     for i, block in enumerate(updates):
         for name, (A, B) in block._asdict().items():
-            B = B[:, _order(name, "halves", config)]
+            B = B[:, _order(name, "halves", config)] * B.dtype.type(A.shape[1] / rank)
             tensors[_name(i, name, "A")] = np.ascontiguousarray(A.T)
             tensors[_name(i, name, "B")] = np.ascontiguousarray(B.T)
-    rank = updates[0].query.A.shape[1]
     settings = dict(
         peft_type="LORA", task_type="CAUSAL_LM", r=rank, lora_alpha=rank, lora_dropout=0.0,
+        rank_pattern={name: r for name, r in ranks.items() if r != rank},
         bias="none", target_modules=sorted(MAPS.values()), inference_mode=True,
         base_model_name_or_path=None, fan_in_fan_out=False,
     )
@@ -51,9 +52,10 @@ def load_updates(path, config):
     Raises WeightsError if it is damaged, adapts other maps, or is of another model.
     """
     safe_open = need("safetensors", "a .safetensors file").safe_open
-    settings = Path(path).with_name("adapter_config.json")
-    settings = read_json(settings)
-    for name in ("alpha_pattern", "use_dora"):
+    settings = read_json(Path(path).with_name("adapter_config.json"))
+    if settings.get("peft_type", "LORA") != "LORA":
+        raise WeightsError(f"{path} is of the kind {settings['peft_type']!r}; known is LORA")
+    for name in ("alpha_pattern", "use_dora", "use_qalora"):
         if settings.get(name):
             raise WeightsError(f"{path}: {name} in its adapter_config.json is not known here: the "
                                "updates would have another size")
@@ -70,14 +72,28 @@ def load_updates(path, config):
         raise WeightsError(f"{path} must adapt the queries and values of {config.num_blocks} "
                            f"blocks; {odd} is {'missing' if odd in wanted else 'not among them'}")
 
+    alpha = settings.get("lora_alpha")
+    if alpha is not None and (isinstance(alpha, bool) or not isinstance(alpha, int | float)):
+        raise WeightsError(f"{path}: lora_alpha must be a number, got {alpha!r}")
+
     def update(i, name):
         A, B = (tensors[_name(i, name, part)].T for part in "AB")
-        r = A.shape[1]  # may be another in each map
-        scale = settings.get("lora_alpha", r) / (r**0.5 if settings.get("use_rslora") else r)
+        r = A.shape[-1] if A.ndim else 0  # may be another in each map
+        _require_fit(path, name, config, A, B, r)
+        scale = (r if alpha is None else alpha) / (r**0.5 if settings.get("use_rslora") else r)
         return LoRAParams(A, (B * np.float32(scale))[:, _order(name, "interleaved", config)])
 
     return tuple(BlockUpdates(update(i, "query"), update(i, "value"))
                  for i in range(config.num_blocks))
+
+
+def _require_fit(path, name, config, A, B, r):
+    heads = config.num_heads if name == "query" else config.key_heads
+    wide = heads * config.width_of_head(config.width)
+    if r < 1 or A.shape != (config.width, r) or B.shape != (r, wide):
+        raise WeightsError(f"{path}: lora_A {A.shape[::-1]} and lora_B {B.shape[::-1]} of the "
+                           f"{name} must be (r, {config.width}) and ({wide}, r): it was made for "
+                           "another model")
 
 
 def _name(i, name, part):
