@@ -56,7 +56,8 @@ def _attend(x, params, past, o):
         Q, K = _rms_norm(Q, gains.query, eps), _rms_norm(K, gains.key, eps)
     if o.rotary is not None:
         turns, pairing = turns_of(o.rotary, past.length, D, x.dtype)
-        Q, K = turn_pairs(Q, turns, pairing), turn_pairs(K, turns, pairing)
+        QK = turn_pairs(np.concatenate([Q, K]), turns, pairing)
+        Q, K = QK[:-G], QK[-G:]
     left = None if o.window is None else window_sides(o.window)[0]
     O = past.attend(Q[:, None], K[:, None], V, left=left, scale=o.scale)
     return _product(O.reshape(-1), params.output)
