@@ -250,7 +250,23 @@ def test_a_width_of_a_layer_that_cannot_be_is_named(name, build, size):
     assert re.match(rf"{name} must be (at least 1|an integer), got ", refusal(lambda: build(size)))
 
 
+@pytest.mark.parametrize("flag", ["no", 1, None])
+@pytest.mark.parametrize(("name", "build"), [
+    *[(name, lambda flag, name=name: nn.MultiHeadAttention(4, 2, **{name: flag}))
+      for name in ("bias", "output", "sink", "qk_norm")],
+    ("bias", lambda flag: nn.Linear(3, 4, bias=flag)),
+    ("bias", lambda flag: npattn.init_layer_norm(3, bias=flag)),
+    ("bias", lambda flag: nn.EncoderBlock(4, 2, 4, bias=flag)),
+    ("zero_key", lambda flag: nn.MultiHeadAttention(4, 2, zero_key=flag)(*[Q] * 3)),
+])
+def test_a_switch_that_is_neither_true_nor_false_is_named(name, build, flag):
+    assert f"{name} must be True or False, got {flag!r}" in refusal(lambda: build(flag))
+
+
 @pytest.mark.parametrize(("call", "words"), [
+    (lambda: nn.MultiHeadAttention(4, 2, head_width=0), "head_width must be at least 1, got 0"),
+    (lambda: nn.MultiHeadAttention(4, 2, head_width=2.5), "head_width must be an integer, got 2.5"),
+    (lambda: npattn.rms_norm(Q, np.ones(4), eps="x"), "eps must be a number, got 'x'"),
     (lambda: nn.TransformerEncoder(4, 2, 4, -1), "num_blocks must be at least 0, got -1"),
     (lambda: nn.Dropout(-0.1), "dropout rate must lie in [0, 1), got -0.1"),
     (lambda: nn.Dropout("0.1"), "dropout rate must be a number in [0, 1), got '0.1'"),
@@ -264,7 +280,7 @@ def test_a_width_of_a_layer_that_cannot_be_is_named(name, build, size):
      "max_len must be at least 0, got -1"),
     (lambda: greedy_answers(None, None, 1, bos=0, eos=1, max_len=1.5),
      "max_len must be an integer, got 1.5"),
-], ids=range(10))
+], ids=range(13))
 def test_what_else_cannot_be_is_named(call, words):
     assert words in refusal(call)
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.floats import quiet
-from npattn.kernels.options import require_counts, require_float_dtype, require_real
+from npattn.kernels.options import require_counts, require_flag, require_float_dtype, require_real
 from npattn.kernels.shapes import require_shapes
 from npattn.kernels.sums import column_sums, row_means
 
@@ -36,6 +36,7 @@ class LayerNormCache(NamedTuple):
 def init_layer_norm(D, *, bias=True, dtype=np.float64) -> LayerNormParams:
     """Gain 1 and bias 0: at the start the layer only normalizes."""
     require_counts(0, D=D)
+    require_flag("bias", bias)
     require_float_dtype(dtype)
     return LayerNormParams(np.ones(D, dtype), np.zeros(D, dtype) if bias else None)
 

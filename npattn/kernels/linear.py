@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.floats import quiet
-from npattn.kernels.options import require_counts, require_generator
+from npattn.kernels.options import require_counts, require_flag, require_generator
 from npattn.kernels.products import product, transposed_product
 from npattn.kernels.shapes import require_shapes
 from npattn.kernels.sums import all_finite, as_rows, column_sums, weighted_sum
@@ -46,6 +46,7 @@ def glorot_uniform(Din, Dout, rng, dtype=np.float64) -> np.ndarray:
 
 def init_linear(Din, Dout, rng, *, bias=True, dtype=np.float64) -> LinearParams:
     """Weights Glorot-uniform, bias 0."""
+    require_flag("bias", bias)
     W = glorot_uniform(Din, Dout, rng, dtype)
     return LinearParams(W, np.zeros(Dout, dtype) if bias else None)
 

@@ -20,7 +20,7 @@ from npattn.kernels.embedding import normal
 from npattn.kernels.floats import quiet
 from npattn.kernels.key_value_cache import KeysValues, append_keys_values
 from npattn.kernels.masks import combine_masks
-from npattn.kernels.options import require_choice
+from npattn.kernels.options import require_choice, require_flag
 from npattn.kernels.positional_masks import window_mask
 from npattn.kernels.qk_norm import (
     QKNormCache, QKNormParams, init_qk_norm, qk_norm, qk_norm_backward,
@@ -102,6 +102,7 @@ def prepare_heads(
     """
     require_shapes("Q ... H Tq D", Q)
     require_shapes("K ... G Tk D, V ... G Tk Dv", K, V)
+    require_flag("zero_key", zero_key)
     extras = params or HeadExtras(None, None, None)
     normed = turned = None
     laid_out, past = (past, None) if isinstance(past, Past) else (None, past)

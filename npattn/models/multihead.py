@@ -21,6 +21,7 @@ from npattn.kernels.heads import (
 )
 from npattn.kernels.key_value_cache import KeysValues
 from npattn.kernels.linear import LinearParams, init_linear
+from npattn.kernels.options import require_counts, require_flag
 from npattn.kernels.shapes import require_shapes
 from npattn.models.head_extras import (
     HeadExtras, PreparedCache, init_head_extras, prepare_heads, prepare_heads_backward,
@@ -84,6 +85,11 @@ def init_multihead(
     sink, qk_norm, extra_key             whether there are these: ExtendedMultiHeadParams
     """
     wide = narrow = D
+    flags = dict(output=output, sink=sink, qk_norm=qk_norm, extra_key=extra_key)
+    for name, flag in flags.items():
+        require_flag(name, flag)
+    if head_width is not None:
+        require_counts(1, head_width=head_width)
     if head_width is not None or num_kv_heads is not None:
         require_groups(num_heads, num_kv_heads or num_heads)
         head_width = head_width or D // num_heads
