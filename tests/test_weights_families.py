@@ -16,6 +16,7 @@ transformers = pytest.importorskip("transformers", reason="transformers is the w
 
 from npattn.weights.arena import fill  # noqa: E402
 from npattn.weights.chat import chat_of_folder, chat_text  # noqa: E402
+from npattn.weights.folders import pooling_of  # noqa: E402
 from npattn.weights.loading import language_plan  # noqa: E402
 from npattn.weights.sources import WeightsError, open_source  # noqa: E402
 from npattn.weights.vocabulary import tokenizer_from_folder  # noqa: E402
@@ -204,6 +205,32 @@ def test_a_tensor_that_no_block_would_read_is_named(tmp_path):
     save_file(tensors, tmp_path / "model.safetensors")
     with pytest.raises(ValueError, match="has the tensor layers.1.self_attn.sinks, which a block"):
         loaded(tmp_path)
+
+
+DEEP = "[" * 100_000 + "]" * 100_000
+
+
+@pytest.mark.parametrize("name, text, words", [
+    ("config.json", f'{{"a": {DEEP}}}', "config.json is damaged: "),
+    ("config.json", '{"text_config": 5}', "config.json: text_config must be an object, got 5"),
+    ("model.safetensors.index.json", '{"weight_map": ["x"]}', "weight_map must be an object"),
+    ("model.safetensors.index.json", '{"weight_map": {"a": 5}}', "names the shard 5, which is"),
+    ("model.safetensors.index.json", '{"weight_map": {"a": "../x"}}', "names the shard ../x, "),
+    ("model.safetensors.index.json", json.dumps({"weight_map": {"a": "x" * 300}}), "shard xxx"),
+])
+def test_a_damaged_json_is_named(name, text, words, tmp_path):
+    saved(MODELS["Llama"](), tmp_path)
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    with pytest.raises(WeightsError) as caught:
+        loaded(tmp_path)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("modules", [[5], ["x"], [{"path": 5}]])
+def test_modules_that_are_none_are_named(modules, tmp_path):
+    (tmp_path / "modules.json").write_text(json.dumps(modules), encoding="utf-8")
+    with pytest.raises(WeightsError, match="json must hold objects|has the module 5 behind"):
+        pooling_of(tmp_path)
 
 
 def test_a_missing_tensor_is_named(tmp_path):

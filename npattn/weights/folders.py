@@ -6,6 +6,7 @@ model.safetensors.index.json says which holds what.
 """
 
 import json
+import os
 from pathlib import Path
 
 from npattn.weights.sources import Source, WeightsError, bare, need
@@ -19,7 +20,7 @@ def open_folder(path):
     path = Path(path)
     folder = path if path.is_dir() else path.parent
     settings = read_json(folder / "config.json")
-    settings = {**settings, **settings.get("text_config", {})}
+    settings = {**settings, **_object(folder / "config.json", settings, "text_config")}
     if (folder / "generation_config.json").is_file():  # knows more tokens that end an answer
         told = read_json(folder / "generation_config.json")
         settings["eos_token_id"] = told.get("eos_token_id", settings.get("eos_token_id"))
@@ -50,8 +51,11 @@ def open_folder(path):
 def pooling_of(folder):
     """How a model of sentence-transformers makes one vector of a text: "mean" or "cls"."""
     if (folder / "modules.json").is_file():
-        modules = [one.get("path", "") for one in read_json(folder / "modules.json", list)]
-        more = [name for name in modules if name and not name.endswith(("Pooling", "Normalize"))]
+        modules = read_json(folder / "modules.json", list)
+        if not all(isinstance(one, dict) for one in modules):
+            raise WeightsError(f"{folder / 'modules.json'} must hold objects, got {modules!r}")
+        names = [str(one.get("path") or "") for one in modules]
+        more = [name for name in names if name and not name.endswith(("Pooling", "Normalize"))]
         if more:
             raise WeightsError(f"{folder} has the module {more[-1]} behind the encoder, which is "
                                "not known here: its vectors would be others")
@@ -74,12 +78,20 @@ def read_json(path, kind=dict):
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise WeightsError(f"{path.parent} has no {path.name}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # of brackets in brackets without end
         raise WeightsError(f"{path} is damaged: {error}") from error
     if not isinstance(content, kind):
         what = {dict: "JSON object", list: "JSON array"}[kind]
         raise WeightsError(f"{path} must hold one {what}, got a {type(content).__name__}")
     return content
+
+
+def _object(path, content, name):
+    """What a JSON object at `path` has under a name, which must be one, too; or {}."""
+    found = content.get(name)
+    if found is not None and not isinstance(found, dict):
+        raise WeightsError(f"{path}: {name} must be an object, got {found!r}")
+    return found or {}
 
 
 def _files(folder):
@@ -90,9 +102,10 @@ def _files(folder):
             raise WeightsError(f"{folder} has neither model.safetensors nor {index.name}; "
                                "pickled files (.bin, .pt) are not read, since they may run code")
         return [folder / "model.safetensors"]
-    names = sorted(set(read_json(index).get("weight_map", {}).values()))
+    names = sorted(set(map(str, _object(index, read_json(index), "weight_map").values())))
+    there = set(os.listdir(folder))
     for name in names:
-        if Path(name).name != name or not (folder / name).is_file():
+        if name not in there or not (folder / name).is_file():
             raise WeightsError(f"{index} names the shard {name}, which is not in the folder")
     return [folder / name for name in names]
 
