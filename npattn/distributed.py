@@ -113,8 +113,12 @@ def _attend_backward(dO, delta, L, rest, Q, K, V, scale, where):
     if not all(np.isfinite(X).all() for X in (Q, K, V)):
         Q, K, V, _ = set_aside(Q, K, V, reach)
     L, rest, minus_delta = L[..., 0], rest[..., 0], -delta[..., 0]
-    shifted = needs_shift(Q, K, V, reach.stop, scale).reshape(L.shape) | np.isnan(L)
+    shifted, loud = needs_shift(Q, K, V, reach.stop, scale)
+    shifted = shifted.reshape(L.shape) | np.isnan(L)
     Q, K, V = (X.reshape(*dO.shape[:-2], *X.shape[1:]) for X in (Q, K, V))
     O = np.broadcast_to(dO.dtype.type(0.0), dO.shape)  # dL = −δ stands for dO · O
-    cache = TiledCache(Q, K, V, O, L, rest, shifted, reach, scale, 0.0, None, 1, shapes=shapes)
+    cache = TiledCache(
+        Q, K, V, O, L, rest, shifted, reach, scale, 0.0, None, 1, shapes=shapes,
+        loud=loud or bool(shifted.any()),
+    )
     return tiled_attention_backward(dO, cache, minus_delta)
