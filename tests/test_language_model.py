@@ -233,6 +233,8 @@ def test_a_continuation_is_drawn_as_sample_draws(told, rng):
         text = np.append(text, token)
     with pytest.raises(ValueError, match="temperature must be"):
         list(continue_tokens(text, params, config=CONFIG, limit=0, temperature=-1.0))
+    with pytest.raises(TypeError, match="rng must be a numpy.random.Generator"):
+        list(continue_tokens(text, params, config=CONFIG, limit=0, temperature=1.0))
 
 
 def test_single_tokens_take_as_many_threads_of_blas_as_they_are_told(rng, monkeypatch):

@@ -373,8 +373,8 @@ def test_a_patched_head_returns_what_it_is_told(rng):
 
 
 def test_nothing_flows_back_into_a_patched_head(assert_gradients, draw, rng, shake):
-    params, patch = shake(init_multihead(6, rng, num_heads=3)), {0: 0.0, 2: draw(2, 4, 2)}
-    assert_gradients(self_attention, self_attention_backward, draw(2, 4, 6), params, num_heads=3,
+    params, patch = shake(init_multihead(9, rng, num_heads=3)), {0: 0.0, 2: draw(2, 4, 3)}
+    assert_gradients(self_attention, self_attention_backward, draw(2, 4, 9), params, num_heads=3,
                      patch=patch, max_entries=3)
 
 
