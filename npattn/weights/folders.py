@@ -11,6 +11,13 @@ from pathlib import Path
 
 from npattn.weights.sources import Source, WeightsError, bare, need
 
+# what a config.json may leave out, since transformers has a default for it
+GEMMA3 = {
+    "num_attention_heads": 8, "num_key_value_heads": 4, "head_dim": 256, "vocab_size": 262208,
+    "max_position_embeddings": 131072, "query_pre_attn_scalar": 256, "sliding_window": 4096,
+}
+LEFT_OUT = {"mistral": {"sliding_window": 4096}, "gemma3": GEMMA3, "gemma3_text": GEMMA3}
+
 
 def open_folder(path):
     """The Source of a folder, or of a .safetensors file with its config.json beside it.
@@ -21,6 +28,7 @@ def open_folder(path):
     folder = path if path.is_dir() else path.parent
     settings = read_json(folder / "config.json")
     settings = {**settings, **_object(folder / "config.json", settings, "text_config")}
+    settings = LEFT_OUT.get(str(settings.get("model_type")), {}) | settings
     if (folder / "generation_config.json").is_file():  # knows more tokens that end an answer
         told = read_json(folder / "generation_config.json")
         settings["eos_token_id"] = told.get("eos_token_id", settings.get("eos_token_id"))
