@@ -59,14 +59,14 @@ def _compare(options, weights):
     from npattn.models.block import attention_weights
 
     vectors, first = [], None
-    for given in options.texts:
-        Y, cache = bert(weights.encode(given), weights.params, config=weights.config)
+    for text in options.texts:
+        Y, cache = bert(weights.encode(text), weights.params, config=weights.config)
         vectors.append(text_vectors(Y, pooling=weights.source.settings["pooling"]))
         if first is None:
             first = np.stack([block["self"] for block in attention_weights(cache)])
-    for i, given in enumerate(options.texts):
+    for i, text in enumerate(options.texts):
         for j in range(i + 1, len(options.texts)):
-            print(f"{vectors[i] @ vectors[j]:+.3f}  {given!r}  {options.texts[j]!r}")
+            print(f"{vectors[i] @ vectors[j]:+.3f}  {text!r}  {options.texts[j]!r}")
     if len(options.texts) == 1:
         first_four = ", ".join(f"{x:.3f}" for x in vectors[0][:4])
         print(f"{len(vectors[0])} numbers, of length 1: {first_four}, …")

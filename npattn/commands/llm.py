@@ -127,10 +127,10 @@ def _continue(options, weights, prompt):
     answer, shown = [], ""
     for token in tokens:
         answer.append(token)
-        so_far = weights.decode([t for t in answer if t not in stop])
-        if not so_far.endswith("�"):  # half of a character waits for its other half
-            print(so_far[len(shown):], end="", flush=True)
-            shown = so_far
+        text = weights.decode([t for t in answer if t not in stop])
+        if not text.endswith("�"):  # half of a character waits for its other half
+            print(text[len(shown):], end="", flush=True)
+            shown = text
     print()
     return answer
 
@@ -197,8 +197,8 @@ def draw_heads(weights, labels, *, layer, figure, page, title):
         axes = head_grid(weights[layer - 1], labels, labels, title=f"layer {layer}")
         print(save_figure(axes[0, 0].figure, figure))
     if page is not None:
-        drawn = attention_page(weights, labels, labels, title=title)
-        print(replace_file(page, drawn.encode()))
+        text = attention_page(weights, labels, labels, title=title)
+        print(replace_file(page, text.encode()))
 
 
 def proof_line(proof):

@@ -44,8 +44,7 @@ class Options:
         for name, require in given.items():
             if getattr(self, name) is not None:
                 require(getattr(self, name))
-        require_real(eps=self.eps)
-        if self.eps < 0.0:
+        if require_real(eps=self.eps) < 0.0:
             raise ValueError(f"eps must be 0 or more, such as 1e-5, got {self.eps!r}")
 
     def require_blocks(self, width):

@@ -135,9 +135,9 @@ def language_model(
     Returns logits (..., T, vocabulary) and the cache.
     Raises ValueError for a token outside the vocabulary or a text longer than learned positions.
     """
+    X, embedded = embed_text(tokens, params, config=config)
     if where is not None and (getattr(where, "dtype", None) != bool or where.shape != tokens.shape):
         raise ValueError(f"where must be a boolean array {tokens.shape}, got {where!r}")
-    X, embedded = embed_text(tokens, params, config=config)
     X = turned_like(X, params.embedding.T)
     mask = combine_masks(causal_mask(tokens.shape[-1]), mask)
     patches = _patches(heads_off, patch, len(params.blocks))

@@ -103,10 +103,11 @@ def _block(source, at, config):
 
 def _activation(source, kind):
     """Gemma 1 says gelu and means its tanh form; only Gemmas have a name of their own for it."""
-    known = ACTIVATIONS | ({"gelu": "gelu_tanh"} if kind == "gemma" else {})
     if not kind.startswith("gemma"):
-        return activation(source, known, "hidden_act", default="silu")
-    names = ["hidden_activation", "hidden_act"][:2 if kind == "gemma" else 1]
+        return activation(source, ACTIVATIONS, "hidden_act", default="silu")
+    names, known = ["hidden_activation"], ACTIVATIONS
+    if kind == "gemma":
+        names, known = [*names, "hidden_act"], ACTIVATIONS | {"gelu": "gelu_tanh"}
     return activation(source, known, *names, default="gelu_pytorch_tanh")
 
 
