@@ -33,33 +33,46 @@ def one_token(x, params, cache, *, config):
     config  LanguageModelConfig
     """
     for i, (block, o) in enumerate(zip(params.blocks, config.blocks, strict=True)):
-        past = cache.layer(i)
-        x = _residual(x, block.attention_norm, lambda z: _attend(z, block.attention, past, o), o)
-        x = _residual(x, block.feed_forward_norm, lambda z: _feed(z, block.feed_forward, o), o)
+        norm, past = block.attention_norm, cache.layer(i)
+        x = _after(x, _attend(_before(x, norm, o), block.attention, past, o), norm, o)
+        norm = block.feed_forward_norm
+        x = _after(x, _feed(_before(x, norm, o), block.feed_forward, o), norm, o)
     return x
 
 
-def _residual(x, params, f, o):
+def _before(x, params, o):
+    """What a layer reads: N(x), or x itself where the norm comes after."""
     if o.norm == "post":
-        return _normalize(x + f(x), params, o)
-    before, behind = params if o.norm == "sandwich" else (params, None)
-    y = f(_normalize(x, before, o))
-    return x + (y if behind is None else _normalize(y, behind, o))
+        return x
+    return _normalize(x, params[0] if o.norm == "sandwich" else params, o)
+
+
+def _after(x, y, params, o):
+    """What goes on from x and what a layer made of it."""
+    if o.norm == "post":
+        return _normalize(x + y, params, o)
+    return x + (_normalize(y, params[1], o) if o.norm == "sandwich" else y)
 
 
 def _attend(x, params, past, o):
     q, k, v = (_product(x, layer) for layer in params[:3])
-    G, D = o.key_heads, len(k) // o.key_heads
-    Q, K, V = q.reshape(-1, D), k.reshape(G, D), v.reshape(G, 1, D)
+    G, D, t = o.key_heads, len(k) // o.key_heads, past.length
+    Q, K = q.reshape(-1, D), k.reshape(G, D)
     if isinstance(params, ExtendedMultiHeadParams) and params.extras is not None:
         gains, eps = params.extras.qk_norm, float(o.eps)
         Q, K = _rms_norm(Q, gains.query, eps), _rms_norm(K, gains.key, eps)
     if o.rotary is not None:
-        turns, pairing = turns_of(o.rotary, past.length, D, x.dtype)
+        turns, pairing = turns_of(o.rotary, t, D, x.dtype)
         QK = turn_pairs(np.concatenate([Q, K]), turns, pairing)
         Q, K = QK[:-G], QK[-G:]
+    past.keys[:, t], past.values[:, t] = K, v.reshape(G, D)
     left = None if o.window is None else window_sides(o.window)[0]
-    O = past.attend(Q[:, None], K[:, None], V, left=left, scale=o.scale)
+    seen = slice(0 if left is None else max(0, t - left), t + 1)
+    Q = Q.reshape(G, -1, D) * x.dtype.type(1.0 / math.sqrt(D) if o.scale is None else o.scale)
+    S = Q @ past.keys[:, seen].swapaxes(1, 2)
+    S -= S.max(axis=2, keepdims=True)
+    E = np.exp(S, out=S)
+    O = E @ past.values[:, seen] / E.sum(axis=2, keepdims=True)
     return _product(O.reshape(-1), params.output)
 
 
