@@ -49,7 +49,7 @@ OTHER_ROOMS = re.compile(
     "adaptation|bench|bleu|broken|classroom|cli|command|crosscheck|d2l|dates|digits"
     "|distributed|doctor|edits|exercises|explore|figures|files|growth|gpt|hugging|jax|llm|museum"
     "|notebooks|onnx|kernel_pages|test_page|phrases|plots|pooling_experiment|readme"
-    "|seed_systems|smollm2|snippets|test_series|texts|torch|translation|weights"
+    "|seed_systems|site|smollm2|snippets|test_series|texts|torch|translation|weights"
 )
 FLAGS = ["-q", "-s", "-p", "no:cacheprovider", "-m", "not (browser or llm or peers or cuda)"]
 SWAPS = [

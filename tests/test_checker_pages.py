@@ -116,6 +116,16 @@ def test_moves_are_so_short_that_only_coarse_arithmetic_shows_steps(monkeypatch,
         (2.0**-13, 2.0**-9, [2.0**-12] * 3)]
 
 
+@pytest.mark.parametrize("first, second, eps", [
+    ([True, False], [False, True], DOUBLE), ([True, False], [True, False], 2.0**-23)])
+def test_what_jumps_under_one_of_two_moves_has_a_kink_there(monkeypatch, rng, first, second, eps):
+    fine = {2.0**-38: first, 2.0**-25: second, 2.0**-13: [False, False]}
+    monkeypatch.setitem(arithmetic._epsilon.__globals__, "_jumps",
+                        lambda change, t, coarse, noise: np.array(fine[t]))
+    Y = np.ones(2)
+    assert arithmetic._epsilon(lambda leaves: Y, Y, [np.ones(2)], [0], rng) == eps
+
+
 def test_plateaus_are_looked_for_far_away_and_a_millionth_further(monkeypatch):
     seen = []
 

@@ -350,6 +350,17 @@ def test_a_bias_of_two_queries_and_two_keys(draw, bias):
     assert_same(both(QKV, bias=bias)[0], plain(QKV, bias=bias))
 
 
+@pytest.mark.parametrize("N, Tq, Tk", [(0, 3, 4), (2, 0, 4), (2, 3, 0)])
+@pytest.mark.parametrize("size", [1.0, 1e5])
+def test_empty_axes_beside_a_bias_and_a_sink_of_any_size(draw, N, Tq, Tk, size):
+    QKV = draw(N, Tq, DK), draw(N, Tk, DK), draw(N, Tk, DV)
+    for bias in (None, (Tq, Tk), (1, Tk), (Tq, 1)):
+        for sink in ((N,), (1,)):
+            steps = {"bias": size * draw(*bias)} if bias else {}
+            steps["sink"] = size * draw(*sink)
+            assert_same(both(QKV, **steps)[0], plain(QKV, **steps))
+
+
 def test_heads_are_taken_without_a_copy_where_they_share_one(draw):
     X, owner = draw(3, 4, 2), np.array([0, 0, 2, 1])
     for heads in (slice(0, 2), slice(1, 3), slice(0, 3), slice(1, 4), slice(2, 3)):
