@@ -258,6 +258,7 @@ def test_a_width_of_a_layer_that_cannot_be_is_named(name, build, size):
     ("bias", lambda flag: npattn.init_layer_norm(3, bias=flag)),
     ("bias", lambda flag: nn.EncoderBlock(4, 2, 4, bias=flag)),
     ("zero_key", lambda flag: nn.MultiHeadAttention(4, 2, zero_key=flag)(*[Q] * 3)),
+    ("extra_key", lambda flag: npattn.init_multihead(4, np.random.default_rng(0), extra_key=flag)),
 ])
 def test_a_switch_that_is_neither_true_nor_false_is_named(name, build, flag):
     assert f"{name} must be True or False, got {flag!r}" in refusal(lambda: build(flag))
