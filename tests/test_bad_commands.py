@@ -124,6 +124,7 @@ OTHERS = [
         "''", "f", "nothing.py", ":x", "few.py:")],
     ("doctor no.py:f", "no.py"), ("doctor folder.py:f", "folder.py"), ("doctor a:b:c", "a:b"),
     ("doctor empty.py:f", r"\bf\b"), ("doctor junk.py:f", "no Python"), ("doctor", "name a file"),
+    ("doctor few.py", "few.py holds"),
     ("doctor broken.py:f", "line 1"), ("doctor quit.py:f", "SystemExit"), ("doctor few.py:x", "x"),
     *[(f"doctor few.py:x --{option} nonsense", f"{option}=nonsense")
       for option in ("mask", "layout", "causal", "heads")],

@@ -5,6 +5,7 @@ import importlib.util
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from npattn.doctor import doctor
 from npattn.doctor.catalogue import ALL, MISTAKES, mistaken
 from npattn.doctor.differences import difference
 from npattn.doctor.hints import HintError
+from npattn.doctor.patient import Patient
 from npattn.doctor.slips import harmless, slips
 
 PATIENTS = Path(__file__).parent / "patients"
@@ -25,7 +27,8 @@ QUICK = """right_keys_first right_scale_in_weights right_features_first right_ro
     wrong_no_self wrong_float32 wrong_either_mask right_a01 right_a03 right_a17 wrong_a22 wrong_a25
     wrong_a38 wrong_a45 wrong_b05 wrong_b09 wrong_b10 errata_02 errata_05 errata_20
     wrong_f05 wrong_f19 wrong_f20 wrong_f32 wrong_f56 wrong_f61 right_f19 wrong_e49 wrong_e31
-    wrong_d44 wrong_d16 wrong_d35 right_d21 right_d10 right_d12 undecided_keys""".split()
+    wrong_d44 wrong_d16 wrong_d35 right_d21 right_d10 right_d12 undecided_keys
+    right_i02 right_i03 wrong_i03 wrong_i07""".split()
 
 
 def needs_torch(name):
@@ -109,6 +112,33 @@ def test_each_general_slip_is_undone_at_its_place(meant, line):
     ("from torch import nn\n", True), ("from .mine import x\n", False)])
 def test_a_file_that_may_touch_files_is_not_run_with_changes(text, fine):
     assert harmless(text, ast.parse(text)) is fine
+
+
+PLACES = """class Layer:
+    def __init__(self):
+        self.mask = np.triu(np.ones((4, 4)), 2)
+        self.drop = Dropout(0.1)
+
+    def forward(self, q, k, v, mask=None):
+        if mask is not None:
+            s = np.where(mask, s, 0.0)
+        return drop(s) @ v
+
+def layer_backward(dY, cache):
+    return dS @ v
+"""
+
+
+@pytest.mark.parametrize(("pattern", "within", "line"), [
+    ("drop", "$^", 9), ("mask|triu", "$^", 8), ("triu|mask", "$^", 3), (r"dS|[@|]", "$^", 12),
+    ("[@|]", "$^", 9), ("@", "backward", 12), ("nothing", "$^", 0)])
+def test_a_mistake_is_placed_in_a_line_that_does_something(pattern, within, line, tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(PLACES)
+    patient = Patient(path, "Layer", 5.0)
+    patient.facts = SimpleNamespace(first=1, last=9)
+    assert patient.line(pattern, within)[0] == line
+    patient.close()
 
 
 ON_THE_CPU = """import torch

@@ -237,3 +237,9 @@ def test_a_file_stays_as_it_was_where_writing_fails(here, monkeypatch, capsys):
         assert capsys.readouterr().err == f"npattn heatmap: {path}: No space left on device\n"
     assert (here / "page.html").read_text() == "mine"
     assert sorted(path.name for path in here.iterdir()) == ["page.html", "w.npy"]
+
+
+def test_html_alone_writes_a_page_of_the_usual_name(here, weights):
+    np.save("w.npy", weights)
+    assert main(["heatmap", "--weights", "w.npy", "--html"]) == 0
+    assert [path.name for path in here.iterdir() if path.name != "w.npy"] == ["heatmap.html"]

@@ -14,6 +14,9 @@ line in the file with the same names:
 Exit code 0 right, 1 wrong or undecided, 2 what cannot be run.
 """
 
+import ast
+from pathlib import Path
+
 from npattn.commands import InputError
 
 HELP = "say whether anybody's attention code is right, and which mistake it has"
@@ -45,8 +48,7 @@ def run(options):
     path, _, name = (options.subject or "").rpartition(":")
     try:
         if not path or not name:
-            raise ValueError(f"{options.subject or 'nothing'}: name a file and what is in it, as "
-                             "in mine.py:attention")
+            raise ValueError(_which(options.subject))
         if not 0 < options.limit <= 3600:
             raise ValueError(f"--limit must be from 0 to 3600 seconds, got {options.limit:g}")
         given = {key: getattr(options, key) for key in HINTS}
@@ -62,3 +64,14 @@ def run(options):
     else:
         print(found)
     return found.code
+
+
+def _which(subject):
+    """What to say where no name is given: the names of the file, if there is one."""
+    said = f"{subject or 'nothing'}: name a file and what is in it, as in mine.py:attention"
+    try:
+        body = ast.parse(Path(subject).read_text(encoding="utf-8-sig")).body
+    except (OSError, TypeError, ValueError, SyntaxError):
+        return said
+    names = [n.name for n in body if isinstance(n, (ast.FunctionDef, ast.ClassDef))]
+    return f"{said}; {subject} holds {', '.join(names) or 'no function and no class'}"

@@ -61,7 +61,10 @@ def configure(parser):
         "--out", type=Path, metavar="FILE",
         help=f"figure to write, {', '.join(FIGURES)} (default without --html: heatmap.png)",
     )
-    parser.add_argument("--html", type=Path, metavar="FILE", help="interactive page to write")
+    parser.add_argument(
+        "--html", type=Path, metavar="FILE", nargs="?", const=Path("heatmap.html"),
+        help="interactive page to write (without FILE: heatmap.html)",
+    )
 
 
 def run(options):

@@ -4,7 +4,7 @@ import numpy as np
 
 from npattn.doctor import fit
 from npattn.doctor.catalogue import STEPS, mistaken
-from npattn.doctor.chunks import chunk_calls, in_chunks, side_by_side, stepper
+from npattn.doctor.chunks import chunk_calls, in_chunks, resetting, side_by_side, stepper
 from npattn.doctor.comparing import counterexample
 from npattn.doctor.differences import difference
 from npattn.doctor.examine import Property
@@ -103,6 +103,8 @@ def describe_chunks(exam, chunks, Y, why, single, right):
 
 def note_chunks(exam, case, chunkings, how, right):
     """Keep as evidence that chunks with a cache are not what comes out all at once."""
+    if how[0] == "switch" and not resetting(exam):  # the next chunks would go on
+        chunkings = chunkings[-1:]
     calls = [chunk_calls(exam, case, chunks, how) for chunks in chunkings]
 
     def fine(replies):

@@ -13,7 +13,7 @@ def resetting(exam):
 
 
 def stepper(exam):
-    """("argument", name) or ("method", name, reset): how a cache is used; None."""
+    """("argument", name), ("method", name) or ("switch", name): how a cache is used; None."""
     name = exam.target.parameter("cache")
     if name:
         return "argument", name
@@ -25,7 +25,8 @@ def stepper(exam):
         return "method", step
     if exam.way.fresh and resetting(exam):
         return "method", exam.target.name
-    return None
+    use = exam.target.parameter("use_cache")
+    return ("switch", use) if use and exam.way.object else None
 
 
 def in_chunks(exam, case, chunks, how, times=1):
@@ -34,6 +35,8 @@ def in_chunks(exam, case, chunks, how, times=1):
     times  how often the last call is made, with one and the same cache
     """
     specs = chunk_calls(exam, case, chunks, how, times)
+    if how[0] == "switch":
+        exam.patient.ask(("pristine", exam.way.object))
     replies = exam.patient.call(specs)
     axes = exam.way.layout
     if how[0] == "method" and "t" in axes and replies[-1].error:  # one token, without its axis
@@ -54,13 +57,15 @@ def chunk_calls(exam, case, chunks, how, times=1):
         spec = exam.patient.spec(way, case._replace(q=part, k=part, v=part), keep=f"c{i}")
         if how[0] == "argument":
             _hand_over(exam, spec, how[1], i)
+        elif how[0] == "switch":  # the object itself keeps the cache
+            spec["kwargs"][how[1]] = ("value", True)
         else:
             spec = _one_token(exam, spec, how[1], part)
         if offset := exam.target.parameter("offset"):
             spec["kwargs"][offset] = ("value", start)
         specs += [spec] * (times if i == len(chunks) - 1 else 1)
         start += n
-    if how[0] == "method" and (reset := resetting(exam)):
+    if how[0] != "argument" and (reset := resetting(exam)):
         specs.insert(0, {"object": way.object, "name": reset})
     return specs
 

@@ -16,6 +16,7 @@ import numpy as np
 from npattn.doctor import hints as hints_
 from npattn.doctor.examine import Examination
 from npattn.doctor.fit import Failed
+from npattn.doctor.models import windows
 from npattn.doctor.page import page
 from npattn.doctor.patient import Patient
 from npattn.doctor.stages import STAGES
@@ -209,6 +210,9 @@ def _concluded(exam):
         conventions.insert(0, f"layout ({', '.join(a.upper() for a in exam.way.layout)})")
     if exam.model is not None:
         conventions += exam.model.notes
+        if exam.model.causal and (w := exam.model.c.window) and w - 1 in windows(exam):
+            conventions.append("the window counts the keys before a query: with its own, a query "
+                               f"sees {w} keys")
         if exam.model.c.rotary:
             conventions.append(f"rotary positions, pairing: {exam.model.c.rotary}")
         if abs(exam.model.c.scale - 1.0) > 1e-9:

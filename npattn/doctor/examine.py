@@ -151,7 +151,8 @@ class Examination:
         mistake = ALL[name]
         if any(m["sentence"] == mistake.words for m in self.mistakes):
             return
-        number, text = self.patient.line(mistake.at)
+        behind = "backward|bwd|grad|vjp|backprop" if name.startswith("backward: ") else "$^"
+        number, text = self.patient.line(mistake.at, behind)
         self.mistakes.append({"name": name.removeprefix("backward: "), "sentence": mistake.words,
                               "line": number, "text": text, "certain": certain})
 

@@ -71,6 +71,8 @@ def _fit_sizes(parameters, hints, sizes):
     if "width" not in hints:
         sizes.width = sizes.heads * WIDTH
     sizes.hidden = sizes.width + 8
+    alone = "head_dim" in wants and "heads" not in wants and sizes.heads == 1
+    sizes.head_dim = sizes.width // sizes.heads - 2 * alone  # one head is narrower than the model
 
 
 def _weights_of_a_dict(patient, name, rng, sizes):
@@ -88,7 +90,7 @@ def _weights_of_a_dict(patient, name, rng, sizes):
 def _argument(patient, name, default, required, role, hints, sizes, seed):
     """The value of one argument of a constructor; None: it keeps its default."""
     usual = {"width": sizes.width, "heads": sizes.heads, "kv_heads": sizes.groups,
-             "head_dim": sizes.width // sizes.heads, "hidden": sizes.hidden, "max_len": 160,
+             "head_dim": sizes.head_dim, "hidden": sizes.hidden, "max_len": 160,
              "layers": 1, "tile": 4, "seed": seed, "train": False}
     if role == "config":
         return _config(patient, name, sizes)

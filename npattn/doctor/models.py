@@ -174,6 +174,9 @@ WINDOWS = r"(sliding_|local_|attn_|left_)?window(_size|_len)?|(local_)?(span|rad
           r"band(width)?)|win(_size)?|sliding_window"
 
 
+COUNTED = r"itself|own|window\W{0,3}[-−]\W?1|window\W{0,3}(most recent |last )?(keys|tokens|pos)"
+
+
 def windows(exam):
     """Lengths of a window that the code has or gets."""
     if exam.target is None or not re.search(r"window|span|radius|band|look_?back|\bwin",
@@ -194,10 +197,12 @@ def variants(exam, heads, causal, W=None):
 
 def _windows(exam, causal):
     inclusive = exam.target.parameter("window") in ("radius", "lookback", "look_back")
-    lengths = windows(exam)
+    lengths, prose = windows(exam), exam.patient.told()
     for w in lengths:
         if causal:
             yield {"window": w + inclusive}
+            if not inclusive and not re.search(COUNTED, prose):
+                yield {"window": w + 1}
         else:
             yield from unbounded(w)
     if lengths and given(exam, "window") is None:

@@ -219,6 +219,12 @@ class Patient:
             getattr(node.value, "value", None), str)
             for n in range(node.lineno, node.end_lineno + 1)}
 
+    def told(self):
+        """What docstrings and comments say."""
+        lines = self.text.splitlines()
+        said = [lines[n - 1] for n in sorted(self.prose())]
+        return "\n".join(said + re.findall("#.*", self.text))
+
     def lines_of(self, pattern):
         """The numbers of lines of all functions whose names hold the pattern."""
         return {n for node in ast.walk(self.tree) if isinstance(node, ast.FunctionDef)
@@ -250,20 +256,40 @@ class Patient:
         parts = [n for n in getattr(node, "body", []) if getattr(n, "name", "") != "__init__"]
         return "\n".join(map(ast.unparse, parts)) if isinstance(node, ast.ClassDef) else self.text
 
-    def line(self, pattern):
-        """(number, text) of the first line of the code that a mistake is likely written in."""
+    def line(self, pattern, within="$^"):
+        """(number, text) of the line of the code that a mistake is likely written in.
+
+        The alternatives of the pattern stand in order; a constructor comes behind the other lines.
+
+        within  pattern of the names of functions that come first
+        """
         first, last = getattr(self.facts, "first", 1), getattr(self.facts, "last", 10**6)
-        lines, prose = self.text.splitlines(), self.prose()
-        spans = [(first, min(last, len(lines))), (1, len(lines))]
-        for low, high in spans:
-            for number in range(low, high + 1):
-                text = lines[number - 1].split("#")[0].strip()
-                if not text or number in prose or text.startswith(
-                        ("def ", "class ", '"', "import", "from")):
-                    continue
-                if re.search(pattern, text):
-                    return number, text
+        built, lines, front = self.lines_of("^__init__$"), self.code_lines(), self.lines_of(within)
+        order = sorted(lines, key=lambda n: (n not in front, not first <= n <= last, n in built))
+        for part in alternatives(pattern):
+            for number in order:
+                if re.search(part, lines[number]):
+                    return number, lines[number]
         return 0, ""
+
+    def code_lines(self):
+        """{number: text} of the lines that do something: no prose, no head, no `if x is None:`."""
+        prose, idle = self.prose(), r'(def |class |"|import|from|else:|try:|(el)?if [^:]* None:$)'
+        lines = {i: line.split("#")[0].strip() for i, line in enumerate(self.text.splitlines(), 1)}
+        return {i: text for i, text in lines.items()
+                if text and i not in prose and not re.match(idle, text)}
+
+
+def alternatives(pattern):
+    """The parts of a pattern between the bars that stand in no bracket."""
+    parts, depth = [""], 0
+    for piece in re.findall(r"\\.|.", pattern):
+        depth += (piece in "([") - (piece in ")]")
+        if piece == "|" and not depth:
+            parts.append("")
+        else:
+            parts[-1] += piece
+    return parts
 
 
 def letter_of(name):

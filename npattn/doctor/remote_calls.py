@@ -107,6 +107,11 @@ def _copy(a):
     return a.detach().clone() if torch and isinstance(a, torch.Tensor) else None
 
 
+def _numbers(value):
+    """Whether nested lists hold numbers alone, as an array that is written in plain Python."""
+    return all(_numbers(v) if isinstance(v, list) else isinstance(v, (int, float)) for v in value)
+
+
 def _same(a, old):
     if isinstance(a, np.ndarray):
         return a.shape == old.shape and np.array_equal(a, old, equal_nan=a.dtype.kind == "f")
@@ -119,6 +124,8 @@ def _flatten(value, path, found, arrays, depth=0):
     if torch and isinstance(value, torch.Tensor):
         value = value.detach().cpu()
         value = (value.float() if value.dtype == torch.bfloat16 else value).numpy()
+    if isinstance(value, list) and value and _numbers(value):
+        value = np.array(value)
     if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "fiubc":
         found.append([list(map(str, path)), len(arrays)])
         arrays.append(np.array(value))

@@ -109,6 +109,12 @@ def no_numbers(exam, way, case, got, sizes):
     """Whether outputs of a plain call are NaN or infinite: then nothing else is looked for."""
     if np.isfinite(got).all():
         return False
+    likely = [m for m in models(exam, way.form) if m.causal][:24]
+    if blind := fit.explain(likely, [(case, got)], ["causal without itself"], way.dtype):
+        settle(exam, way, blind[0], sizes, exam.tried)
+        unlike_plain(exam, way, [m._replace(mistakes=()) for m in blind[:2]])
+        exam.blame(blind)
+        return True
     settle(exam, way, None, sizes, exam.tried)
     many = "All outputs are" if not np.isfinite(got).any() else "Some outputs are"
     exam.said(f"{many} NaN or infinite in a plain call{nan_reason(exam.patient.text)}.",

@@ -5,9 +5,11 @@ from typing import NamedTuple
 from npattn.edits import Edit
 
 SOFTMAX, SCORES = r"softmax|\.exp\(|exp\(", r"@|matmul|einsum|bmm|\.dot\("
-MASK = r"mask|where|tril|triu|keep(?!dim)|\binf|finfo|-1\.?0?e"  # not np.sum(keepdims=True)
+MASK = r"masked_fill|where|mask|tril|triu|keep(?!dim)|\binf|finfo|-1\.?0?e"  # not np.sum(keepdims=True)
+FUTURE = r"tril|triu|diagonal|" + MASK + "|causal"
 BEHIND = r"(mask|keep(?!dim)|valid)\w*\)?\s*\*|\*=?\s*\(?\w*(mask|keep|valid)|where\(.*mask"
 HEADS = r"reshape|view|transpose|permute|swapaxes|rearrange|einsum|split"
+MERGED = r"contiguous|^(return|o|out\w*|y|z|context\w*)\b.*(reshape|view|flatten)|" + HEADS
 NORM = r"mean|var|std|norm"
 
 

@@ -7,7 +7,7 @@ DS = "P * (dP - (dP * P).sum(-1, keepdims=True))"
 BACKWARD = {
     "no row sum": mistake("backward", DS, "P * dP",
                           "The row sum is missing in the softmax's backward: dS = P ⊙ (dP − Σ dP ⊙ P).",
-                          r"dP|dA|dW|sum"),
+                          r"^(dS|dscores?|ds)\b|dP|dA|dW|sum"),
     "row sum added": mistake("backward", "(dP - (dP", "(dP + (dP",
                              "The row sum is added in the softmax's backward; it must be subtracted.",
                              r"sum"),

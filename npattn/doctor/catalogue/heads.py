@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from npattn.doctor.catalogue.entry import HEADS, SCORES, mistake
+from npattn.doctor.catalogue.entry import HEADS, MERGED, SCORES, mistake
 
 TURN = "return X.reshape(B, T, H, D // H).swapaxes(1, 2)"
 MERGE = "return O.swapaxes(1, 2).reshape(B, T, H * d)"
@@ -95,7 +95,7 @@ HEAD_MISTAKES = {
         "core", f"repeated({x}, Q.shape[1])", f"np.tile({x}, (1, Q.shape[1] // {x}.shape[1], 1, 1))",
         f"The {words} of a group are tiled over the query heads (0 1 0 1), but not the {others}: "
         "neighbouring query heads must share one key head and its values (0 0 1 1).",
-        r"tile|repeat|expand", "groups")
+        rf"^{x.lower()}\w*\b.*(tile|repeat|expand)|tile|repeat|expand", "groups")
        for x, words, others in (("K", "keys", "values"), ("V", "values", "keys"))},
     "groups: first only": mistake("repeated", GROUPS, "np.repeat(K[:, :1], H, axis=1)",
                                   "All query heads use the first key head.", r"repeat|expand|\[", "groups"),
@@ -104,11 +104,11 @@ HEAD_MISTAKES = {
                                        "features of different tokens are mixed.", HEADS, "heads"),
     "merge without transpose": mistake("merge", MERGE, "return O.reshape(B, T, H * d)",
                                        "The heads are merged by a plain reshape, without a transpose: "
-                                       "features of different tokens are mixed.", HEADS, "heads"),
+                                       "features of different tokens are mixed.", MERGED, "heads"),
     "merge transposed twice": mistake(
         "merge", MERGE, "return O.transpose(0, 2, 3, 1).reshape(B, T, H * d)",
         "The heads are merged with features before heads, but were split with heads before "
-        "features.", HEADS, "heads"),
+        "features.", MERGED, "heads"),
     "outputs of the heads averaged": mistake(
         "merge", MERGE, "return O.mean(1)",
         "The outputs of the heads are averaged; they must stand side by side (concatenated).",
@@ -127,7 +127,7 @@ HEAD_MISTAKES = {
         r"max|\*=|\+=|range") for n in (2, 3, 4, 5, 8, 16, 32, 64, 128) for kind, words in TILES.items()},
     "merge reversed": mistake(
         "merge", MERGE, "return O[:, ::-1].swapaxes(1, 2).reshape(B, T, H * d)",
-        "The heads are merged in the wrong order.", HEADS, "heads"),
+        "The heads are merged in the wrong order.", MERGED, "heads"),
     "split features first": mistake(
         "split", TURN, "return X.reshape(B, T, D // H, H).transpose(0, 3, 1, 2)",
         "The heads are split with features before heads, but merged with heads before features.",

@@ -1,6 +1,6 @@
 """Mistakes of masks: float ones that are added, boolean ones, the causal one."""
 
-from npattn.doctor.catalogue.entry import BEHIND, MASK, mistake
+from npattn.doctor.catalogue.entry import BEHIND, FUTURE, MASK, mistake
 
 PLAIN = "S = np.where(M, S, -np.inf)"
 RATIO = "A / A.sum(-1, keepdims=True)"
@@ -125,19 +125,19 @@ MASK_MISTAKES = {
     # causal
     "causal ignored": mistake("allowed", f"M = {CAUSAL}", "M = np.ones((Tq, Tk), bool)",
                               "The causal mask has no effect: a query sees the future.",
-                              MASK + "|causal", "causal"),
+                              FUTURE, "causal"),
     "causal sees one more": mistake("allowed", CAUSAL, CAUSAL.replace("<=", "<= 1 +"),
                                     "The causal mask is off by one: a query sees the next token, too.",
-                                    MASK + "|causal|diagonal", "causal"),
+                                    FUTURE, "causal"),
     "causal without itself": mistake("allowed", CAUSAL, CAUSAL.replace("<=", "<"),
                                      "The causal mask is off by one: a query does not see its own token.",
-                                     MASK + "|causal|diagonal", "causal"),
+                                     FUTURE, "causal"),
     "causal inverted": mistake("allowed", CAUSAL, CAUSAL.replace("<=", ">"),
                                "The causal mask is inverted: a query sees the future only.",
-                               MASK + "|causal|diagonal", "causal"),
+                               FUTURE, "causal"),
     "causal upwards": mistake("allowed", CAUSAL, CAUSAL.replace("<=", ">="),
                               "The causal mask is the upper triangle: a query sees itself and the "
-                              "future.", MASK + "|causal|diagonal", "causal"),
+                              "future.", FUTURE, "causal"),
     **{f"causal tiles, {n} queries and {m} keys": mistake(
         "allowed", f"M = {CAUSAL}",
         f"M = ({CAUSAL}) & (np.arange(Tk) // {m} <= np.arange(Tq)[:, None] // {n})",
@@ -153,5 +153,5 @@ MASK_MISTAKES = {
         "allowed", 'Tk - Tq if c.corner == "lower" else 0', '0 if c.corner == "lower" else Tk - Tq',
         "The causal mask starts at the wrong corner where there are more keys than queries: the last "
         "query must see all keys if the queries are the last ones (with a cache).",
-        MASK + "|causal|diagonal", "causal"),
+        FUTURE, "causal"),
 }

@@ -133,7 +133,7 @@ PROJECTION_MISTAKES = {
     "rotary of the values": mistake("multihead", "Q, K = rotary(Q, 0, c), rotary(K, 0, c)",
                                     "Q, K, V = rotary(Q, 0, c), rotary(K, 0, c), rotary(V, 0, c)",
                                     "Rotary turns the values, too; it must turn queries and keys alone.",
-                                    r"rot|[Vv]"),
+                                    r"^[vV]\w*\b.*(rot|rope|cos)|rot|[vV]"),
     "rotary against each other": mistake(
         "rotary", "a = sign * angles(start + np.arange(X.shape[-2]), d, c)",
         "a = 2 * sign * angles(start + np.arange(X.shape[-2]), d, c)",

@@ -7,6 +7,8 @@ CLIPS = (5, 10, 15, 20, 30, 40, 50, 60, 64, 70, 80, 88, 100)
 RATIO = "A / A.sum(-1, keepdims=True)"
 SCALE = "c.scale / np.sqrt(Q.shape[-1])"
 
+QUERIES = 'Q = split(dense(Xq, W["Wq"], W["bq"]), c.heads, c)'
+
 SCORE_MISTAKES = {
     # scores
     "no scale": mistake("scale", SCALE, "1.0",
@@ -28,6 +30,11 @@ SCORE_MISTAKES = {
     "scale by the model": mistake("scale", SCALE, "1.0 / np.sqrt(Q.shape[1] * Q.shape[-1])",
                                   "The scores are divided by the root of the width of the whole model; "
                                   "they must be divided by √d of one head.", r"sqrt|scale|\*\*"),
+    "scale by the width of the input": mistake(
+        "multihead", QUERIES, f"{QUERIES}\n    if c.heads == 1:\n        c = varied("
+        "c, scale=c.scale * np.sqrt(Q.shape[-1] / Xq.shape[-1]))",
+        "The scores are divided by the root of the width of the input; they must be divided by √d of "
+        "the head.", r"\*\* ?-? ?0?\.5|sqrt|scale|\*\*"),
     "scale by the keys": mistake("scale", SCALE, "1.0 / np.sqrt(K.shape[-2])",
                                  "The scores are divided by the root of the number of keys; they must be "
                                  "divided by √d of one head.", r"sqrt|scale|\*\*"),
