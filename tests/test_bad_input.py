@@ -14,12 +14,15 @@ import numpy as np
 import pytest
 
 import npattn
-from npattn import nn
+from npattn import KeysValues, nn
+from npattn.models.block import decoder_block, encoder_block, init_decoder_block
 from npattn.models.continuation import continue_tokens, next_logits
+from npattn.models.head_extras import Rotary
 from npattn.models.kv_cache import KVCache
 from npattn.models.language_model import (
     LanguageModelConfig, init_language_model, language_model,
 )
+from npattn.models.multihead import self_attention
 from npattn.models.sampling import sample
 from npattn.models.search import greedy_answers
 from npattn.trees import tree_leaves, tree_map, tree_unflatten
@@ -290,6 +293,8 @@ CONFIG = LanguageModelConfig(11, 8, 2, 12, 20, num_heads=2)
 PARAMS = init_language_model(CONFIG, np.random.default_rng(0))
 TOKENS = np.array([1, 2, 3])
 LOGITS = np.array([0.0, 1.0, -1.0])
+X = np.random.default_rng(0).standard_normal((3, 8))
+DECODER = init_decoder_block(8, 12, np.random.default_rng(0), options=CONFIG)
 
 
 def modelled(tokens=TOKENS, config=CONFIG, **options):
@@ -317,11 +322,45 @@ def continued(tokens=TOKENS, **options):
         (dict(limit=-1), "limit must be at least 0, got -1"),
         (dict(limit=2.0), "limit must be an integer, got 2.0"),
         (dict(temperature=None), "temperature must be a number, got None"),
+        (dict(threads=0), "threads must be at least 1, got 0"),
+        (dict(stop=2), "stop must hold tokens, such as (2,), got 2"),
     ]],
+    *[(lambda past=past: encoder_block(X, PARAMS.blocks[0], past=past, options=CONFIG),
+       f"past must be KeysValues, or a layer of a KVCache, cache.layer(i); got {kind}")
+      for past, kind in [(3, "int"), ((X, X), "tuple"), (KVCache(CONFIG, 3), "KVCache")]],
+    *[(lambda past=past: decoder_block(X, X, DECODER, past=past, options=CONFIG),
+       "past must be two: of the self-attention, and of the memory; got ")
+      for past in (3, None, (None,), (None, None, None))],
+    (lambda: self_attention(X, PARAMS.blocks[0].attention, num_heads=2, qk_eps=-1),
+     "qk_eps must be 0 or more, such as 1e-6, got -1"),
+    (lambda: self_attention(X, PARAMS.blocks[0].attention, num_heads=2, turn=Rotary(width=0)),
+     "width must be at least 2, got 0"),
+    (lambda: self_attention(X, PARAMS.blocks[0].attention, num_heads=2, past=KeysValues(3, 4)),
+     "past.K must be a NumPy array, got int"),
+    (lambda: self_attention(X, PARAMS.blocks[0].attention, num_heads=2,
+                            turn=Rotary(speeds=(np.nan,))), "positions and speeds must be finite"),
     (lambda: next_logits(TOKENS[None], PARAMS, KVCache(CONFIG, 5), config=CONFIG),
      "wanted tokens (T,)"),
     (lambda: next_logits(TOKENS, PARAMS, KVCache(CONFIG, 5), config=replace(CONFIG, num_blocks=3)),
      "params have 2 blocks, the config 3"),
+    (lambda: next_logits(TOKENS, PARAMS, KVCache(CONFIG, 5), config=CONFIG),
+     "the cache is float32, but the model is float64: make one with KVCache(config, room, np.flo"),
+    (lambda: next_logits(TOKENS, PARAMS, KVCache(replace(CONFIG, num_blocks=3), 5, float),
+                         config=CONFIG), "the cache has 3 blocks, the config 2"),
+    (lambda: next_logits(TOKENS, PARAMS, KVCache(replace(CONFIG, head_width=6), 5, float),
+                         config=CONFIG), "heads of keys, 6 wide each; these are "),
+    (lambda: next_logits(TOKENS, PARAMS, None, config=CONFIG), "cache must be a KVCache, got None"),
+    (lambda: encoder_block(X, PARAMS.blocks[0], past=KVCache(CONFIG, 2, float).layer(0),
+                           options=CONFIG), "room for 2 tokens and holds 0, so 3 more do not fit"),
+    *[(lambda options=options: self_attention(
+        X, PARAMS.blocks[0].attention, num_heads=2, past=KVCache(CONFIG, 3, float).layer(0),
+        **options), f"a KVCache attends without a {words}; hand over KeysValues as past")
+      for options, words in [
+          (dict(zero_key=True), "key behind the others"),
+          (dict(dropout=0.5, rng=np.random.default_rng(0)), "dropout")]],
+    (lambda: KVCache(CONFIG, 3).grow(4), "the cache is full: it has room for 3 tokens and holds 0"),
+    (lambda: KVCache(CONFIG, 3).grow(-1), "tokens must be at least 0, got -1"),
+    (lambda: sample(LOGITS + 1j, temperature=0.0), "logits must be real numbers, got complex128"),
     (lambda: KVCache(CONFIG, -1), "room must be at least 0, got -1"),
     (lambda: KVCache(CONFIG, 3, int), "dtype must be float32 or float64, got int64"),
     *[(lambda logits=logits: sample(np.array(logits), np.random.default_rng(0)),
@@ -361,7 +400,7 @@ def test_weights_that_are_nan_give_nan_without_a_warning():
     broken = PARAMS._replace(embedding=PARAMS.embedding * np.nan)
     with np.errstate(all="raise"):
         logits, _ = language_model(TOKENS, broken, config=CONFIG)
-        last = next_logits(TOKENS, broken, KVCache(CONFIG, 3), config=CONFIG)
+        last = next_logits(TOKENS, broken, KVCache(CONFIG, 3, float), config=CONFIG)
     assert np.isnan(logits).all() and np.isnan(last).all()
     with pytest.raises(ValueError, match="the largest of the logits must be a finite number"):
         [*continue_tokens(TOKENS, broken, config=CONFIG, limit=2)]

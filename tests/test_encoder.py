@@ -249,7 +249,7 @@ def test_options_come_as_keywords_or_as_one_object(draw, make_stack):
         encoder(X, params)
     with pytest.raises(TypeError, match="unexpected keyword argument 'nrom'"):
         encoder(X, params, num_heads=2, nrom="pre")
-    with pytest.raises(ValueError, match="eps must be 0 or more, such as 1e-5, got -1"):
+    with pytest.raises(ValueError, match="eps must be 0 or more, such as 1e-6, got -1"):
         encoder(X, params, num_heads=2, eps=-1)
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.floats import quiet
-from npattn.kernels.options import require_counts, require_flag, require_float_dtype, require_real
+from npattn.kernels.options import require_counts, require_eps, require_flag, require_float_dtype
 from npattn.kernels.shapes import require_shapes
 from npattn.kernels.sums import column_sums, row_means
 
@@ -57,8 +57,7 @@ def layer_norm(X, params, *, eps=1e-5) -> tuple[np.ndarray, LayerNormCache]:
     """
     gain, bias = params
     require_shapes("X ... D, gain D, bias? D", X, gain, bias)
-    if require_real(eps=eps) < 0.0:
-        raise ValueError(f"eps must be at least 0, got {eps!r}")
+    require_eps(eps=eps)
     mean = row_means(X)
     Xhat = X - mean
     rstd = 1.0 / np.sqrt(row_means(Xhat * Xhat) + float(eps))

@@ -35,6 +35,13 @@ def require_rate(rate, name="dropout"):
         raise ValueError(f"{name} rate must lie in [0, 1), got {rate!r}")
 
 
+def require_eps(**named):
+    """What a norm adds under its root is 0 or more. Raises ValueError that names it otherwise."""
+    if require_real(**named) < 0.0:
+        (name, eps), = named.items()
+        raise ValueError(f"{name} must be 0 or more, such as 1e-6, got {eps!r}")
+
+
 def require_cap(cap):
     """A soft cap is positive and finite; returned as a float. Raises ValueError otherwise."""
     _require_kind(NUMBERS, "cap must be a number", cap)

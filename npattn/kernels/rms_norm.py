@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.floats import quiet
-from npattn.kernels.options import require_float_dtype, require_real
+from npattn.kernels.options import require_eps, require_float_dtype
 from npattn.kernels.shapes import require_shapes
 from npattn.kernels.sums import column_sums, row_means
 
@@ -54,8 +54,7 @@ def rms_norm(X, gain, *, eps=1e-6) -> tuple[np.ndarray, RMSNormCache]:
     [[0.849, 11.314]]
     """
     require_shapes("X ... D, gain D", X, gain)
-    if require_real(eps=eps) < 0.0:
-        raise ValueError(f"eps must be 0 or more, such as 1e-6, got {eps!r}")
+    require_eps(eps=eps)
     r = 1.0 / np.sqrt(row_means(X * X) + float(eps))
     Xhat = r * X
     return Xhat * gain, RMSNormCache(Xhat, r, gain)

@@ -36,6 +36,8 @@ def rotary_table(positions, speeds, *, dtype=np.float64) -> RotaryTable:
     """
     require_float_dtype(dtype)
     angles = np.asarray(positions)[..., None] * np.asarray(speeds, np.float64)
+    if not np.isfinite(angles).all():
+        raise ValueError("positions and speeds must be finite numbers")
     return RotaryTable(np.cos(angles).astype(dtype), np.sin(angles).astype(dtype))
 
 

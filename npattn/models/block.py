@@ -139,6 +139,8 @@ def decoder_block(
     Returns Y (..., T, D) and the cache.
     """
     o = options_of(options, changes)
+    if not isinstance(past, tuple | list) or len(past) != 2:
+        raise TypeError(f"past must be two: of the self-attention, and of the memory; got {past!r}")
     G, attended = residual(
         X, params.self_attention_norm,
         lambda Z: self_attention(Z, params.self_attention, mask, **o.self_attended(rng, past[0])),

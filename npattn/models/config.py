@@ -12,7 +12,8 @@ from functools import partial
 
 from npattn.kernels.heads import require_heads
 from npattn.kernels.options import (
-    require_cap, require_choice, require_counts, require_flag, require_rate, require_real,
+    require_cap, require_choice, require_counts, require_eps, require_flag, require_rate,
+    require_real,
 )
 from npattn.models.feed_forward import ACTIVATIONS, init_feed_forward
 from npattn.models.head_extras import Rotary, require_rotary
@@ -44,8 +45,7 @@ class Options:
         for name, require in given.items():
             if getattr(self, name) is not None:
                 require(getattr(self, name))
-        if require_real(eps=self.eps) < 0.0:
-            raise ValueError(f"eps must be 0 or more, such as 1e-5, got {self.eps!r}")
+        require_eps(eps=self.eps)
 
     def require_blocks(self, width):
         """Heads must divide the width, and a hidden layer must have one. Raises ValueError."""

@@ -45,8 +45,11 @@ def next_logits(tokens, params, cache, *, config):
     T = len(tokens)
     if T < 1:
         raise ValueError("tokens must be at least one, got none")
+    if not isinstance(cache, KVCache):
+        raise TypeError(f"cache must be a KVCache, got {type(cache).__name__}")
     cache.require_room(T)
     X, _ = embed_text(tokens, params, config=config, offset=cache.length)
+    cache.require_of(params, config)
     if T == 1 and cache.length > 0:
         X = one_token(X[0], params, cache, config=config)[None]
     else:
@@ -95,11 +98,14 @@ def continue_tokens(
     require_options(temperature, top_k, top_p)
     require_shapes("tokens:int T", tokens)
     require_counts(0, limit=limit)
+    require_counts(1, threads=threads)
     if len(tokens) + limit > config.context:
         raise ValueError(f"{len(tokens)} tokens and {limit} more do not fit the model's context of "
                          f"{config.context}: give a shorter text or a lower limit")
     if temperature:
         require_generator(rng)
+    if not np.iterable(stop):
+        raise TypeError(f"stop must hold tokens, such as (2,), got {stop!r}")
     cache = KVCache(config, len(tokens) + limit, params.embedding.dtype)
     draw = partial(sample, rng=rng, temperature=temperature, top_k=top_k, top_p=top_p)
     return _continued(tokens, params, cache, config, limit, stop, draw, threads)

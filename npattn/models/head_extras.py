@@ -20,7 +20,7 @@ from npattn.kernels.embedding import normal
 from npattn.kernels.floats import quiet
 from npattn.kernels.key_value_cache import KeysValues, append_keys_values
 from npattn.kernels.masks import combine_masks
-from npattn.kernels.options import require_choice, require_flag
+from npattn.kernels.options import require_choice, require_eps, require_flag
 from npattn.kernels.positional_masks import window_mask
 from npattn.kernels.qk_norm import (
     QKNormCache, QKNormParams, init_qk_norm, qk_norm, qk_norm_backward,
@@ -103,8 +103,13 @@ def prepare_heads(
     require_shapes("Q ... H Tq D", Q)
     require_shapes("K ... G Tk D, V ... G Tk Dv", K, V)
     require_flag("zero_key", zero_key)
+    require_eps(qk_eps=qk_eps)
+    _require_past(past)
     extras = params or HeadExtras(None, None, None)
     normed = turned = None
+    if isinstance(past, Past) and (zero_key or extras.extra_key is not None):
+        raise ValueError("a KVCache attends without a key behind the others; hand over KeysValues "
+                         "as past")
     laid_out, past = (past, None) if isinstance(past, Past) else (None, past)
     Tp, new = 0 if past is None else past.K.shape[-2], K.shape[-2]
     Tp = Tp if laid_out is None else laid_out.length
@@ -151,6 +156,14 @@ def prepare_heads_backward(dQKV, cache: PreparedCache):
     return dQ, dK, dV, None if params is None else HeadExtras(dnorm, *dextra)
 
 
+def _require_past(past):
+    if past is not None and not isinstance(past, KeysValues | Past):
+        raise TypeError("past must be KeysValues, or a layer of a KVCache, cache.layer(i); "
+                        f"got {type(past).__name__}")
+    if isinstance(past, KeysValues):
+        require_shapes("past.K ... Tp D, past.V ... Tp Dv", *past)
+
+
 def require_rotary(rotary):
     """None, a pairing, or a `Rotary`. Raises ValueError or TypeError otherwise."""
     if rotary is not None:
@@ -170,7 +183,8 @@ def turns_of(how, first, D, dtype, *, T=1, by_column=False):
     """The RotaryTable of T positions from `first` on, for heads D wide; and the pairing."""
     how = _named(how)
     speeds = None if how.speeds is None else tuple(how.speeds)
-    return _table(speeds, how.width or D, how.base, first, T, dtype, by_column), how.pairing
+    width = D if how.width is None else how.width
+    return _table(speeds, width, how.base, first, T, dtype, by_column), how.pairing
 
 
 def _turn(X, how, offset):

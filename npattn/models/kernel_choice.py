@@ -61,7 +61,8 @@ def chosen_attention(
     """
     require_kernel(kernel)
     if laid_out is not None:
-        return _by_cache(Q, K, V, laid_out, window, scale, mask=mask, bias=bias, sink=sink, cap=cap)
+        others = dict(mask=mask, bias=bias, sink=sink, cap=cap, dropout=rng and dropout or None)
+        return _by_cache(Q, K, V, laid_out, window, scale, **others)
     options = dict(scale=scale, dropout=dropout, rng=rng)
     if kernel == "tiled" or kernel == "auto" and _is_worth_tiles(Q, K, V):
         if window is not None:

@@ -49,15 +49,20 @@ class KVCache:
 
     def grow(self, tokens):
         """Count `tokens` more, once every block has written them."""
+        require_counts(0, tokens=tokens)
+        self.require_room(tokens)
         self.length += tokens
+
+    def require_of(self, params, config):
+        """Raises an error unless the model has so many blocks and this precision."""
+        if len(self.keys) != config.num_blocks:
+            raise ValueError(f"the cache has {len(self.keys)} blocks, the config "
+                             f"{config.num_blocks}")
+        _require_dtype(self.keys, params.embedding.dtype)
 
     def require_room(self, tokens):
         """Raises ValueError unless `tokens` more fit."""
-        if self.length + tokens > self.room:
-            raise ValueError(
-                f"the cache is full: it has room for {self.room} tokens and holds {self.length}, "
-                f"so {tokens} more do not fit; make one with room={self.length + tokens} or more"
-            )
+        _require_room(self.room, self.length, tokens)
 
 
 class Past(NamedTuple):
@@ -75,6 +80,7 @@ class Past(NamedTuple):
         left  how many earlier keys a query sees; None for all
         """
         (G, *_, T, D), shape = K.shape, Q.shape
+        self._require(K.dtype, G, T, D)
         start, end = self.length, self.length + T
         self.keys[:, start:end], self.values[:, start:end] = (X.reshape(G, T, D) for X in (K, V))
         scale = Q.dtype.type(1.0 / math.sqrt(D) if scale is None else scale)
@@ -91,6 +97,14 @@ class Past(NamedTuple):
                 O[one, :, rows] = self._tile(one, Q[one, :, rows], *place, left, small[g])
         return O.reshape(shape)
 
+    def _require(self, dtype, G, T, D):
+        heads, room, width = self.keys.shape
+        _require_dtype(self.keys, dtype)
+        if (heads, width) != (G, D):
+            raise ValueError(f"the cache is for {heads} heads of keys, {width} wide each; "
+                             f"these are {G}, {D} wide")
+        _require_room(room, self.length, T)
+
     def _tile(self, g, Q, first, last, left, small=False):
         """O (G, r, n, D) of the queries at positions first … last − 1, for the heads g of keys."""
         least = 0 if left is None else max(0, first - left)
@@ -103,6 +117,19 @@ class Past(NamedTuple):
         O = S @ V
         O /= row_sums(S)
         return O.reshape(Q.shape)
+
+
+def _require_dtype(keys, dtype):
+    if keys.dtype != dtype:
+        raise TypeError(f"the cache is {keys.dtype}, but the model is {dtype}: make one with "
+                        f"KVCache(config, room, np.{dtype})")
+
+
+def _require_room(room, length, tokens):
+    if length + tokens > room:
+        raise ValueError(f"the cache is full: it has room for {room} tokens and holds {length}, "
+                         f"so {tokens} more do not fit; make one with room={length + tokens} or "
+                         "more")
 
 
 def _longest(X):

@@ -27,13 +27,15 @@ def sample(logits, rng=None, *, temperature=1.0, top_k=None, top_p=1.0):
     top_p        in (0, 1]
 
     Returns the token, an int. Raises ValueError for options out of range, and for logits that are
-    NaN or inf, or none but −inf.
+    NaN or inf, or none but −inf; TypeError for other than float arrays, and complex ones.
 
     >>> sample(np.array([0.1, 2.0, 1.0]), temperature=0.0)
     1
     """
     require_options(temperature, top_k, top_p)
     require_shapes("logits V", logits)
+    if np.iscomplexobj(logits):
+        raise TypeError(f"logits must be real numbers, got {logits.dtype}")
     if not np.isfinite(highest := logits.max(initial=-np.inf)):
         raise ValueError(f"the largest of the logits must be a finite number, got {highest}")
     if temperature == 0.0:
