@@ -21,6 +21,7 @@ from npattn.kernels.score_bias import add_bias, add_bias_backward
 from npattn.kernels.scores import dot_scores, dot_scores_backward
 from npattn.kernels.sinks import attend_with_sink, attend_with_sink_backward
 from npattn.kernels.soft_cap import soft_cap, soft_cap_backward
+from npattn.kernels.tiling import score_arguments
 from npattn.kernels.tiling.score_arguments import steps_of
 from npattn.kernels.tiling.tiled import tiled_attention
 
@@ -279,3 +280,16 @@ def test_the_largest_bias_of_a_row_and_whether_it_forbids():
     assert not steps_of((2, 3, 3), bias.dtype, bias=bias[[1, 2, 1]]).forbids
     small = np.array([[0.2, 0.1], [-3.0, 0.0]])
     assert steps_of((2, 2), bias.dtype, bias=small).largest.tolist() == [[0.2, 3.0]]
+
+
+def test_a_bias_is_looked_through_on_several_threads(monkeypatch, draw):
+    monkeypatch.setattr(score_arguments, "WORTH_THREADS", 50)
+    monkeypatch.setattr(score_arguments, "ROWS", 2)
+    used = []
+    monkeypatch.setattr(score_arguments, "run", lambda jobs, threads: (
+        used.append(threads), [job() for job, _ in jobs]))
+    for rows, threads in ((5, 3), (4, 1)):
+        bias = draw(2, rows, 5)
+        steps = steps_of(bias.shape, bias.dtype, bias=bias, threads=3)
+        assert_array_equal(steps.largest, np.abs(bias).max(axis=2))
+        assert used.pop() == threads and not steps.forbids

@@ -91,6 +91,9 @@ STEPS = {
     "bias of all": lambda draw: {"bias": draw(*LEAD, TQ, TK)},
     "one bias": lambda draw: {"bias": draw(TQ, TK)},
     "bias of keys": lambda draw: {"bias": draw(B, 1, 1, 1, TK)},
+    "bias of keys of heads": lambda draw: {"bias": draw(G, R, 1, TK)},
+    "bias of keys under a cap": lambda draw: {"bias": draw(R, 1, TK), "cap": 1.5},
+    "a number of each head": lambda draw: {"bias": draw(G, R, 1, 1)},
     "bias of queries": lambda draw: {"bias": draw(R, TQ, 1)},
     "sink": lambda draw: {"sink": draw(G, R)},
     "one sink": lambda draw: {"sink": draw()[()].reshape(1)},
@@ -99,6 +102,13 @@ STEPS = {
 
 
 # ---- the same as the pages, composed ----
+
+
+@pytest.mark.parametrize("name", ["bias of keys", "bias of keys of heads", "a number of each head",
+                                  "bias of keys under a cap"])
+def test_a_bias_of_keys(tile_size, QKV, draw, name):
+    steps = STEPS[name](draw)
+    assert_same(both(QKV, causal=True, **steps)[0], plain(QKV, causal_mask(TQ, TK), **steps))
 
 
 @pytest.mark.sampled(4)
@@ -375,7 +385,8 @@ def test_heads_are_taken_without_a_copy_where_they_share_one(draw):
 def test_tiles_lie_query_by_query_where_the_bias_is_a_matrix(draw, bias, by_query):
     shape = (3, *(bias or (4, 5))[-2:])
     steps = steps_of(shape, np.dtype(float), bias=None if bias is None else draw(*bias))
-    assert steps.by_query == by_query and steps.natural(False) == (bias is not None)
+    assert steps.by_query == by_query
+    assert steps.natural(False) == (bias is not None and bias[-2] > 1)
     _, cache = tiled_attention(draw(3, shape[1], 2), draw(3, shape[2], 2), draw(3, shape[2], 2),
                                None, steps.bias)
     assert cache.reach.by_query == by_query

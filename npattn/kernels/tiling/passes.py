@@ -44,12 +44,13 @@ def forward_pass(sums, flat, shape, heads, rows, keys):
     K, V, wild = flat.K, flat.V, flat.shifted[heads, rows]
     owner, steps = flat.owner, flat.steps
     base = exponential(V.dtype, steps.natural(any_wild := wild.any()))
-    q = _append(flat.Q[heads, rows], steps.query_factor(flat.scale, units(wild, base)))
+    q = _append(flat.Q[heads, rows], *steps.query_columns(flat.scale, units(wild, base)))
     m, Z = (X[heads, rows] for X in sums)
     Y, ones = np.zeros((*wild.shape, V.shape[2]), V.dtype), np.ones(shape[2], V.dtype)
     for tile, allowed in flat.reach.tiles(heads, rows, keys, shape[2]):
         # S = Q Kᵀ · scale
-        S = _scratch.product(0, taken(K, owner, heads, tile), q.swapaxes(1, 2), steps.by_query)
+        K_tile = steps.keys(taken(K, owner, heads, tile), heads, tile)
+        S = _scratch.product(0, K_tile, q.swapaxes(1, 2), steps.by_query)
         steps.apply(S, heads, rows, tile, base.ln)
         if any_wild:
             silence(S, allowed, -np.inf)
@@ -92,13 +93,14 @@ def backward_pass(dO, delta, columns, grads, flat, shape, heads, rows, keys):
         columns = row_columns(delta, flat)
         backward_pass(dO, delta, columns, grads, flat, shape, heads, rows, keys)
         return
-    q = _append(Q[heads, rows], steps.query_factor(flat.scale, units(wild, base)))
+    q = _append(Q[heads, rows], *steps.query_columns(flat.scale, units(wild, base)))
     V1 = _append(taken(flat.V, owner, heads, keys), dS_scale, dS_scale)
     # block of keys by block of keys, so that what belongs to one stays in the cache
     for tile, part, allowed in sorted(tiles, key=lambda entry: entry[0].start):
         i, j, K_tile = _within(rows, part), _within(keys, tile), taken(K, owner, heads, tile)
         # E = exp(S − m)
-        E = _scratch.product(0, K_tile, q[:, i].swapaxes(1, 2), steps.by_query)
+        K_more, q_part = steps.keys(K_tile, heads, tile), q[:, i].swapaxes(1, 2)
+        E = _scratch.product(0, K_more, q_part, steps.by_query)
         T = steps.apply(E, heads, part, tile, base.ln, _scratch.like(3, E))
         if any_wild:
             E -= m[:, None, i]

@@ -5,8 +5,9 @@
     Z = exp(s − m) before the first key      ds = −Σ P_sink δ,   P_sink = exp(s − L)
 
 The sink is one more score without a value, so it is where the sums begin, and costs nothing. A
-bias keeps its own axes, (M, Tq or 1, Tk or 1); where it is a matrix, tiles lie in memory query by
-query as it does: added across its rows, it would take longer than the products do.
+bias keeps its own axes, (M, Tq or 1, Tk or 1). One that all queries share is a column of the keys,
+q·k + b = [q, 1]·[k, b], unless a cap stands between. Where it is a matrix, tiles lie in memory as
+it does, query by query: added across its rows, it would take longer than the products do.
 Source: the pages soft_cap, score_bias and sinks.
 """
 
@@ -29,9 +30,13 @@ class ScoreSteps(NamedTuple):
     forbids: bool = False              # bias has entries of −inf
 
     def natural(self, any_wild):
-        """Whether exp must have the base e: a bias is not multiplied by anything, nor is a cap
-        where each row has a unit of its own."""
-        return self.bias is not None or self.cap is not None and any_wild
+        """Whether exp must have the base e: no factor reaches what is added, nor a cap by rows."""
+        return self.added or self.cap is not None and any_wild
+
+    @property
+    def added(self):
+        """Whether there is a bias that is no column of the keys."""
+        return self.bias is not None and (self.cap is not None or self.bias.shape[1] > 1)
 
     @property
     def by_query(self):
@@ -40,10 +45,9 @@ class ScoreSteps(NamedTuple):
 
     def begin(self, shifted):
         """m and Z before the first key, (N, Tq) each."""
-        if self.sink is None:
-            return np.where(shifted, -np.inf, 0.0), np.zeros(shifted.shape)
-        m = np.where(shifted, self.sink, 0.0)
-        return m, np.exp(self.sink - np.where(m == -np.inf, 0.0, m))
+        sink = -np.inf if self.sink is None else self.sink
+        m = np.where(shifted, sink, 0.0)
+        return m, np.exp(sink - np.where(m == -np.inf, 0.0, m))
 
     def bound(self, S):
         """The largest |score| there can be, from that of the products, (N, Tq) or one for all."""
@@ -53,19 +57,27 @@ class ScoreSteps(NamedTuple):
             S = S + (self.largest if self.owner is None else self.largest[self.owner])
         return S if self.sink is None else np.maximum(S, np.abs(self.sink))
 
-    def query_factor(self, scale, unit):
-        """What queries are multiplied by, so that `apply` makes scores of their products."""
-        return scale / unit if self.cap is None else scale / self.cap
+    def query_columns(self, scale, unit):
+        """A factor for queries, so that `apply` makes scores of their products with `keys`; and
+        the column that stands beside them, if there is one."""
+        factor = scale / (unit if self.cap is None else self.cap)
+        return (factor,) if self.bias is None or self.added else (factor, 1.0 / unit)
+
+    def keys(self, K, heads, tile):
+        """The keys (n, keys, D) of a tile; with the bias as one more column where it is one."""
+        if self.bias is None or self.added:
+            return K
+        column = taken(self.bias[:, 0], self.owner, heads, self._parts(0, tile)[1])
+        more = np.empty((max(len(K), len(column)), K.shape[1], K.shape[2] + 1), K.dtype)
+        more[..., :-1], more[..., -1] = K, column
+        return more
 
     def apply(self, S, heads, rows, tile, unit, room=None):
-        """Makes scores of products, in place. Returns tanh(S / cap), in that room, or None.
-
-        unit  what scores are measured in; 1 where there is a bias"""
-        T = None
-        if self.cap is not None:
-            T = np.tanh(S, out=S if room is None else room)
+        """Makes scores in that unit of products, in place. Returns tanh(S / cap), in that room."""
+        T = None if self.cap is None else np.tanh(S, out=S if room is None else room)
+        if T is not None:
             np.multiply(T, self.cap / unit, out=S)
-        if self.bias is not None:
+        if self.added:
             S += taken(self.bias, self.owner, heads, *self._parts(rows, tile)).swapaxes(1, 2)
         return T
 
@@ -73,8 +85,7 @@ class ScoreSteps(NamedTuple):
         """The gradient of the products: dS itself, or over T, as `apply` returned it."""
         if T is None:
             return dS
-        np.subtract(1.0, np.multiply(T, T, out=T), out=T)
-        return np.multiply(dS, T, out=T)
+        return np.multiply(dS, np.subtract(1.0, np.multiply(T, T, out=T), out=T), out=T)
 
     def hand_on(self, dS, dbias, heads, rows, tile):
         """What dS (n, keys, queries) adds to dbias, shaped like the bias."""
@@ -98,14 +109,12 @@ class ScoreSteps(NamedTuple):
 
     def places(self, heads, a, b):
         """The sums of the bias that `hand_on` adds to, for `run`."""
-        if self.bias is None:
-            return []
-        _, Tq, Tk = self.bias.shape
-        return places("bias", self.owner, heads, a if Tq > 1 else 0, b if Tk > 1 else 0)
+        return [] if self.bias is None else places(
+            "bias", self.owner, heads, *self._parts(a, b, 0))
 
-    def _parts(self, rows, tile):
+    def _parts(self, rows, tile, shared=slice(0, 1)):
         _, Tq, Tk = self.bias.shape
-        return rows if Tq > 1 else slice(0, 1), tile if Tk > 1 else slice(0, 1)
+        return rows if Tq > 1 else shared, tile if Tk > 1 else shared
 
 
 NO_STEPS = ScoreSteps(None, None, None, None)

@@ -82,12 +82,13 @@ def tiled_attention(
     scale, shapes = score_scale(scale, Q), tuple(X.shape for X in (Q, K, V))
     key_lead = np.broadcast_shapes(K.shape[:-2], V.shape[:-2])
     lead = np.broadcast_shapes(Q.shape[:-2], key_lead)
-    steps = steps_of((*lead, Q.shape[-2], K.shape[-2]), Q.dtype, cap, bias, sink)
+    threads = thread_count(threads)
+    steps = steps_of((*lead, Q.shape[-2], K.shape[-2]), Q.dtype, cap, bias, sink, threads)
     reach = reach_of(
         (*lead, Q.shape[-2]), K.shape[-2], mask, valid_lens, causal, offset, window,
         bias if steps.forbids else None,
     )._replace(by_query=steps.by_query)
-    seed, threads = draw_seed(dropout, rng), thread_count(threads)
+    seed = draw_seed(dropout, rng)
     dropout, owner, spoilt = 0.0 if seed is None else dropout, owners(key_lead, lead), None
     Q, K, V = one_axis(Q, lead), one_axis(K, key_lead), one_axis(V, key_lead)
     shifted, loud = needs_shift(Q, K, V, reach.stop, scale, steps, owner)
