@@ -30,7 +30,9 @@ from npattn.kernels.tiling.reach import set_aside, silence
 from npattn.kernels.tiling.restrictions import reach_of
 from npattn.kernels.tiling.scratch import Scratch
 from npattn.kernels.tiling.threads import run, thread_count
-from npattn.kernels.tiling.tiled import tiled_attention, tiled_attention_backward
+from npattn.kernels.tiling.tiled import (
+    _in_range, tiled_attention, tiled_attention_backward,
+)
 from npattn.kernels.tiling.tiles import keep_tile, latin_patches, row_patches, tile_shape
 
 LEAD, TQ, TK, DK, DV = (2, 3), 50, 70, 6, 7
@@ -614,6 +616,38 @@ def test_a_forbidden_key_whose_gradient_overflows_is_silent(draw):
     assert_array_equal(O, np.broadcast_to(V[0], O.shape))
     for found, expected in ((dQ, 0.0), (dK, 0.0), (dV, [dO.sum(axis=0), np.zeros(5)])):
         assert_allclose(found, np.broadcast_to(expected, found.shape), rtol=1e-12, atol=1e-2)
+
+
+@pytest.mark.parametrize("size", [0.0, 1.0])
+def test_a_forbidden_value_that_overflows_beside_a_large_gradient_is_silent(draw, size):
+    QK, V, dO, mask = draw(2, 3, 4), draw(3, 5), 1e200 * draw(3, 5), np.array([True, False, True])
+    V[:, :4] *= size
+    dO[:, 4] *= size  # all δ are 0 if the size is
+    V[1] = 1e150  # dP is infinite, and P is 0
+    _, cache = tiled_attention(*QK, V, mask)
+    assert not cache.shifted.any() and not cache.loud
+    expected = attention_backward(dO, attention(*QK, V, mask)[1])
+    assert_same(tiled_attention_backward(dO, cache), expected)
+
+
+def test_a_forbidden_value_is_silent_where_another_gradient_is_tiny(draw):
+    K, V, dO = np.full((2, 1), 100.0), draw(2, 3), draw(2, 3) * [[1e240], [1e-290]]
+    V[1] = 1e100  # w dO leaves the range of floats, and dO V, which takes its place, as well
+    _, cache = tiled_attention(np.ones((2, 1)), K, V, np.array([True, False]))
+    assert not cache.shifted.any() and not cache.loud
+    for X in tiled_attention_backward(dO, cache):
+        assert np.isfinite(X).all()
+
+
+def test_products_are_in_range_up_to_half_of_the_largest_number():
+    dO, w = np.float32([[0.125], [-0.5]]), np.float32([0.25, 0.0625])
+    most = np.finfo(np.float32).max / np.float32(2 * 0.5 * 0.25 * 2 * 4)  # V is 2 wide, the scale −4
+    with np.errstate(all="raise"):
+        for V, expected in ((0.99 * most, True), (most, False), (np.nan, False)):
+            assert _in_range(dO, w, np.float32([[[0.5, -V]]]), -4.0) is expected
+        assert _in_range(np.float32([[0.0]]), w, np.float32([[[most]]]), 1.0)
+        assert not _in_range(np.float32([[1e38]]), np.float32([1e38]), np.float32([[[0.0]]]), 1.0)
+        assert _in_range(dO[:0], w[:0], np.float32([[[]]]), 1.0)
 
 
 def test_both_exponentials_give_the_same(monkeypatch, QKV):

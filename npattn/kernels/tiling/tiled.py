@@ -127,7 +127,10 @@ def tiled_attention_backward(dO, cache: TiledCache, dL=None):
     steps, dO, dL = flat.steps, dO.reshape(flat.O.shape), dL.reshape(flat.L.shape)
     delta = np.einsum("nqd,nqd->nq", dO, flat.O) - dL
     grads = [None if X is None else np.zeros(X.shape, X.dtype) for X in (*flat[:3], steps.bias)]
-    on_squares(partial(backward_pass, dO, delta, row_columns(delta, flat), grads), flat)
+    columns = row_columns(delta, flat)
+    if not flat.reach.free and not _in_range(dO, columns[1], flat.V, flat.scale):
+        flat = flat._replace(loud=True)
+    on_squares(partial(backward_pass, dO, delta, columns, grads), flat)
     if steps.bias is not None:  # then dS was without the scale
         for dX in grads[:2]:
             dX *= flat.scale
@@ -140,3 +143,13 @@ def tiled_attention_backward(dO, cache: TiledCache, dL=None):
     dsink = () if sink is None else (
         unbroadcast(steps.dsink(flat.L, delta).reshape(lead), sink),)
     return dQ, dK, dV, *dbias, *dsink
+
+
+def _in_range(dO, w, V, scale):
+    """Whether w (dP − δ) · scale is finite for all queries and values, also for those not allowed.
+
+    Twice the largest product of all is a bound, since |δ| is at most the largest |dP|.
+    """
+    with np.errstate(all="ignore"):
+        largest = math.prod(np.abs(X).max(initial=0.0) for X in (dO, w, V)) * V.shape[2]
+        return bool(2.0 * largest * abs(scale) < np.finfo(V.dtype).max)
