@@ -643,7 +643,7 @@ def test_a_forbidden_value_is_silent_where_another_gradient_is_tiny(draw):
 
 def test_products_are_in_range_up_to_half_of_the_largest_number():
     dO, w = np.float32([[0.125], [-0.5]]), np.float32([0.25, 0.0625])
-    most = np.finfo(np.float32).max / np.float32(2 * 0.5 * 0.25 * 2 * 4)  # V is 2 wide, the scale −4
+    most = np.finfo(np.float32).max / np.float32(2 * 0.5 * 0.25 * 2 * 4)  # Dv = 2, scale = −4
     with np.errstate(all="raise"):
         for V, expected in ((0.99 * most, True), (most, False), (np.nan, False)):
             assert _in_range(dO, w, np.float32([[[0.5, -V]]]), -4.0) is expected
