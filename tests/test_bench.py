@@ -14,12 +14,14 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from npattn.benchmarks import (
-    attention, blas, contenders, growth, limits, machine, memory, multihead, options, products,
+    attention, blas, contenders, growth, limits, llm, machine, memory, multihead, options, products,
     results, threads, timing, training,
 )
 from npattn.benchmarks.timing import Setting, Timing
 from npattn.cli import main
 from npattn.commands import bench
+from npattn.models.language_model import LanguageModelConfig, init_language_model
+from npattn.trees import tree_map
 
 FAST = {"rounds": 3, "pause": 0.0}
 TINY = (1, 2, 32, 8)
@@ -418,6 +420,49 @@ def test_a_file_stays_as_it_was_when_writing_fails(tmp_path):
         results.save(file, Setting(1, None), {"growth": [{"tokens": float("nan")}]})
     assert file.read_bytes() == before
     assert [*tmp_path.iterdir()] == [file]
+
+
+# ---- the language model ----
+
+
+def test_a_prompt_beside_its_products_and_torch():
+    timings = {name: Timing([seconds], [0.0])
+               for name, seconds in (("npattn", 0.5), ("torch", 0.8), ("products", 0.4))}
+    rows = [{"what": "prefill 32", "timings": timings},
+            {"what": "decode 8 after 32", "timings": {"npattn": timings["npattn"]}},
+            {"what": "LIMIT of decode", "timings": {"npattn": timings["products"]}},
+            {"what": "peak memory", "bytes": {"npattn": 3 * 2**20}}]
+    assert list(llm.summary(rows)) == [
+        "prefill 32: npattn 64.0, torch 40.0, products 80.0 tokens per second",
+        "prefill 32 reaches 0.80 of what its matrix products alone allow, 0.50 of torch's time",
+        "decode 8 after 32: npattn 16.0 tokens per second",
+        "decode reaches 0.80 of what reading the weights once allows",
+        "worst ratio to torch 0.62",
+    ]
+    assert llm.line(rows[0]).split()[-5:] == ["500", "ms", "800", "ms", "0.62"]
+    assert llm.line(rows[3]) == "peak memory: npattn 3 MiB"
+
+
+class Counted(np.ndarray):
+    """A matrix that notes what it is multiplied with."""
+
+    shapes: list = []
+
+    def __matmul__(self, X):
+        self.shapes.append((self.shape, X.shape))
+        return self.view(np.ndarray) @ X
+
+
+def test_the_products_of_a_prompt_are_those_of_its_blocks(monkeypatch, rng):
+    monkeypatch.setattr(Counted, "shapes", [])
+    config = LanguageModelConfig(vocabulary=9, width=6, num_blocks=2, num_heads=3, num_kv_heads=1,
+                                 hidden=10, context=5)
+    blocks = tree_map(lambda W: W.view(Counted), init_language_model(config, rng).blocks)
+    work = llm.products(SimpleNamespace(config=config, params=SimpleNamespace(blocks=blocks)), 5)
+    assert not Counted.shapes
+    work()
+    shapes = [(6, 6), (2, 6), (2, 6), (6, 6), (10, 6), (10, 6), (6, 10)]
+    assert sorted(Counted.shapes) == sorted(2 * [(shape, (shape[1], 5)) for shape in shapes])
 
 
 # ---- the figure ----

@@ -4,6 +4,7 @@ Prefill reads a prompt and gives the logits after it; decode adds 8 tokens to a 
 other, by the cache; a LoRA step is forward and backward of 8 texts of 64 tokens at rank 8, without
 the optimizer. For each token decode reads every weight once, so memory is its limit: LIMIT is the
 time of 8 matrix–vector products with as many bytes as the weights have, in rows of 16,384 numbers.
+A prompt's LIMIT is BLAS: the matrix products of the blocks alone, in the shapes that they have.
 Peak memory is that of a process that loads and writes 8 tokens. Freed memory stays with it.
 
     python -m npattn.benchmarks.llm npattn|torch      prints that process's peak, in bytes
@@ -22,9 +23,10 @@ from npattn.benchmarks.timing import ratio
 from npattn.memory import keep_freed_memory
 from npattn.models.adapting import adapted, frozen, init_updates
 from npattn.models.continuation import next_logits
-from npattn.models.kv_cache import KVCache
+from npattn.models.kv_cache import TILE, KVCache
 from npattn.models.language_model import language_model, language_model_backward
 from npattn.models.language_proof import prove_gradient
+from npattn.trees import tree_leaves
 from npattn.weights import find_weights, load_language_model
 
 TITLE = "SmolLM2-135M, float32; the ratio to transformers + torch"
@@ -45,7 +47,8 @@ def measure(setting):
     keep_freed_memory()
     peer = _peer(weights, setting.bridge)
     for T in PREFILL[:2] if setting.quick else PREFILL:
-        yield _row(setting, f"prefill {T}", prefill(weights, peer, setting.bridge, T))
+        contenders = prefill(weights, peer, setting.bridge, T)
+        yield _row(setting, f"prefill {T}", contenders | {"products": products(weights, T)})
     for T in DECODE[:1] if setting.quick else DECODE:
         yield _row(setting, f"decode {TOKENS} after {T}", decode(weights, peer, setting.bridge, T))
     yield _row(setting, "LoRA step {} × {}".format(*LORA), lora(weights, peer, setting.bridge))
@@ -65,7 +68,8 @@ def line(row):
     if "bytes" in row:
         return row["what"] + ": " + ", ".join(
             f"{name} {size / 2**20:,.0f} MiB" for name, size in row["bytes"].items())
-    return beside(row["what"], row["timings"])
+    return beside(
+        row["what"], {name: t for name, t in row["timings"].items() if name != "products"})
 
 
 def summary(rows):
@@ -78,12 +82,17 @@ def summary(rows):
             rates = (f"{name} {tokens[kind] / timing.median():,.1f}"
                      for name, timing in timings.items())
             yield f"{what}: {', '.join(rates)} tokens per second"
+        if "products" in timings:
+            share = timings["products"].median() / timings["npattn"].median()
+            yield f"{what} reaches {share:.2f} of what its matrix products alone allow" + (
+                f", {ratio(timings['products'], timings['torch']):.2f} of torch's time"
+                if "torch" in timings else "")
     if "LIMIT of decode" in found and (first := f"decode {TOKENS} after {DECODE[0]}") in found:
         share = found["LIMIT of decode"]["npattn"].median() / found[first]["npattn"].median()
         yield f"decode reaches {share:.2f} of what reading the weights once allows"
-    both = [t for t in found.values() if "torch" in t]
-    if both:
-        yield f"worst ratio to torch {max(ratio(*t.values()) for t in both):.2f}"
+    ratios = [ratio(t["npattn"], t["torch"]) for t in found.values() if "torch" in t]
+    if ratios:
+        yield f"worst ratio to torch {max(ratios):.2f}"
 
 
 def prefill(weights, peer, bridge, T):
@@ -98,6 +107,26 @@ def prefill(weights, peer, bridge, T):
             peer(bridge.torch.tensor(tokens)[None], logits_to_keep=1, use_cache=True)
 
     return _named(ours, theirs, peer)
+
+
+def products(weights, T):
+    """The matrix products of a prompt of T tokens, of ones: all layers of the blocks, and per head
+    of keys the tiles of a `KVCache`, scores and values."""
+    config, blocks = weights.config, weights.params.blocks
+    maps = [W for W in tree_leaves(blocks) if W.ndim == 2]
+    X = np.ones((max(len(W) for W in maps), T), maps[0].dtype)
+    G, D, rows = config.key_heads, config.width_of_head(config.width), min(T, TILE)
+    Q = np.ones((config.num_heads // G * rows, D), X.dtype)
+    K = np.ones((G, T, D), X.dtype)
+
+    def work():
+        for W in maps:
+            W.T @ X[:len(W)]
+        for K_head in [*K] * len(blocks):
+            for end in range(rows, T + 1, rows):
+                Q @ K_head[:end].T @ K_head[:end]
+
+    return work
 
 
 def decode(weights, peer, bridge, T):
