@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import zipfile
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from npattn import cli
 from npattn.exercises import check
-from npattn.exercises.classroom import Submission, counts, row_of
+from npattn.exercises.classroom import Submission, counts, grade_all, html_text, row_of, table
 from npattn.exercises.registry import PATH, headings
 
 RIGHT = "def softmax_backward(dP, P):\n    return P * (dP - (dP * P).sum(-1, keepdims=True))\n"
@@ -135,3 +136,38 @@ def test_a_notebook_answers_each_exercise_that_it_defines(tmp_path, monkeypatch,
     assert cli.main(["exercise", "check", "eve_05.ipynb"]) == 1
     said = capsys.readouterr().out
     assert "softmax-backward: right" in said and "split-heads: not yet" in said
+
+
+def test_a_file_that_kills_its_grader_costs_no_other_its_verdict(tmp_path):
+    kills = RIGHT.replace("    return", "    import os; os.kill(os.getppid(), 9)\n    return")
+    given = []
+    for who, text in (("ann", RIGHT), ("bob", kills), ("carl", WRONG)):
+        (tmp_path / f"{who}.py").write_text(text)
+        given.append(Submission(who, "softmax-backward", tmp_path / f"{who}.py"))
+    rows = grade_all(given)
+    assert [row["verdict"] for row in rows] == ["right", "not run", "wrong"]
+    assert rows[1]["exercise"] == "softmax-backward" and "ended the process" in rows[1]["mistakes"]
+
+
+def test_a_file_counts_as_it_was_handed_in(tmp_path):
+    path = tmp_path / "ann.py"
+    path.write_text(WRONG)  # another file may have written it anew
+    row = row_of(Submission("ann", "softmax-backward", path), content=RIGHT.encode())
+    assert row["verdict"] == "right" and row["file"] == str(path)
+
+
+def test_a_file_that_cannot_be_read_has_a_row_and_a_mark(tmp_path):
+    gone = Submission("dora", "", tmp_path / "dora.py", "Permission denied")
+    also = gone._replace(path=tmp_path / "late.py", trouble="no text")
+    (tmp_path / "ann.py").write_text(RIGHT)
+    rows = grade_all([Submission("ann", "softmax-backward", tmp_path / "ann.py"), gone, also])
+    assert [row["verdict"] for row in rows] == ["right", "not run", "not run"]
+    assert re.search(r"^dora +\. +!$", table(rows), re.M) and "(no exercise)" in table(rows)
+    assert "dora.py: Permission denied; late.py: no text" in html_text(rows)
+
+
+def test_parameters_in_another_order_are_told(tmp_path):
+    path = tmp_path / "ann.py"
+    path.write_text(RIGHT.replace("(dP, P):", "(P, dP):"))
+    row = row_of(Submission("ann", "softmax-backward", path))
+    assert row["mistakes"] == "its arguments are P, dP; they must be dP, P, in this order"

@@ -18,7 +18,7 @@ import tempfile
 import time
 import zipfile
 from collections import Counter, defaultdict
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,6 +32,8 @@ from npattn.exercises.symptoms import telling
 FIELDS = ("student", "exercise", "verdict", "mistakes", "step", "seconds", "file")
 BETWEEN = " || "  # two mistakes of one answer; no sentence and no Python has it
 SUFFIXES = (".py", ".ipynb")
+NONE = "(no exercise)"  # the column of files that cannot be read, or answer none
+ENDED = "it ended the process that grades it"
 MARKS = {"right": "+", "wrong": "-", "unsure": "?", "not run": "!"}
 
 
@@ -131,27 +133,43 @@ def grade_all(submissions, jobs=1, seed=0, limit=LIMIT, known=None, done=None, p
         else:
             tasks.append((i, key, each))
     tasks.sort(key=lambda task: task[2].exercise)  # what is known of an exercise is kept
-    with pool or ProcessPoolExecutor(max(1, jobs)) as pool:
-        waiting = {
-            pool.submit(row_of, each, seed, limit, each.path.read_bytes()): (i, key)
-            for i, key, each in tasks}
-        for future in as_completed(waiting):
-            i, key = waiting[future]
-            rows[i] = future.result()
-            if done:
-                done(key, rows[i])
+    for i, key, row in _graded(tasks, pool or ProcessPoolExecutor(max(1, jobs)), seed, limit):
+        rows[i] = row
+        if done:
+            done(key, row)
     return [rows[i] for i in range(len(submissions))]
+
+
+def _graded(tasks, pool, seed, limit):
+    """(number, key, row) of each task; where a process breaks, the rest one by one."""
+    contents, left = {i: _content(each.path) for i, _, each in tasks}, []
+    with pool:
+        waiting = {pool.submit(row_of, each, seed, limit, contents[i]): (i, key, each)
+                   for i, key, each in tasks}
+        for future in as_completed(waiting):
+            try:
+                yield *waiting[future][:2], future.result()
+            except BrokenExecutor:
+                left.append(waiting[future])
+    for i, key, each in left:
+        with ProcessPoolExecutor(1) as alone:
+            try:
+                row = alone.submit(row_of, each, seed, limit, contents[i]).result()
+            except BrokenExecutor:
+                row = row_of(each._replace(exercise="", trouble=ENDED), seed, limit)
+                row["exercise"] = each.exercise
+        yield i, key, row
 
 
 def key_of(submission, seed):
     """What a verdict depends on: the exercise, the seed, and the bytes of the file."""
     words = (__version__, submission.exercise, seed, submission.path.suffix, submission.trouble)
-    return hashlib.sha256(repr(words).encode() + b"\0" + submission.path.read_bytes()).hexdigest()
+    return hashlib.sha256(repr(words).encode() + b"\0" + _content(submission.path)).hexdigest()
 
 
 def row_of(submission, seed=0, limit=LIMIT, content=None):
-    """{field: value} of one submission; from the content, where the file is on another machine."""
-    if content is not None and not submission.path.exists():
+    """{field: value} of one submission; from the content, where the file is no longer that."""
+    if content is not None and _content(submission.path) != content:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, submission.path.name)
             path.write_bytes(content)
@@ -168,6 +186,14 @@ def row_of(submission, seed=0, limit=LIMIT, content=None):
     values = (submission.student, submission.exercise, verdict, mistakes, step, seconds,
               str(submission.path))
     return dict(zip(FIELDS, values, strict=True))
+
+
+def _content(path):
+    """The bytes of a file, none if it cannot be read; what is wrong with it is said elsewhere."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 def _summary(verdict):
@@ -227,8 +253,15 @@ def table(rows):
 def _grid(rows):
     students = list(dict.fromkeys(row["student"] for row in rows))
     present = {row["exercise"] for row in rows}
-    exercises = [name for name in headings() if name in present]
-    return students, exercises, {(row["student"], row["exercise"]): row for row in rows}
+    exercises = [name for name in headings() if name in present] + [NONE] * ("" in present)
+    cells = {(row["student"], row["exercise"]): row for row in rows if row["exercise"]}
+    for row in rows:
+        if not row["exercise"]:  # of such files a student may have several
+            words = f"{Path(row['file']).name}: {row['mistakes']}"
+            old = cells.get((row["student"], NONE))
+            cells[row["student"], NONE] = {
+                **row, "mistakes": f"{old['mistakes']}; {words}" if old else words}
+    return students, exercises, cells
 
 
 def csv_text(rows):

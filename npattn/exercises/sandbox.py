@@ -4,6 +4,8 @@ What comes back from that process are arrays (npattn.strangers), which are compa
 cannot write its own verdict, and cannot hang or spoil the grader.
 """
 
+import ast
+import inspect
 import linecache
 from pathlib import Path
 
@@ -68,6 +70,18 @@ class _Function(Elsewhere):
         return words, arrays
 
 
+def _turned(source, exercise):
+    """Words on parameters that have the right names in another order; "" where they do not."""
+    want = list(inspect.signature(exercise.reference).parameters)
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef) and node.name == function_name(exercise.name):
+            names = [arg.arg for arg in node.args.args]
+            if names != want and sorted(names) == sorted(want):
+                return (f"its arguments are {', '.join(names)}; they must be {', '.join(want)}, in "
+                        "this order")
+    return ""
+
+
 def grade_file(path, name, seed=0, limit=LIMIT, echo=None, lang="en"):
     """The `Verdict` on the function of the exercise `name` in the file at `path`.
 
@@ -84,6 +98,8 @@ def grade_file(path, name, seed=0, limit=LIMIT, echo=None, lang="en"):
                 function = _Function(stranger, source, function_name(name))
                 function.load()
                 verdict = grade(exercise, function, seed, lang)
+                if not verdict.ok and (words := _turned(source, exercise)):
+                    raise Refused(words)
             finally:
                 printed = stranger.output()
     except (Refused, Unreadable, strangers.Trouble) as trouble:
