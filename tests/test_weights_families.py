@@ -105,6 +105,10 @@ CHANGED = [
     ("Gemma 3", dict(rope_parameters=None, rope_theta=50.0, rope_local_base_freq=9.0)),
     ("Gemma 3", dict(rope_parameters=None, rope_scaling=dict(rope_type="linear", factor=2.0))),
     ("Gemma 3", dict(layer_types=None, sliding_window_pattern=2)),
+    ("Llama", dict(sliding_window=4, layer_types=["sliding_attention"] * 3)),
+    ("Gemma", dict(hidden_activation="silu")),
+    ("Gemma 3", dict(rope_parameters={
+        "full_attention": dict(rope_type="linear", factor=2.0), "sliding_attention": None})),
     ("Llama", dict(rope_parameters=None, rope_theta=50.0,
                    rope_scaling=dict(type="linear", factor=2.0))),
 ]
@@ -162,7 +166,7 @@ def edit_config(folder, **changes):
     (dict(num_key_value_heads=3), "num_key_value_heads must divide 4 heads, got 3"),
     (dict(head_dim=10**12), "q_proj.weight is .* the settings ask for"),
     (dict(hidden_act=["silu"]), "has the activation"),
-    (dict(sliding_window=4, layer_types=3), "layer_types must hold"),
+    (dict(model_type="mistral", sliding_window=4, layer_types=3), "layer_types must hold"),
     (dict(hidden_size=0), "hidden_size must be a positive integer, got 0"),
     (dict(rms_norm_eps=-1e-5), "rms_norm_eps must be a number above 0, got -1e-05"),
     (dict(rope_parameters=[1]), r"rope_parameters must be an object, got \[1\]"),
@@ -175,14 +179,38 @@ def edit_config(folder, **changes):
                                high_freq_factor=4.0, original_max_position_embeddings=9)),
      ": factor must be 1 or more"),
     (dict(num_hidden_layers=10**30, sliding_window=4), "no tensor layers.9*.self_attn.q_proj"),
-    (dict(sliding_window=4, layer_types=["sliding_attention"]), "layer_types must hold"),
-    (dict(sliding_window=4, layer_types=["chunked_attention"] * 3), "layer_types must hold"),
+    (dict(model_type="mistral", sliding_window=4, layer_types=["sliding_attention"]),
+     "layer_types must hold"),
+    (dict(model_type="mistral", sliding_window=4, layer_types=["chunked_attention"] * 3),
+     "layer_types must hold"),
+    (dict(is_causal=False), "has is_causal=False, which is not known here: its results would"),
+    (dict(model_type="qwen2", use_sliding_window=False, layer_types=["sliding_attention"] * 3),
+     "layer_types has sliding_attention, but no window is used"),
+    (dict(model_type="mistral", sliding_window=0), "sliding_window must be a positive integer, g"),
     (dict(num_hidden_layers=2), "has the tensor layers.2.*, which a block of llama does not read"),
 ])
 def test_what_does_not_fit_is_named(changes, words, tmp_path):
     saved(MODELS["Llama"](), tmp_path)
     edit_config(tmp_path, **changes)
     with pytest.raises(ValueError, match=words):
+        loaded(tmp_path)
+
+
+@pytest.mark.parametrize(("name", "changes", "words"), [
+    ("Llama 3", dict(attention_bias=False), "self_attn.k_proj.bias, which a block of llama"),
+    ("Llama 3", dict(attention_bias=...), "self_attn.k_proj.bias, which a block of llama"),
+    ("Llama 3", dict(model_type="mistral"), "layers.0.self_attn.k_proj.bias, which a block of m"),
+    ("Qwen 2", dict(model_type="llama"), "layers.0.self_attn.k_proj.bias, which a block of llama"),
+    ("Gemma", dict(tie_word_embeddings=False), "no tensor lm_head.weight, but says tie_word"),
+    ("Gemma 3", dict(rope_parameters=dict(rope_type="linear", factor=2.0)),
+     "rope_parameters of gemma3_text must have full_attention or sliding_attention"),
+    ("Gemma 3", dict(rope_parameters=None, rope_scaling={"full_attention": dict(factor=2.0)}),
+     "turns positions in another way in each kind of layers"),
+])
+def test_what_transformers_would_leave_out_is_named(name, changes, words, tmp_path):
+    saved(MODELS[name](), tmp_path)
+    edit_config(tmp_path, **changes)
+    with pytest.raises(WeightsError, match=words):
         loaded(tmp_path)
 
 

@@ -85,6 +85,18 @@ def test_every_kind_of_block_is_read(kind, tmp_path, rng):
     assert np.isfinite(logits).all()
 
 
+def test_a_scale_that_is_inf_is_read_without_a_warning(tmp_path, rng):
+    meant = write(tmp_path / "x.gguf", rng, "Q8_0")
+    scale = np.float16(np.inf).tobytes()
+    file = (tmp_path / "x.gguf").read_bytes()
+    row = gguf.quantize(meant["token_embd"][:1], gguf.GGMLQuantizationType.Q8_0).tobytes()
+    at = file.index(row[2:])
+    (tmp_path / "x.gguf").write_bytes(file[:at - 2] + scale + file[at:])
+    with np.errstate(all="raise"):
+        E = load_language_model(tmp_path / "x.gguf").params.embedding
+    assert not np.isfinite(E[0, :32]).any() and (E[1:] == meant["token_embd"][1:]).all()
+
+
 def test_columns_are_reordered_where_the_file_has_halves(tmp_path, rng):
     meant = write(tmp_path / "x.gguf", rng, architecture="qwen2")
     halves = load_language_model(tmp_path / "x.gguf").params.blocks[0].attention.query.W.T

@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 
+from npattn.kernels.floats import quiet
 from npattn.trees import tree_leaves, tree_map
 
 ALIGN = 16  # numbers: 64 bytes in float32
@@ -22,6 +23,7 @@ class Planned:
         self.shape, self.read, self.turned = tuple(shape), read, turned
 
 
+@quiet
 def fill(tree, dtype=np.float32):
     """The tree with every planned leaf read into one block of memory."""
     sizes = [-(-math.prod(leaf.shape) // ALIGN) * ALIGN for leaf in tree_leaves(tree)]

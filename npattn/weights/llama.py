@@ -57,20 +57,32 @@ def llama_plan(source):
         if kind.startswith("gemma3") else None,
         embedding_scale=math.sqrt(width) if gemma else 1.0,
     )
+    biases = _biases(source, kind)
     E = vector(source, "embed_tokens.weight", (config.vocabulary, width))
     params = LanguageModelParams(
-        E, None, tuple(_block(source, f"layers.{i}.", config) for i in range(blocks)),
+        E, None, tuple(_block(source, f"layers.{i}.", config, biases) for i in range(blocks)),
         gain(source, "norm", width), output(source, config),
     )
     return config, params
 
 
-def _block(source, at, config):
+def _biases(source, kind):
+    """How the names of those maps begin whose biases count."""
+    if source.path.suffix == ".gguf":  # has no settings for them
+        return "self_attn", "mlp"
+    if kind == "qwen2":
+        return "self_attn.q", "self_attn.k", "self_attn.v"
+    switches = dict(self_attn="attention_bias", mlp="mlp_bias" if kind == "llama" else None)
+    return tuple(name for name, switch in switches.items()
+                 if kind != "mistral" and source.settings.get(switch))
+
+
+def _block(source, at, config, biases):
     D, F, H, G = config.width, config.hidden, config.num_heads, config.num_kv_heads
     Dh = config.head_width
 
     def projection(name, Din, Dout, heads=None):
-        bias = f"{at}{name}.bias" in source.shapes
+        bias = name.startswith(biases) and f"{at}{name}.bias" in source.shapes
         return linear(source, f"{at}{name}", Din, Dout, bias=bias, rows=pairs(heads))
 
     def norm(name):
@@ -102,13 +114,13 @@ def _block(source, at, config):
 
 
 def _activation(source, kind):
-    """Gemma 1 says gelu and means its tanh form; only Gemmas have a name of their own for it."""
+    """Gemma 1 says gelu and means its tanh form; Gemma 3 has a name of its own for it."""
     if not kind.startswith("gemma"):
         return activation(source, ACTIVATIONS, "hidden_act", default="silu")
-    names, known = ["hidden_activation"], ACTIVATIONS
     if kind == "gemma":
-        names, known = [*names, "hidden_act"], ACTIVATIONS | {"gelu": "gelu_tanh"}
-    return activation(source, known, *names, default="gelu_pytorch_tanh")
+        known = ACTIVATIONS | {"gelu": "gelu_tanh"}
+        return activation(source, known, "hidden_act", default="gelu_pytorch_tanh")
+    return activation(source, ACTIVATIONS, "hidden_activation", default="gelu_pytorch_tanh")
 
 
 def _rotaries(source, kind, head_width):
@@ -118,9 +130,7 @@ def _rotaries(source, kind, head_width):
         raise WeightsError(f"{source.path} turns {rotary_dim} of {head_width} columns of a head; "
                            "only rotary positions of all columns are known here")
 
-    if not kind.startswith("gemma3") and "full_attention" in rope_settings(source):
-        raise WeightsError(f"{source.path} turns positions in another way in each kind of layers, "
-                           f"which is not known here of {kind}: its results would be others")
+    _require_rope_of(source, kind)
 
     def rotary(told, base):
         told = source._replace(settings=told)
@@ -135,6 +145,17 @@ def _rotaries(source, kind, head_width):
         local = rope_settings(source, "sliding_attention", default={})
         found["local_rotary"] = rotary(local, base)
     return found
+
+
+def _require_rope_of(source, kind):
+    """Gemma 3 has an object for each kind of layers in rope_parameters, and nobody else."""
+    each = {"full_attention", "sliding_attention"} & rope_settings(source).keys()
+    if each and (not kind.startswith("gemma3") or source.settings.get("rope_scaling")):
+        raise WeightsError(f"{source.path} turns positions in another way in each kind of layers, "
+                           f"which is not known here of {kind}: its results would be others")
+    if kind.startswith("gemma3") and source.settings.get("rope_parameters") and not each:
+        raise WeightsError(f"{source.path}: rope_parameters of {kind} must have full_attention or "
+                           "sliding_attention, and what is said of each")
 
 
 def _scaled(source, told, speeds):
@@ -160,13 +181,15 @@ def _scaled(source, told, speeds):
 def _windows(source, kind, blocks):
     """How many keys each block sees; None for all in all blocks."""
     qwen, gemma3 = kind.startswith("qwen"), kind.startswith("gemma3")
-    if gemma3:
-        source.count("sliding_window")
-    if not source.settings.get("sliding_window") or \
-            qwen and not source.settings.get("use_sliding_window"):
+    types, known = source.settings.get("layer_types"), ("sliding_attention", "full_attention")
+    off = source.settings.get("sliding_window") is None or \
+        qwen and not source.settings.get("use_sliding_window")
+    if off and qwen and isinstance(types, list) and known[0] in types:
+        raise WeightsError(f"{source.path}: layer_types has sliding_attention, but no window is "
+                           "used: use_sliding_window and sliding_window must say so")
+    if not (gemma3 or qwen or kind == "mistral") or off and not gemma3:
         return None
-    window, types = source.count("sliding_window"), source.settings.get("layer_types")
-    known = "sliding_attention", "full_attention"
+    window = source.count("sliding_window")
     if types is None:
         every = source.count("sliding_window_pattern", default=6)
         first = source.count("max_window_layers", default=28) if qwen else 0

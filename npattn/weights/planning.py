@@ -17,7 +17,7 @@ from npattn.weights.sources import WeightsError
 # settings that would make another model of it, and the value with which they do not
 PLAIN = {
     "scale_attn_by_inverse_layer_idx": False, "add_cross_attention": False, "is_decoder": False,
-    "use_bidirectional_attention": False, "partial_rotary_factor": 1.0,
+    "is_causal": True, "use_bidirectional_attention": False, "partial_rotary_factor": 1.0,
     "position_embedding_type": "absolute", "attn_logit_softcapping": 0.0,
     "final_logit_softcapping": 0.0,
 }
@@ -89,6 +89,7 @@ def rope_settings(source, layers=None, default=None):
     told = new or old or {}
     if layers is not None and isinstance(told, dict):
         told = told.get(layers, told if default is None else default)
+        told = {} if told is None else told
     if not isinstance(told, dict):
         raise WeightsError(f"{source.path}: rope_parameters must be an object, got {told!r}")
     return told
@@ -153,6 +154,9 @@ def output(source, config):
     A file that says it is tied may hold one all the same: where it differs, it is meant.
     """
     if "lm_head.weight" not in source.shapes:
+        if source.settings.get("tie_word_embeddings") is False:
+            raise WeightsError(f"{source.path} has no tensor lm_head.weight, but says "
+                               "tie_word_embeddings: false")
         return None
     if source.settings.get("tie_word_embeddings"):
         E = "wte.weight" if "wte.weight" in source.shapes else "embed_tokens.weight"
