@@ -360,6 +360,12 @@ def test_a_bias_of_two_queries_and_two_keys(draw, bias):
     assert_same(both(QKV, bias=bias)[0], plain(QKV, bias=bias))
 
 
+@pytest.mark.parametrize("shape", [(), (1,), (TK,)])
+def test_a_bias_may_have_less_than_two_axes(QKV, draw, shape):
+    bias = np.asarray(draw(*shape))
+    assert_same(both(QKV, bias=bias)[0], plain(QKV, bias=bias))
+
+
 @pytest.mark.parametrize("N, Tq, Tk", [(0, 3, 4), (2, 0, 4), (2, 3, 0)])
 @pytest.mark.parametrize("size", [1.0, 1e5])
 def test_empty_axes_beside_a_bias_and_a_sink_of_any_size(draw, N, Tq, Tk, size):
