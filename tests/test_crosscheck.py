@@ -26,7 +26,8 @@ from npattn.verification.devices import (
 from npattn.verification.kernels_in_torch import IN_TORCH
 from npattn.verification.option_systems import OPTION_SYSTEMS
 from npattn.verification.pairs import find_pairs
-from npattn.verification.systems import SYSTEMS, leaves
+from npattn.verification.system import leaves
+from npattn.verification.systems import SYSTEMS
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 

@@ -10,7 +10,8 @@ from npattn.kernels.masks import causal_mask, pad_sequences, valid_lens_mask
 from npattn.kernels.positions import sinusoidal_positions
 from npattn.kernels.softmax import masked_softmax, softmax
 from npattn.models.multihead import init_multihead, multihead_attention
-from npattn.verification.systems import SYSTEMS, leaves, run_numpy
+from npattn.verification.system import leaves, run_numpy
+from npattn.verification.systems import SYSTEMS
 
 TOLERANCES = {np.float64: 1e-12, np.float32: 1e-5}
 NAMES = [system.name for system in SYSTEMS]

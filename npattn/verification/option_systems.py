@@ -18,7 +18,8 @@ from npattn.models.head_extras import Rotary
 from npattn.models.multihead import init_multihead, self_attention, self_attention_backward
 from npattn.models.stack import init_stack, stack, stack_backward
 from npattn.verification.case import perturbed
-from npattn.verification.systems import System
+from npattn.verification.system import System
+from npattn.verification.torch_formulas import affine
 
 SOURCE = "the options of a block"
 B, T, TM, D, HIDDEN, HEADS = 2, 7, 5, 12, 10, 4
@@ -32,11 +33,6 @@ ACTIVATIONS = {
 
 
 # ---- in torch ----
-
-
-def _affine(t, path, X):
-    Y = X @ t[f"{path}.W"]
-    return Y + t[f"{path}.b"] if f"{path}.b" in t else Y
 
 
 def _root_mean_square(X, gain, eps):
@@ -78,7 +74,7 @@ def _attended(torch, t, path, X, M, mask, o, zero_key=False):
     """Attention of X to M, which is X itself where positions count."""
     G, extras = o.num_kv_heads or o.num_heads, f"{path}.extras"
     Q, K, V = (
-        _affine(t, f"{path}.{name}", Z).unflatten(-1, (heads, -1)).transpose(-2, -3)
+        affine(t, f"{path}.{name}", Z).unflatten(-1, (heads, -1)).transpose(-2, -3)
         for name, Z, heads in (("query", X, o.num_heads), ("key", M, G), ("value", M, G))
     )
     if f"{extras}.qk_norm.query" in t:
@@ -114,13 +110,13 @@ def _attended(torch, t, path, X, M, mask, o, zero_key=False):
         V = torch.cat([V, torch.zeros_like(V[..., :1, :])], -2)
     alive = allowed.any(-1, keepdim=True)
     P = S.masked_fill(~allowed, -float("inf")).masked_fill(~alive, 0.0).softmax(-1) * alive
-    return _affine(t, f"{path}.output", (P @ V).transpose(-2, -3).flatten(-2))
+    return affine(t, f"{path}.output", (P @ V).transpose(-2, -3).flatten(-2))
 
 
 def _fed(torch, t, path, X, o):
-    act, H = ACTIVATIONS[o.activation], _affine(t, f"{path}.hidden", X)
-    H = act(torch, _affine(t, f"{path}.gate", X)) * H if f"{path}.gate.W" in t else act(torch, H)
-    return _affine(t, f"{path}.output", H)
+    act, H = ACTIVATIONS[o.activation], affine(t, f"{path}.hidden", X)
+    H = act(torch, affine(t, f"{path}.gate", X)) * H if f"{path}.gate.W" in t else act(torch, H)
+    return affine(t, f"{path}.output", H)
 
 
 def _torch_blocks(torch, t, o):

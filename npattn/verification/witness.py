@@ -16,7 +16,7 @@ from npattn.trees import tree_leaves, tree_map
 from npattn.verification.cases import CASES
 from npattn.verification.comparison import Measured, compare, missed
 from npattn.verification.kernels_in_torch import IN_TORCH
-from npattn.verification.systems import leaves, run_numpy
+from npattn.verification.system import leaves, run_numpy
 
 
 def check_kernel(found, *, seed, device, precision):
