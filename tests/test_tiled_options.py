@@ -191,6 +191,15 @@ def test_a_bias_of_minus_infinity_forbids_as_a_mask_does(tile_size, QKV, draw, d
     assert not found[4][~mask].any()
 
 
+@pytest.mark.parametrize("cap", [None, 1.5])
+@pytest.mark.parametrize("garbage", [np.nan, np.inf, 1e300])
+def test_padding_may_be_told_by_a_bias_of_keys(tile_size, QKV, draw, garbage, cap):
+    bias, (Q, K, V) = draw(B, 1, 1, 1, TK), (X.copy() for X in QKV)
+    bias[..., [7, 40]] = -np.inf
+    K[..., 7, 2] = V[..., 40, 3] = garbage
+    assert_same(both((Q, K, V), bias=bias, cap=cap)[0], plain(QKV, bias=bias, cap=cap))
+
+
 @pytest.mark.parametrize("steps", ["cap", "bias of heads", "sink", "all"])
 def test_a_broken_key_reaches_only_those_who_may_attend_to_it(tile_size, QKV, draw, steps):
     Q, K, V = (X.copy() for X in QKV)
