@@ -201,6 +201,7 @@ def test_what_does_not_fit_is_named(changes, words, tmp_path):
     ("Llama 3", dict(attention_bias=...), "self_attn.k_proj.bias, which a block of llama"),
     ("Llama 3", dict(model_type="mistral"), "layers.0.self_attn.k_proj.bias, which a block of m"),
     ("Qwen 2", dict(model_type="llama"), "layers.0.self_attn.k_proj.bias, which a block of llama"),
+    ("Qwen 3", dict(model_type="qwen2"), "self_attn.k_norm.weight, which a block of qwen2"),
     ("Gemma", dict(tie_word_embeddings=False), "no tensor lm_head.weight, but says tie_word"),
     ("Gemma 3", dict(rope_parameters=dict(rope_type="linear", factor=2.0)),
      "rope_parameters of gemma3_text must have full_attention or sliding_attention"),
@@ -272,6 +273,28 @@ def test_a_missing_tensor_is_named(tmp_path):
     save_file(tensors, tmp_path / "model.safetensors")
     with pytest.raises(ValueError, match="no tensor layers.1.mlp.up_proj.weight"):
         loaded(tmp_path)
+
+
+def test_weights_that_are_no_floats_or_stand_twice_are_named(tmp_path):
+    from safetensors.numpy import load_file, save_file
+
+    saved(MODELS["Llama"](), tmp_path)
+    file = tmp_path / "model.safetensors"
+    tensors, name = load_file(file), "model.norm.weight"
+    for changes, words in [
+        ({name: np.ones(24, np.int8)}, "tensor model.norm.weight is of the type I8; known are F64"),
+        ({name: np.ones(24, bool)}, "tensor model.norm.weight is of the type BOOL; known are F64"),
+        ({"norm.weight": np.ones(24)}, "has the tensor norm.weight twice: as norm.weight in "),
+    ]:
+        save_file(tensors | changes, file)
+        with pytest.raises(WeightsError, match=words):
+            loaded(tmp_path)
+
+
+def test_a_folder_in_place_of_the_settings_is_named(tmp_path):
+    (tmp_path / "config.json").mkdir()
+    with pytest.raises(WeightsError, match="config.json cannot be read: Is a directory"):
+        open_source(tmp_path)
 
 
 def test_a_file_that_is_cut_off_is_named(tmp_path):

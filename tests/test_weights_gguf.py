@@ -45,7 +45,7 @@ def blocks_of(kind, rng, shape):
 
 
 def write(path, rng, kind="F32", architecture="llama", change=None, model="gpt2", pre="smollm",
-          rotary=None, more=()):
+          rotary=None, more=(), told=None):
     """A .gguf file with one block, less the piece `change`, and the matrices in it as floats."""
     shapes = {"token_embd": (V, D), "output_norm": (D,)}
     shapes |= {f"blk.0.{name}": shape for name, shape in SHAPES.items()}
@@ -64,6 +64,8 @@ def write(path, rng, kind="F32", architecture="llama", change=None, model="gpt2"
         writer.add_chat_template("{% for m in messages %}" + turn + "{% endfor %}")
         if rotary is not None:
             writer.add_rope_dimension_count(rotary)
+        for name, value in (told or {}).items():
+            (writer.add_bool if isinstance(value, bool) else writer.add_float32)(name, value)
         for name in more:
             writer.add_tensor(name, np.ones(D, np.float32))
         for name, shape in shapes.items():
@@ -95,6 +97,33 @@ def test_a_scale_that_is_inf_is_read_without_a_warning(tmp_path, rng):
     with np.errstate(all="raise"):
         E = load_language_model(tmp_path / "x.gguf").params.embedding
     assert not np.isfinite(E[0, :32]).any() and (E[1:] == meant["token_embd"][1:]).all()
+
+
+@pytest.mark.parametrize("name, value", [
+    ("attention.scale", 0.25), ("attention.clamp_kqv", 8.0), ("attention.max_alibi_bias", 8.0),
+    ("logit_scale", 2.0), ("residual_scale", 0.5), ("embedding_scale", 12.0),
+    ("rope.scaling.attn_factor", 1.5), ("use_parallel_residual", True), ("attention.causal", False),
+])
+def test_a_setting_of_another_model_is_named(name, value, tmp_path, rng):
+    write(tmp_path / "x.gguf", rng, told={f"llama.{name}": value})
+    name = name.replace("attention.causal", "is_causal")
+    with pytest.raises(WeightsError, match=f"has {name}={value}, which is not known here"):
+        load_language_model(tmp_path / "x.gguf")
+    write(tmp_path / "x.gguf", rng, told={"llama.logit_scale": 1.0, "llama.attention.scale": 0.0})
+    load_language_model(tmp_path / "x.gguf")
+
+
+@pytest.mark.parametrize("name", ["rope.scaling.factor", "rope.scale_linear"])
+def test_a_factor_without_a_kind_scales_positions_linearly(name, tmp_path, rng):
+    write(tmp_path / "x.gguf", rng, told={f"llama.{name}": 2.0})
+    speeds = load_language_model(tmp_path / "x.gguf").config.rotary.speeds
+    assert_allclose(speeds[:2], [0.5, 0.5 * 1e4 ** (-2 / (D // H))])
+
+
+def test_a_tensor_that_stands_twice_is_named(tmp_path, rng):
+    write(tmp_path / "x.gguf", rng, more=("norm.weight",))
+    with pytest.raises(WeightsError, match="the tensor norm.weight twice: as .*norm.weight and as"):
+        load_language_model(tmp_path / "x.gguf")
 
 
 def test_columns_are_reordered_where_the_file_has_halves(tmp_path, rng):

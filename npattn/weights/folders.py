@@ -35,14 +35,22 @@ def open_folder(path):
     files = {}
     for file in [path] if path.is_file() else _files(folder):
         opened = _open(file)
-        files.update({bare(name): (opened, name) for name in opened.keys()})
+        for name in opened.keys():
+            if bare(name) in files:
+                raise WeightsError(f"{path} has the tensor {bare(name)} twice: as {name} in {file} "
+                                   f"and as {files[bare(name)][1]}")
+            files[bare(name)] = opened, name
     shapes = {
         short: tuple(file.get_slice(name).get_shape()) for short, (file, name) in files.items()
     }
 
     def fetch(name):
         file, full = files[name]
-        if file.get_slice(full).get_dtype() == "BF16":
+        kind = file.get_slice(full).get_dtype()
+        if kind not in ("F64", "F32", "F16", "BF16"):
+            raise WeightsError(f"{path}: tensor {full} is of the type {kind}; known are F64, F32, "
+                               "F16 and BF16")
+        if kind == "BF16":
             need("ml_dtypes", "bfloat16")  # which makes NumPy know the type
         return file.get_tensor(full)
 
@@ -86,6 +94,8 @@ def read_json(path, kind=dict):
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise WeightsError(f"{path.parent} has no {path.name}") from None
+    except OSError as error:  # a folder, or no permission
+        raise WeightsError(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:  # of brackets in brackets without end
         raise WeightsError(f"{path} is damaged: {error}") from error
     if not isinstance(content, kind):

@@ -33,10 +33,16 @@ SETTINGS = {
     "attention.layer_norm_rms_epsilon": "rms_norm_eps",
     "attention.layer_norm_epsilon": "layer_norm_epsilon",
     "attention.sliding_window": "sliding_window",
+    "attention.causal": "is_causal",
     "rope.freq_base": "rope_theta",
     "rope.dimension_count": "rotary_dim",
     "attn_logit_softcapping": "attn_logit_softcapping",
     "final_logit_softcapping": "final_logit_softcapping",
+}
+PLAIN = {  # settings of relatives, and the values with which they change nothing
+    "attention.scale": (0.0,), "attention.clamp_kqv": (0.0,), "attention.max_alibi_bias": (0.0,),
+    "logit_scale": (0.0, 1.0), "residual_scale": (0.0, 1.0), "embedding_scale": (0.0, 1.0),
+    "rope.scaling.attn_factor": (0.0, 1.0), "use_parallel_residual": (False,),
 }
 LLAMA = {
     "token_embd": "embed_tokens", "output_norm": "norm", "output": "lm_head",
@@ -69,8 +75,16 @@ def open_gguf(path):
     if kind not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
         raise WeightsError(f"{path} has the architecture {kind!r}; known are {known}")
-    settings = _settings(fields, kind)
-    tensors = {_translated(t.name, kind): t for t in reader.tensors}
+    for name, plain in PLAIN.items():
+        if (value := fields.get(f"{kind}.{name}", plain[0])) not in plain:
+            raise WeightsError(f"{path} has {name}={value}, which is not known here: its results "
+                               "would be others")
+    settings, tensors = _settings(fields, kind), {}
+    for tensor in reader.tensors:
+        if (name := _translated(tensor.name, kind)) in tensors:
+            raise WeightsError(f"{path} has the tensor {name} twice: as {tensor.name} and as "
+                               f"{tensors[name].name}")
+        tensors[name] = tensor
     shapes = {name: tuple(t.shape[::-1].tolist()) for name, t in tensors.items()}
 
     def fetch(name):
@@ -99,10 +113,11 @@ def _settings(fields, kind):
         for name, value in fields.items() if name.removeprefix(f"{kind}.") in SETTINGS
     }
     settings["model_type"] = ARCHITECTURES[kind]
-    settings["rope_scaling"] = {
-        "rope_type": fields.get(f"{kind}.rope.scaling.type"),
-        "factor": fields.get(f"{kind}.rope.scaling.factor"),
-    }
+    told = (f"{kind}.rope.scaling.factor", f"{kind}.rope.scale_linear")  # the second is older
+    factor = next((fields[name] for name in told if fields.get(name)), None)
+    linear = None if factor is None else "linear"
+    rope_type = fields.get(f"{kind}.rope.scaling.type") or linear
+    settings["rope_scaling"] = {"rope_type": rope_type, "factor": factor}
     if kind == "gemma3" and settings.get("num_hidden_layers") == 62:  # 27B: the file does not say
         width, heads = (settings.get(n, 1) for n in ("hidden_size", "num_attention_heads"))
         settings["query_pre_attn_scalar"] = width / heads

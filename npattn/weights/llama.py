@@ -49,8 +49,8 @@ def llama_plan(source):
         context=source.count("max_position_embeddings"),
         activation=_activation(source, kind),
         eps=source.number("rms_norm_eps", default=1e-6),
-        norm="sandwich" if f"layers.0.{BEHIND}.weight" in source.shapes else "pre",
-        qk_norm="layers.0.self_attn.q_norm.weight" in source.shapes,
+        norm="sandwich" if kind.startswith("gemma3") else "pre",
+        qk_norm=kind.startswith(("gemma3", "qwen3")),
         bias="layers.0.self_attn.q_proj.bias" in source.shapes,
         windows=_windows(source, kind, blocks), **_rotaries(source, kind, head_width),
         scale=source.number("query_pre_attn_scalar", default=head_width) ** -0.5
