@@ -64,6 +64,18 @@ def test_where_no_rung_gives_a_number_the_slope_is_unknown():
     assert np.isfinite(slopes.noise).all()
 
 
+def test_a_ladder_ends_where_shorter_steps_show_rounding_only():
+    seen = []
+
+    def change(t):  # in steps of 2⁻²⁰: within shorter ones it stands still
+        seen.append(t)
+        return np.array([np.round(3.0 * t * 2.0**20) / 2.0**20])
+
+    slopes = ladder(change, 1.0, np.array([2.0**-20]))
+    assert abs(slopes.value[0] - 3.0) < 2.0**-13
+    assert 2.0**-12 in seen and 2.0**-24 not in seen and 2.0**-30 not in seen
+
+
 # ---- arithmetic: outputs under moves of fine/4 and fine, both ways ----
 
 
