@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from npattn.cli import main
-from npattn.doctor import doctor
+from npattn.doctor import doctor, fit
+from npattn.doctor.cases import Sizes, plain
 from npattn.doctor.catalogue import ALL, MISTAKES, mistaken
+from npattn.doctor.conventions import conventions
 from npattn.doctor.differences import difference
 from npattn.doctor.hints import HintError
 from npattn.doctor.patient import Patient
@@ -112,6 +114,17 @@ def test_each_general_slip_is_undone_at_its_place(meant, line):
     ("from torch import nn\n", True), ("from .mine import x\n", False)])
 def test_a_file_that_may_touch_files_is_not_run_with_changes(text, fine):
     assert harmless(text, ast.parse(text)) is fine
+
+
+def test_a_search_ends_after_its_candidates_however_slow_the_machine_is(monkeypatch):
+    clock = iter(range(100))  # a second between any two looks
+    monkeypatch.setattr(fit.time, "process_time", lambda: float(next(clock)))
+    model = fit.Model("core", conventions(), None)
+    case = plain("", "", Sizes())
+    got = fit.predict(model, case)[0] + 1.0  # that of no mistake
+    budget = fit.Budget(5)
+    assert fit.explain([model] * 9, [(case, got)], ["no scale", "scale by d"], budget=budget) == []
+    assert budget.spent == 6  # whole models
 
 
 PLACES = """class Layer:

@@ -6,7 +6,6 @@ a property that does not hold.
 """
 
 import re
-import time
 from typing import NamedTuple
 
 import numpy as np
@@ -41,7 +40,7 @@ class Examination:
         self.model = self.way = self.target = None
         self.masks_found = []  # [(parameter, form, how), …] of masks that are right
         self.evidence, self.guess, self.repaired = [], "", False
-        self.began = time.process_time()
+        self.searched = 0  # candidates of all searches
 
     def form(self):
         """"block", "mha" (attention with projections) or "core" (heads as they come)."""

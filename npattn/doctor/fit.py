@@ -34,6 +34,16 @@ ACROSS = {"over the heads of a core", "over the batch", "softmax over heads",
 NUMERIC = ("no maximum", "one maximum for all", "one maximum for a matrix")
 
 
+class Budget:
+    """How many candidates a search may try, the same on each machine; seconds are the last end."""
+
+    def __init__(self, most, seconds=15.0):
+        self.most, self.until, self.spent = most, time.process_time() + seconds, 0
+
+    def over(self):
+        return self.spent >= self.most or time.process_time() > self.until
+
+
 class Failed(Exception):
     """The reference with these mistakes cannot compute the case."""
 
@@ -157,12 +167,12 @@ def telling(observed, names):
     return names if not known or min(known) > 0.3 else [n for n in names if n in NUMERIC]
 
 
-def explain(models, observed, names, dtype="float64", pairs=False, seconds=6.0):
+def explain(models, observed, names, dtype="float64", pairs=False, budget=None):
     """[model with a mistake, …] that give all outputs: all with one, or else some with two.
 
-    seconds  of this process that the search may take; the likely models come first
+    budget  how much the search may try; the likely models come first
     """
-    until = time.process_time() + seconds
+    budget = budget or Budget(20_000)
     if all(got is None for _, got in observed):
         return []  # an error alone tells nothing
     names = telling(observed, names)
@@ -174,16 +184,17 @@ def explain(models, observed, names, dtype="float64", pairs=False, seconds=6.0):
         found = []
         for name in possible(model, names):
             made = model._replace(mistakes=(*model.mistakes, name))
+            budget.spent += 1
             if fits(made, observed, dtype) and _differs(made, model, observed):
                 found.append(made)
         if found:
             return found
-        if time.process_time() > until:
+        if budget.over():
             break
-    return _two(models[:2], observed, names, dtype, until) if pairs else []
+    return _two(models[:2], observed, names, dtype, budget) if pairs else []
 
 
-def _two(models, observed, names, dtype, until):
+def _two(models, observed, names, dtype, budget):
     """Models with two mistakes, both of which show."""
     for model in models:
         effective = [n for n in possible(model, names)
@@ -192,9 +203,10 @@ def _two(models, observed, names, dtype, until):
         found = []
         for two in itertools.combinations(effective, 2):
             made = model._replace(mistakes=(*model.mistakes, *two))
+            budget.spent += 1
             if fits(made, observed, dtype):
                 found.append(made)
-            if time.process_time() > until:
+            if budget.over():
                 return found
         if found:
             return found

@@ -75,7 +75,7 @@ class Patient:
             said = getattr(error, "msg", error)
             raise Trouble(f"the file is no Python{place}: {said}") from error
         self.stranger = Stranger(path, ANSWER, limit, LIGHT)
-        self.calls, self.tried = 0, 0.0  # tried: seconds of the processor for other texts
+        self.calls, self.tried, self.busy = 0, 0, 0.0  # other texts, and their seconds
 
     def close(self):
         """End the process of the file."""
@@ -134,7 +134,8 @@ class Patient:
         """For each other text of the file a `Reply` for each call; [] if it cannot be run."""
         steps = [("call", spec) for spec in specs]
         answers = self.ask(*[("variant", text, steps) for text in texts])
-        self.tried += sum(a.get("seconds", 0.0) for a in answers)
+        self.tried += len(texts)
+        self.busy += sum(a.get("seconds", 0.0) for a in answers)
         return [[self._reply(found) for found in a.get("answers", ())] for a in answers]
 
     def spec(self, way, case, **extra):

@@ -17,7 +17,8 @@ from npattn.doctor.slips import harmless, slips
 from npattn.strangers import Trouble
 
 BATCH = 16
-SECONDS = {"numpy": 1.5, "torch": 2.5}  # of the processor, for one search
+MOST = {"numpy": 2000, "torch": 960}  # changes that one search tries
+SECONDS = 10.0  # of the processor, where each change takes long
 ENOUGH = 4  # repairs that are looked at
 
 
@@ -89,15 +90,15 @@ def repairs(exam, evidence):
     """[Slip, …] that make all calls of the evidence right, the likely ones first."""
     patient, found = exam.patient, []
     known = any(m["name"] and m["certain"] for m in exam.mistakes)  # then the line alone is sought
-    seconds = SECONDS["torch" if patient.uses_torch else "numpy"]
-    until = patient.tried + (seconds / 2 if known else seconds)
+    most = MOST["torch" if patient.uses_torch else "numpy"] // (2 if known else 1)
+    until, late = patient.tried + most, patient.busy + SECONDS
     waiting = slips(patient.text, [patient.name, *evidence.names])
     if evidence.within:
         likely = patient.lines_of(evidence.within)
         waiting.sort(key=lambda slip: slip.line not in likely)
     few, whole = evidence.specs[: evidence.first], evidence.specs
     with contextlib.suppress(Trouble):  # a change may end the process: what was found so far counts
-        while waiting and len(found) < ENOUGH and patient.tried < until:
+        while waiting and len(found) < ENOUGH and patient.tried < until and patient.busy < late:
             batch, waiting = waiting[:BATCH], waiting[BATCH:]
             left = _right(patient, batch, few, evidence)
             if left and len(whole) > len(few):

@@ -1,7 +1,6 @@
 """The model that gives the outputs of plain calls: without a mistake, with one, with two."""
 
 import re
-import time
 
 import numpy as np
 
@@ -10,7 +9,8 @@ from npattn.doctor.making import RATE
 from npattn.doctor.models import models
 from npattn.doctor.repair import note_cases
 
-ALL_SEARCHES = {False: 3.0, True: 5.0}  # seconds of this process, without and with torch
+FIRST, LATER, LEAST = 20_000, 12_000, 3_000  # candidates of one search
+ALL = 30_000  # and of all together, beside the least
 INFINITE = r"\* ?\(?-? ?(float\(|np\.inf|torch\.inf|math\.inf|inf\b|NEG)|inf|log|/"
 
 
@@ -62,8 +62,10 @@ def search(exam, tried, pairs=False):
         if not re.search(r"\b(for|while)\b|scan|map", exam.patient.text):  # no loop, no tiles
             names = [n for n in names if ", tiles of " not in n]
         likely.sort(key=lambda m: len(m.notes) + m.c.heads_last)
-        found = fit.explain(likely[:60], [(case, got)], names, way.dtype, pairs, budget(exam, (
-            2.0 if way is not tried[0][0] else 3.5)))
+        most = LATER if way is not tried[0][0] else FIRST
+        budget = fit.Budget(max(min(most, ALL - exam.searched), LEAST))
+        found = fit.explain(likely[:60], [(case, got)], names, way.dtype, pairs, budget)
+        exam.searched += budget.spent
         if not found and not pairs:
             causal = [m for m in likely if m.causal][:24]
             found = fit.explain(causal, [(case, got)], fit.OF_THE_FUTURE, way.dtype)
@@ -86,12 +88,6 @@ def search(exam, tried, pairs=False):
     if sizes.get("dv"):
         exam.dv = sizes["dv"]
     return False
-
-
-def budget(exam, most):
-    """Seconds that a search may take: those of all together have an end."""
-    left = ALL_SEARCHES[exam.patient.uses_torch] - (time.process_time() - exam.began)
-    return max(min(most, left), 0.5)
 
 
 def unlike_plain(exam, way, likely):
