@@ -5,7 +5,7 @@ import os
 import socket
 import stat
 import uuid
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -22,23 +22,43 @@ def replace_file(path, content):
     is written to.
     Raises OSError, naming `path`, where that cannot be. Then the file is as it was.
     """
-    path = Path(path)
-    target = Path(os.path.realpath(path))
-    unfinished = target.with_name(f"{_start(target)}{os.getpid()}.{uuid.uuid4().hex}{UNFINISHED}")
+    replace_files({path: content})
+    return Path(path)
+
+
+def replace_files(contents):
+    """`replace_file` of several, {path: bytes}: each is written before the first is moved.
+
+    So a disk that is full leaves all files as they were, and never a new one beside an old one.
+    """
+    moves = []
     try:
-        mode = _mode(target)
-        if mode is None or stat.S_ISREG(mode) or stat.S_ISDIR(mode):
-            _write(unfinished, content, mode)
-            os.replace(unfinished, target)
-            remove_left_over(target)
-        else:
-            target.write_bytes(content)
+        for path, content in contents.items():
+            with _naming(path):
+                target = Path(os.path.realpath(path))
+                mode = _mode(target)
+                if mode is None or stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+                    name = f"{_start(target)}{os.getpid()}.{uuid.uuid4().hex}{UNFINISHED}"
+                    moves.append((path, target.with_name(name), target))
+                    _write(target.with_name(name), content, mode)
+                else:
+                    target.write_bytes(content)
+        for path, unfinished, target in moves:
+            with _naming(path):
+                os.replace(unfinished, target)
+                remove_left_over(target)
+    finally:
+        for _, unfinished, _ in moves:
+            with suppress(OSError):  # it has been moved, or was never made
+                unfinished.unlink()
+
+
+@contextmanager
+def _naming(path):
+    try:
+        yield
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
-    finally:
-        with suppress(OSError):  # it has been moved, or was never made
-            unfinished.unlink()
-    return path
 
 
 def new_file(path, content):

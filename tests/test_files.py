@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from npattn.files import HOST, new_file, replace_file
+from npattn.files import HOST, new_file, replace_file, replace_files
 
 
 def test_a_file_is_written_flushed_and_replaced(tmp_path, monkeypatch):
@@ -102,3 +102,13 @@ def test_what_a_killed_process_left_is_removed_and_what_a_living_one_writes_stay
         path.write_bytes(b"half")
     path = replace_file(tmp_path / "file", b"whole")
     assert sorted(tmp_path.iterdir()) == sorted([alive, other, path])
+
+
+def test_of_several_files_none_is_replaced_where_one_cannot_be_written(tmp_path):
+    replace_file(tmp_path / "a", b"old")
+    with pytest.raises(OSError) as caught:
+        replace_files({tmp_path / "a": b"new", tmp_path / "none" / "b": b"new"})
+    assert str(tmp_path / "none" / "b") in str(caught.value)
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {"a": b"old"}
+    replace_files({tmp_path / "a": b"new", tmp_path / "b": b"newer"})
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {"a": b"new", "b": b"newer"}

@@ -3,8 +3,8 @@
     npattn train dates --seed 0 --out FILE
 
 The same seed gives the same file. Beside FILE a checkpoint grows, FILE.checkpoint, every 250
-steps: --resume goes on from it, with the same seed and steps, and it is removed when FILE is
-complete. Experiments:
+steps, for lora every 20: --resume goes on from it, with the same seed and steps, and it is removed
+when FILE is complete. Experiments:
 
     dates        a Transformer that reads dates in English and Chinese
     translation  a Transformer that translates English phrases into French

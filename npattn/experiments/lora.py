@@ -70,7 +70,7 @@ def loss_and_grads(updates, batch, rng=None, *, model, config):
     return loss, updates_of(dparams), {"right": right}
 
 
-def train(weights, seed=0, *, steps=STEPS, **options):
+def train(weights, seed=0, *, steps=STEPS, checkpoint_every=20, **options):
     """A FitResult whose params are the updates. The same seed gives the same updates."""
     rng, model = np.random.default_rng(seed), frozen(weights.params)
 
@@ -89,7 +89,8 @@ def train(weights, seed=0, *, steps=STEPS, **options):
     return fit(
         init_updates(weights.params, RANK, rng, gain=GAIN), loss, batches, rng=rng, steps=steps,
         schedule=partial(linear_warmup_linear_decay, peak=PEAK, warmup=5, total=steps),
-        optimizer=(init_adam, partial(adam, beta2=0.99)), clip=1.0, **options,
+        optimizer=(init_adam, partial(adam, beta2=0.99)), clip=1.0,
+        checkpoint_every=checkpoint_every, **options,
     )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from npattn.files import replace_file
+from npattn.files import replace_files
 from npattn.kernels.lora import LoRAParams
 from npattn.kernels.rotary_pairings import pairing_order
 from npattn.models.adapting import BlockUpdates
@@ -42,8 +42,9 @@ def save_updates(path, updates, config):
         base_model_name_or_path=None, fan_in_fan_out=False,
     )
     path = Path(path)
-    replace_file(path.with_name("adapter_config.json"), json.dumps(settings, indent=2).encode())
-    replace_file(path, save(tensors, {"format": "pt"}))
+    told = json.dumps(settings, indent=2).encode()
+    replace_files({path.with_name("adapter_config.json"): told,
+                   path: save(tensors, {"format": "pt"})})
 
 
 def load_updates(path, config):
