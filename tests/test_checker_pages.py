@@ -64,16 +64,24 @@ def test_where_no_rung_gives_a_number_the_slope_is_unknown():
     assert np.isfinite(slopes.noise).all()
 
 
-def test_a_ladder_ends_where_shorter_steps_show_rounding_only():
+@pytest.mark.parametrize("unit", [1.0, 2.0**-10])
+def test_a_ladder_ends_where_shorter_steps_show_rounding_only(unit):
     seen = []
 
     def change(t):  # in steps of 2⁻²⁰: within shorter ones it stands still
-        seen.append(t)
-        return np.array([np.round(3.0 * t * 2.0**20) / 2.0**20])
+        seen.append(t / unit)
+        return np.array([np.round(3.0 * t / unit * 2.0**20) / 2.0**20])
 
-    slopes = ladder(change, 1.0, np.array([2.0**-20]))
-    assert abs(slopes.value[0] - 3.0) < 2.0**-13
+    slopes = ladder(change, unit, np.array([2.0**-20]))
+    assert abs(slopes.value[0] * unit - 3.0) < 2.0**-13
     assert 2.0**-12 in seen and 2.0**-24 not in seen and 2.0**-30 not in seen
+
+
+def test_a_bend_that_short_steps_show_is_no_kink_beside_an_output_that_shows_nothing():
+    def change(t):  # |t| but for its innermost part, and an output that is rounding alone
+        return np.array([np.sqrt(t * t + 2.0**-48) - 2.0**-24, 0.0])
+
+    assert ladder(change, 1.0, np.array([0.0, 1.0])).kink.tolist() == [0.0, 0.0]
 
 
 # ---- arithmetic: outputs under moves of fine/4 and fine, both ways ----
