@@ -279,6 +279,13 @@ def test_unit_directions_move_one_entry_by_1():
     assert [way.tolist() for way in ways] == [[[0.0, 0.0], [0.0, 1.0]], [[0.0, 1.0], [0.0, 0.0]]]
 
 
+def test_an_entry_that_no_output_depends_on_does_not_move_beside_one_that_does():
+    X = np.array([1.5, 2.5])
+    method = ComplexStep(lambda leaves: 2.0 * leaves[0][:1], [X], np.ones(1), 2.0 * X[:1])
+    found = method.measure(0, UnitDirections(X.shape, np.arange(2)))
+    assert found.moves.tolist() == [True, False] and found.value.tolist() == [2.0, 0.0]
+
+
 @pytest.mark.parametrize("times, noise", [(1000.0, 5.0), (1200.0, 1.0)])
 def test_rounding_of_an_entry_a_thousand_times_as_large_counts_and_of_a_larger_one_not(
     times, noise
