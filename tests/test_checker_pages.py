@@ -112,6 +112,7 @@ def test_steps_are_jumps_unless_they_are_within_the_noise():
     # one side alone is a kink; half as much as its move is allowed
     assert not jumps(4.0, 1.5, -1.0, -4.0) and jumps(4.0, 1.6, -1.0, -4.0)
     assert not jumps(4.0, 1.0, -1.5, -4.0) and jumps(4.0, 1.0, -1.6, -4.0)
+    assert not jumps(4.0, 1.6, -1.0, -4.0, noise=0.5) and not jumps(4.0, 1.0, -1.6, -4.0, noise=0.5)
     assert jumps(4.0, 0.0, 0.0, -1.0) and jumps(1.0, 0.0, 0.0, -4.0)
 
 
