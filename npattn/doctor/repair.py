@@ -17,8 +17,8 @@ from npattn.doctor.slips import harmless, slips
 from npattn.strangers import Trouble
 
 BATCH = 16
-MOST = {"numpy": 2000, "torch": 960}  # changes that one search tries
-SECONDS = 10.0  # of the processor, where each change takes long
+MOST = {"numpy": 1000, "torch": 400}  # changes that one search tries
+SECONDS = {"numpy": 2.5, "torch": 5.0}  # of the processor, where each change takes long
 ENOUGH = 4  # repairs that are looked at
 
 
@@ -90,8 +90,9 @@ def repairs(exam, evidence):
     """[Slip, …] that make all calls of the evidence right, the likely ones first."""
     patient, found = exam.patient, []
     known = any(m["name"] and m["certain"] for m in exam.mistakes)  # then the line alone is sought
-    most = MOST["torch" if patient.uses_torch else "numpy"] // (2 if known else 1)
-    until, late = patient.tried + most, patient.busy + SECONDS
+    kind = "torch" if patient.uses_torch else "numpy"
+    until = patient.tried + MOST[kind] // (2 if known else 1)
+    late = patient.busy + SECONDS[kind]
     waiting = slips(patient.text, [patient.name, *evidence.names])
     if evidence.within:
         likely = patient.lines_of(evidence.within)
