@@ -12,7 +12,7 @@ import pytest
 import npattn
 from npattn import gpt, plots
 from npattn.cli import main
-from npattn.commands.explore import head_of_gpt
+from npattn.commands.explore import _trained, head_of_gpt
 from npattn.kernels.attention import attention, attention_backward
 from npattn.plots.explorer import page
 from npattn.plots.explorer.source import PLACES, source_lines
@@ -258,10 +258,12 @@ def test_a_head_of_the_gpt_has_the_gradients_that_the_gpt_finds_itself(rng, bloc
 
 def test_the_command_shows_a_head_of_the_gpt(tmp_path):
     out = tmp_path / "page.html"
-    assert main(["explore", "--gpt", "emma", "--block", "1", "--head", "2", "--steps", "3",
+    assert main(["explore", "--gpt", "emma", "--block", "2", "--head", "3", "--steps", "3",
                  "--out", str(out)]) == 0
     found = content(out.read_text(encoding="utf-8"))
-    assert found["title"] == "The GPT reads “emma”: block 1, head 2"
+    assert found["title"] == "The GPT reads “emma”: block 2, head 3"
+    wanted = head_of_gpt(_trained(3), "emma", block=1, head=2)
+    np.testing.assert_allclose(found["given"]["Q"], wanted["Q"], rtol=1e-12)
     assert found["labels"]["Tq"] == list(".emma")
     assert np.any(np.array(found["given"]["dO"]) != 0)
 
@@ -271,7 +273,8 @@ def test_the_command_shows_a_head_of_the_gpt(tmp_path):
     [
         (["--gpt", "Emma"], "--gpt must be 1 to 15 letters a to z, got 'Emma'"),
         (["--gpt", "a" * 16], "--gpt must be 1 to 15 letters"),
-        (["--gpt", "emma", "--head", "4"], "--head must be 0 to 3, got 4"),
+        (["--gpt", "emma", "--head", "5"], "--head must be 1 to 4, got 5"),
+        (["--gpt", "emma", "--block", "0"], "--block must be 1 to 2, got 0"),
         (["--gpt", "emma", "--scale", "4"], "--scale is not for --gpt"),
         (["--gpt", "emma", "--call", "softmax"], "--call softmax is not for --gpt"),
         (["--head", "1"], "--head is for --gpt NAME"),

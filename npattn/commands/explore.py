@@ -34,7 +34,7 @@ def configure(parser):
     parser.add_argument("--gpt", metavar="NAME", help="what the GPT reads: letters a to z")
     for name in ("block", "head"):
         parser.add_argument(
-            f"--{name}", type=int, metavar="N", help=f"which {name} of the GPT (default: 0)"
+            f"--{name}", type=int, metavar="N", help=f"which {name} of the GPT, from 1 (default: 1)"
         )
     parser.add_argument(
         "--steps", type=int, default=1500, metavar="N", help="training steps of the GPT"
@@ -100,14 +100,25 @@ def _gpt_page(options):
         raise InputError(f"--call {options.call} is not for --gpt, which shows attention")
     if options.steps < 1:
         raise InputError(f"--steps must be at least 1, got {options.steps}")
-    block, head = options.block or 0, options.head or 0
+    block, head = _counted(options)
     try:
-        head_of_gpt(None, options.gpt, block, head)  # refused before the training, not after it
-        given = head_of_gpt(_trained(options.steps), options.gpt, block, head)
+        head_of_gpt(None, options.gpt)  # refused before the training, not after it
+        given = head_of_gpt(_trained(options.steps), options.gpt, block - 1, head - 1)
     except ValueError as error:
         raise InputError(f"--{error}") from error
     title = words_in(options.lang)["title gpt"].format(options.gpt, block, head)
     return explorer.explore(**given, title=options.title or title, lang=options.lang)
+
+
+def _counted(options):
+    """The block and the head that are asked for, from 1."""
+    from npattn import gpt
+
+    given = {"block": (options.block, gpt.L), "head": (options.head, gpt.H)}
+    for name, (value, count) in given.items():
+        if value is not None and not 1 <= value <= count:
+            raise InputError(f"--{name} must be 1 to {count}, got {value}")
+    return [1 if value is None else value for value, _ in given.values()]
 
 
 def head_of_gpt(theta, name, block=0, head=0):
