@@ -129,6 +129,22 @@ def test_a_setting_means_what_it_means_to_transformers(name, changes, tmp_path, 
     assert_allclose(logits, expected, atol=2e-6 * np.abs(expected).max())
 
 
+@pytest.mark.peers
+@pytest.mark.parametrize("kind, name, value", [
+    ("Qwen3", "head_dim", 128), ("Gemma", "head_dim", 256), ("Mistral", "num_key_value_heads", 8),
+])
+def test_a_size_that_a_config_leaves_out_is_that_of_transformers(kind, name, value, tmp_path, rng):
+    sizes = SIZES | {"num_attention_heads": 8, "num_hidden_layers": 1, name: value}
+    model = saved(getattr(transformers, f"{kind}Config")(**sizes), tmp_path)
+    edit_config(tmp_path, **{name: ...})
+    config, params = loaded(tmp_path)
+    tokens = rng.integers(0, 40, (1, 5))
+    with torch.no_grad():
+        expected = model(torch.tensor(tokens)).logits.numpy()
+    assert_allclose(language_model(tokens, params, config=config)[0], expected,
+                    atol=2e-6 * np.abs(expected).max())
+
+
 def test_a_model_in_shards_reads_as_one(tmp_path):
     saved(MODELS["Llama"](), tmp_path / "one")
     saved(MODELS["Llama"](), tmp_path / "many", shards="10KB")

@@ -16,7 +16,10 @@ GEMMA3 = {
     "num_attention_heads": 8, "num_key_value_heads": 4, "head_dim": 256, "vocab_size": 262208,
     "max_position_embeddings": 131072, "query_pre_attn_scalar": 256, "sliding_window": 4096,
 }
-LEFT_OUT = {"mistral": {"sliding_window": 4096}, "gemma3": GEMMA3, "gemma3_text": GEMMA3}
+LEFT_OUT = {
+    "mistral": {"sliding_window": 4096, "num_key_value_heads": 8}, "qwen3": {"head_dim": 128},
+    "gemma": {"head_dim": 256}, "gemma3": GEMMA3, "gemma3_text": GEMMA3,
+}
 
 
 def open_folder(path):
