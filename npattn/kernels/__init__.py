@@ -18,8 +18,8 @@ Read in this order; every line stands on those above it.
     mixture_of_experts, lora              some experts for each token; two narrow matrices
     channel_attention, spatial_attention  images; co_attention for two texts
 
-What all pages share: arrays, shapes, shape_spec, options (arguments that do not fit), floats,
-sums, products (numbers as they are on a machine).
+What all pages share: arrays, shapes, shape_spec, options, foreign (arguments that do not fit);
+floats, sums, products (numbers as they are on a machine).
 """
 
 from npattn import _lazy

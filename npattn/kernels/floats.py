@@ -3,8 +3,8 @@
     @quiet                                    forward or backward without warnings
     @half_in, @half_out                       the same, and they take float16 and bfloat16
 
-A backward that says what its cache is, `cache: AttendCache`, is given no other. What runs within
-a quiet function is quiet, too.
+A backward that says what its cache is, `cache: AttendCache`, is given no other; an argument of
+another kind is named. What runs within a quiet function is quiet, too.
 
 A half has 11 or 8 significant bits, too few for sums of many terms; processors keep their sums in
 float32, too. So the output and the gradients are rounded once, at the end. bfloat16 is a type of
@@ -13,9 +13,10 @@ the package ml_dtypes, and is known by its name.
 
 import functools
 from contextvars import ContextVar
-from typing import get_args
 
 import numpy as np
+
+from npattn.kernels.foreign import foreign_argument, foreign_cache
 
 HALVES = "float16", "bfloat16"
 
@@ -32,13 +33,17 @@ def quiet(f):
     @functools.wraps(f)
     def quiet_f(*args, **options):
         if kind and not isinstance(cache := options.get("cache", *args[1:2]), kind):
-            raise _foreign(f, kind, cache)
+            raise foreign_cache(f, kind, cache)
         if _is_quiet.get():
             return f(*args, **options)
         before = _is_quiet.set(True)
         try:
             with np.errstate(all="ignore"):
                 return f(*args, **options)
+        except (AttributeError, TypeError, ValueError) as error:
+            if said := foreign_argument(f, args, options, error):
+                raise TypeError(said) from error
+            raise
         finally:
             _is_quiet.reset(before)
 
@@ -78,12 +83,6 @@ def half_out(f_backward):
         return (half_f if getattr(cache, "half", None) else f)(dY, cache, *args, **options)
 
     return backward
-
-
-def _foreign(f_backward, kind, cache):
-    name, kinds = f_backward.__name__, get_args(kind) or (kind,)
-    return TypeError(f"{name} takes the cache, {' or '.join(k.__name__ for k in kinds)}, that "
-                     f"{name.removesuffix('_backward')} returned, got {type(cache).__name__}")
 
 
 def _convert(tree, old, new):

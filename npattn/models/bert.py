@@ -47,6 +47,7 @@ class BertCache(NamedTuple):
     encoder: StackCache
 
 
+@quiet
 def bert(tokens, params, mask=None, *, config):
     """A vector for every token, in the light of all others.
 

@@ -101,6 +101,7 @@ def init_cat(C, F, rng, **options):
     return tuple(init_cat_block(C, F, rng, kind=kind, **options) for kind in CAT_KINDS)
 
 
+@quiet
 def cat(X, params, *, patch, rng=None, options=None, **changes):
     """Inner, cross, inner: what is found in a patch is told to all patches, and worked in.
 

@@ -41,6 +41,7 @@ def init_bidirectional(Da, Db, D, rng, *, bias=True, dtype=np.float64):
     )
 
 
+@quiet
 def bidirectional_attention(Xa, Xb, params, mask_a=None, mask_b=None, *, scale=None):
     """Each sequence as an average of the other one's inputs.
 

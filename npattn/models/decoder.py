@@ -9,6 +9,7 @@ Source: Vaswani et al. 2017, section 3.1, figure 1 right; d2l 11.7.5.
 
 import numpy as np
 
+from npattn.kernels.floats import quiet
 from npattn.models.block import decoder_block, decoder_block_backward, init_decoder_block
 from npattn.models.config import options_of
 from npattn.models.stack import StackParams, init_stack, stack, stack_backward
@@ -21,6 +22,7 @@ def init_decoder(D, F, num_blocks, rng, *, dtype=np.float64, **options):
     return init_stack(D, F, num_blocks, rng, init_decoder_block, dtype=dtype, **options)
 
 
+@quiet
 def decoder(
     X, M, params, mask=None, memory_mask=None, *, rng=None, options=None, **changes
 ):

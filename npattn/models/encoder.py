@@ -8,6 +8,7 @@ Source: Vaswani et al. 2017, section 3.1, figure 1 left; d2l 11.7.4.
 
 import numpy as np
 
+from npattn.kernels.floats import quiet
 from npattn.models.block import encoder_block, encoder_block_backward, init_encoder_block
 from npattn.models.config import options_of
 from npattn.models.stack import StackParams, init_stack, stack, stack_backward
@@ -20,6 +21,7 @@ def init_encoder(D, F, num_blocks, rng, *, dtype=np.float64, **options):
     return init_stack(D, F, num_blocks, rng, init_encoder_block, dtype=dtype, **options)
 
 
+@quiet
 def encoder(X, params, mask=None, *, rng=None, options=None, **changes):
     """The blocks one after the other, then the last norm where there is one.
 

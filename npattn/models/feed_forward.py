@@ -72,6 +72,7 @@ def init_feed_forward(D, F, rng, *, gated=False, bias=True, dtype=np.float64):
     return FeedForwardParams(*two)
 
 
+@quiet
 def feed_forward(X, params, *, activation="relu"):
     """Widen, activate, narrow: each position by itself.
 

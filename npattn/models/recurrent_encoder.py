@@ -52,6 +52,7 @@ def init_gru_layers(Din, Dh, num_layers, rng, hidden_bias, dtype):
     return tuple(init_gru(D, Dh, rng, hidden_bias=hidden_bias, dtype=dtype) for D in widths)
 
 
+@quiet
 def recurrent_encoder(ids, params, mask=None, *, reset="before", dropout_rate=0.0, rng=None):
     """A sequence read from left to right by GRUs, one above the other.
 

@@ -80,6 +80,7 @@ def init_seq2seq(config, rng, *, dtype=np.float64):
     )
 
 
+@quiet
 def seq2seq(source, target, params, source_mask=None, *, config, rng=None):
     """Logits for the token after each target token, given the source.
 

@@ -48,6 +48,7 @@ def init_stack(
     )
 
 
+@quiet
 def stack(X, params, block, *, options=None, **changes):
     """The blocks one after the other, then the last norm where there is one.
 

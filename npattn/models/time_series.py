@@ -81,6 +81,7 @@ def init_time_series(config, rng, *, dtype=np.float64):
     )
 
 
+@quiet
 def time_series_transformer(X, params, *, config, rng=None):
     """Forecasts from a window of measurements.
 

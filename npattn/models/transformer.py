@@ -145,6 +145,7 @@ def embed_tokens_backward(dX, cache: EmbedCache):
     return embedding_backward(dropout_backward(dX, cache.dropped), cache.embedding) * cache.factor
 
 
+@quiet
 def encode(source, params, source_mask=None, *, config, rng=None):
     """The memory that the decoder attends to.
 
@@ -175,6 +176,7 @@ def encode_backward(dM, cache: EncodeCache):
     return EncodeParams(embed_tokens_backward(dX, cache.embed), dstack)
 
 
+@quiet
 def decode(target, M, params, target_mask=None, source_mask=None, *, config, rng=None):
     """Logits for the token after each target token, given the memory.
 
@@ -203,6 +205,7 @@ def decode_backward(dlogits, cache: DecodeCache):
     return dM, DecodeParams(embed_tokens_backward(dX, cache.embed), dstack, doutput)
 
 
+@quiet
 def transformer(source, target, params, source_mask=None, target_mask=None, *, config, rng=None):
     """Logits for the token after each target token, given the source.
 
