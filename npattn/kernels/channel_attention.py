@@ -51,6 +51,7 @@ def init_channel_attention(C, rng, *, ratio=16, dtype=np.float64) -> ChannelPara
     )
 
 
+@quiet
 def channel_attention(X, params, *, use_max=False) -> tuple[np.ndarray, ChannelCache]:
     """Every channel of an image, as much of it as its content calls for.
 

@@ -62,6 +62,7 @@ def init_gru(D, Dh, rng, *, hidden_bias=False, dtype=np.float64):
     return GRUParams(gates(D, True), gates(Dh, hidden_bias))
 
 
+@quiet
 def gru_cell(X, H, params, *, reset="before"):
     """The state after one more input.
 

@@ -46,6 +46,7 @@ def init_lora(Din, Dout, rank, rng, *, dtype=np.float64):
     return LoRAParams(np.asfortranarray(A, dtype), np.zeros((Dout, rank), dtype).T)
 
 
+@quiet
 def lora(X, params, *, scale=1.0):
     """The update of rank r that is added to a layer's output.
 

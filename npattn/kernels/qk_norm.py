@@ -42,6 +42,7 @@ def init_qk_norm(D, *, dtype=np.float64) -> QKNormParams:
     return QKNormParams(init_rms_norm(D, dtype=dtype), init_rms_norm(D, dtype=dtype))
 
 
+@quiet
 def qk_norm(Q, K, params, *, eps=1e-6) -> tuple[tuple, QKNormCache]:
     """Queries and keys with a root mean square of 1, times their gains.
 

@@ -20,6 +20,7 @@ from npattn.kernels.linear import linear, linear_backward
 from npattn.kernels.shapes import require_mask, require_shapes
 
 
+@quiet
 def gru(X, H, params, mask=None, *, reset="before"):
     """The states after each input of a sequence.
 

@@ -46,6 +46,7 @@ def init_spatial_attention(rng, *, k=7, dtype=np.float64) -> SpatialParams:
     return SpatialParams(kernel, np.zeros(1, dtype))
 
 
+@quiet
 def spatial_attention(X, params) -> tuple[np.ndarray, SpatialCache]:
     """Every place of an image, as much of it as its surroundings call for.
 
