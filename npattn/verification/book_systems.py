@@ -70,6 +70,7 @@ def _torch_batched_heads(torch, t):
 
 
 def lens_multihead(Xq, Xkv, params, valid_lens, *, num_heads):
+    """`cross_attention` under valid lengths, and its cache."""
     mask = valid_lens_mask(valid_lens, Xkv.shape[-2])
     return cross_attention(Xq, Xkv, params, mask, num_heads=num_heads)
 

@@ -42,6 +42,7 @@ def llama_plan(source):
     groups = divisor(source, heads, f"{heads} heads", "num_key_value_heads", default=heads)
     for i in (0, blocks - 1):
         source.require(f"layers.{i}.self_attn.q_proj.weight", (heads * head_width, width))
+    biases = _biases(source, kind)
     config = LanguageModelConfig(
         vocabulary=source.count("vocab_size"), width=width, num_blocks=blocks, num_heads=heads,
         num_kv_heads=groups, head_width=head_width,
@@ -51,13 +52,12 @@ def llama_plan(source):
         eps=source.number("rms_norm_eps", default=1e-6),
         norm="sandwich" if kind.startswith("gemma3") else "pre",
         qk_norm=kind.startswith(("gemma3", "qwen3")),
-        bias="layers.0.self_attn.q_proj.bias" in source.shapes,
+        bias=_has_bias(source, "layers.0.", "self_attn.q_proj", biases),
         windows=_windows(source, kind, blocks), **_rotaries(source, kind, head_width),
         scale=source.number("query_pre_attn_scalar", default=head_width) ** -0.5
         if kind.startswith("gemma3") else None,
         embedding_scale=math.sqrt(width) if gemma else 1.0,
     )
-    biases = _biases(source, kind)
     E = vector(source, "embed_tokens.weight", (config.vocabulary, width))
     params = LanguageModelParams(
         E, None, tuple(_block(source, f"layers.{i}.", config, biases) for i in range(blocks)),
@@ -77,12 +77,16 @@ def _biases(source, kind):
                  if kind != "mistral" and source.settings.get(switch))
 
 
+def _has_bias(source, at, name, biases):
+    return name.startswith(biases) and f"{at}{name}.bias" in source.shapes
+
+
 def _block(source, at, config, biases):
     D, F, H, G = config.width, config.hidden, config.num_heads, config.num_kv_heads
     Dh = config.head_width
 
     def projection(name, Din, Dout, heads=None):
-        bias = name.startswith(biases) and f"{at}{name}.bias" in source.shapes
+        bias = _has_bias(source, at, name, biases)
         return linear(source, f"{at}{name}", Din, Dout, bias=bias, rows=pairs(heads))
 
     def norm(name):
