@@ -94,7 +94,7 @@ def test_a_prompt_that_fails_in_one_part_leaves_the_cache_as_long_as_it_was(rng,
     params, cache = model(rng), KVCache(CONFIG, 30, np.float64)
     next_logits(rng.integers(0, 11, 3), params, cache, config=CONFIG)
     broken = params._replace(blocks=(*params.blocks[:-1], None))
-    with pytest.raises(AttributeError):
+    with pytest.raises((AttributeError, TypeError), match="attention_norm"):  # by which thread
         next_logits(rng.integers(0, 11, 20), broken, cache, config=CONFIG)
     assert cache.length == 3
 
