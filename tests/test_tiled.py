@@ -641,6 +641,25 @@ def test_a_forbidden_value_is_silent_where_another_gradient_is_tiny(draw):
         assert np.isfinite(X).all()
 
 
+@pytest.mark.parametrize("kind", ["plain", "causal", "lengths", "shared", "large"])
+@pytest.mark.parametrize("Tq, Tk", [(TQ, TK), (16, 24), (TQ, 0), (0, TK)])
+def test_no_memory_is_read_before_it_is_written(small_tiles, monkeypatch, draw, Tq, Tk, kind):
+    lead = (2, 1) if kind == "shared" else LEAD
+    Q, K, V = draw(*LEAD, Tq, DK), draw(*lead, Tk, DK), draw(*lead, Tk, DV)
+    Q, lens = (1e3 if kind == "large" else 1.0) * Q, np.array([0, Tk // 2])
+    options, mask = {
+        "causal": ({"causal": True}, causal_mask(Tq, Tk)),
+        "lengths": ({"valid_lens": lens}, valid_lens_mask(lens, Tk)[:, None]),
+    }.get(kind, ({}, None))
+    expected = plain((Q, K, V), mask)
+
+    def spoilt_empty(shape, dtype=float):
+        return np.full(shape, np.nan if np.dtype(dtype).kind == "f" else 1, dtype)
+
+    monkeypatch.setattr(np, "empty", spoilt_empty)
+    assert_same(both((Q, K, V), threads=2, **options)[0], expected, 1e-11)
+
+
 def test_products_are_in_range_up_to_half_of_the_largest_number():
     dO, w = np.float32([[0.125], [-0.5]]), np.float32([0.25, 0.0625])
     most = np.finfo(np.float32).max / np.float32(2 * 0.5 * 0.25 * 2 * 4)  # Dv = 2, scale = −4

@@ -3,7 +3,8 @@
 The same tiles as those of `tiled_attention`, the same products of the same sizes and as many
 exponentials, dealt out to as many threads, and nothing else: no sums, no masks, no shifts. The
 results mean nothing. Full attention, five products to a tile backward, two forward. Below stand
-short multi-head calls, beside the products and exponentials that they are made of.
+short multi-head calls, beside the products and exponentials that they are made of. Freed memory
+stays with the process, as it does while a model is trained.
 """
 
 import math
@@ -23,6 +24,7 @@ from npattn.benchmarks.timing import ratio, same_threads
 from npattn.kernels.tiling.exp_range import exponential
 from npattn.kernels.tiling.threads import run
 from npattn.kernels.tiling.tiles import blocks, tile_shape
+from npattn.memory import keep_freed_memory
 
 TITLE = "the limit, products and exponentials alone; the share of it that is reached"
 HEADER = heading("batch × heads × tokens × width", "limit", "npattn")
@@ -71,6 +73,7 @@ def products_and_exponentials(inputs, threads):
 
 def measure(setting):
     """Yields a row for each shape and precision, and for each short multi-head call."""
+    keep_freed_memory()
     for shape, dtype in product(QUICK if setting.quick else SHAPES, DTYPES):
         inputs = draw_inputs(shape, dtype)
         contenders = {

@@ -29,7 +29,7 @@ from npattn.kernels.tiling.exp_range import exponential, to_base, units
 from npattn.kernels.online_softmax import raise_maximum
 from npattn.kernels.tiling.reach import silence
 from npattn.kernels.tiling.scratch import Scratch
-from npattn.kernels.tiling.sharing import add_to, taken
+from npattn.kernels.tiling.sharing import taken
 from npattn.kernels.tiling.tiles import blocks, keep_tile
 
 OUT_OF_RANGE = {"over": "raise", "under": "raise"}  # as np.errstate takes it
@@ -39,14 +39,14 @@ _scratch = Scratch()
 def forward_pass(sums, flat, shape, heads, rows, keys):
     """O of a block of queries with all their keys, from one tile after the other; and m and Z.
 
-    sums  m and Z, (N, Tq) each: −inf or 0, and 0, at first
+    sums  the `Sum` O, and m and Z, (N, Tq) each: −inf or 0, and 0, at first
     """
     K, V, wild = flat.K, flat.V, flat.shifted[heads, rows]
     owner, steps = flat.owner, flat.steps
     base = exponential(V.dtype, steps.natural(any_wild := wild.any()))
     q = _append(flat.Q[heads, rows], *steps.query_columns(flat.scale, units(wild, base)))
-    m, Z = (X[heads, rows] for X in sums)
-    Y, ones = np.zeros((*wild.shape, V.shape[2]), V.dtype), np.ones(shape[2], V.dtype)
+    Y, m, Z = (X[heads, rows] for X in (sums[0].array, *sums[1:]))
+    ones = np.ones(shape[2], V.dtype)
     for tile, allowed in flat.reach.tiles(heads, rows, keys, shape[2]):
         # S = Q Kᵀ · scale
         K_tile = steps.keys(taken(K, owner, heads, tile), heads, tile)
@@ -64,15 +64,14 @@ def forward_pass(sums, flat, shape, heads, rows, keys):
         # Y = (E ⊙ keep) V
         if flat.seed is not None:
             E *= keep_tile(flat.dropout, flat.seed, heads, rows, tile)
-        Y += _scratch.product(1, E.swapaxes(1, 2), taken(V, owner, heads, tile))
+        sums[0].add(heads, rows, E.swapaxes(1, 2), taken(V, owner, heads, tile), _scratch)
     if any_wild:
         Z[m == -np.inf] = 0.0  # no key, or no score above −inf
-    whole = np.where(Z == 0.0, np.inf, Z * (1.0 - flat.dropout))
-    np.divide(Y, whole[..., None], out=flat.O[heads, rows])
+    Y /= np.where(Z == 0.0, np.inf, Z * (1.0 - flat.dropout))[..., None]
 
 
 def backward_pass(dO, delta, columns, grads, flat, shape, heads, rows, keys):
-    """What a patch adds to dQ, dK, dV and dbias; `columns` as `row_columns` returns them."""
+    """What a patch adds to dQ, dK, dV and dbias; `columns` are of `row_columns`."""
     Q, K, (dQ, dK, dV, dbias), steps, owner = flat.Q, flat.K, grads, flat.steps, flat.owner
     parts = blocks(rows.start, rows.stop, shape[1])
     tiles = [
@@ -113,7 +112,7 @@ def backward_pass(dO, delta, columns, grads, flat, shape, heads, rows, keys):
             keep = keep_tile(flat.dropout, flat.seed, heads, part, tile)
             np.copyto(dS, g1[:, None, i, -1] * dS.dtype.type(dS_scale), where=~keep)
             A = E * keep
-        add_to(dV, owner, heads, [tile], _scratch.product(2, A, g1[:, i, :-1]))
+        dV.add(heads, tile, A, g1[:, i, :-1], _scratch)
         # P = softmax(S)
         dS *= E
         if flat.loud:
@@ -121,8 +120,8 @@ def backward_pass(dO, delta, columns, grads, flat, shape, heads, rows, keys):
         # S = cap tanh(Q Kᵀ · scale / cap) + bias, of which the scale is in V1
         steps.hand_on(dS, dbias, heads, part, tile)
         dS = steps.undo(dS, T)
-        add_to(dK, owner, heads, [tile], _scratch.product(2, dS, Q[heads, part]))
-        dQ[heads, part] += _scratch.product(2, dS.swapaxes(1, 2), K_tile)
+        dK.add(heads, tile, dS, Q[heads, part], _scratch)
+        dQ.add(heads, part, dS.swapaxes(1, 2), K_tile, _scratch)
 
 
 def row_columns(delta, flat):

@@ -44,3 +44,30 @@ def places(name, owner, heads, *place):
     if owner is None:
         return [(name, heads.start, *place)]
     return [(name, int(own), *place) for own in dict.fromkeys(owner[heads])]
+
+
+class Sum:
+    """An array (M, T, D) of sums; patches add products to a place of it one after the other.
+
+    free   whether everybody may attend to everything: then some product comes to each place, and
+           the first is written there, not added
+    owner  as above, where heads of queries add to the same
+    """
+
+    def __init__(self, shape, dtype, free, owner=None):
+        self.owner, self.begun = owner, set() if free and owner is None else None
+        self.array = (np.zeros if self.begun is None else np.empty)(shape, dtype)
+
+    def add(self, heads, part, A, B, scratch):
+        """Adds A B, (n, part, D); the parts of a head are always the same if all are free."""
+        if self.begun is None or (place := (heads.start, part.start)) in self.begun:
+            add_to(self.array, self.owner, heads, [part], scratch.product(2, A, B))
+        else:
+            self.begun.add(place)
+            np.matmul(A, B, out=self.array[heads, part])
+
+    def total(self):
+        """The array; 0 where there was no query, or no key."""
+        if self.begun == set():
+            self.array[:] = 0.0
+        return self.array

@@ -43,7 +43,7 @@ from npattn.kernels.tiling.passes import backward_pass, forward_pass, row_column
 from npattn.kernels.tiling.reach import set_aside
 from npattn.kernels.tiling.restrictions import reach_of
 from npattn.kernels.tiling.score_arguments import require_real_floats, steps_of
-from npattn.kernels.tiling.sharing import owners
+from npattn.kernels.tiling.sharing import Sum, owners
 from npattn.kernels.tiling.threads import thread_count
 from npattn.kernels.tiling.tiles import draw_seed
 
@@ -95,18 +95,18 @@ def tiled_attention(
     if shifted.any() and not all(np.isfinite(X).all() for X in (Q, K, V)):
         Q, K, V, spoilt = set_aside(Q, K, V, reach, owner)
         shifted = needs_shift(Q, K, V, reach.stop, scale, steps, owner)[0] | spoilt
-    O = np.empty((*Q.shape[:2], V.shape[-1]), Q.dtype)
+    O = Sum((*Q.shape[:2], V.shape[-1]), Q.dtype, reach.free)
     m, Z = (X.astype(Q.dtype) for X in steps.begin(shifted))
     flat = TiledCache(
-        Q, K, V, O, m, Z, shifted, reach, scale, dropout, seed, threads, None,
+        Q, K, V, O.array, m, Z, shifted, reach, scale, dropout, seed, threads, None,
         (*shapes, None if bias is None else bias.shape, None if sink is None else sink.shape),
         owner, steps, loud,
     )
-    on_rows(partial(forward_pass, (m, Z)), flat)
+    on_rows(partial(forward_pass, (O, m, Z)), flat)
     L, L_rest = log_sum_exp(m, Z)
     if spoilt is not None:
-        O[spoilt] = L[spoilt] = np.nan
-    cache = with_axes(flat._replace(L=L, L_rest=L_rest), lead, key_lead)
+        flat.O[spoilt] = L[spoilt] = np.nan
+    cache = with_axes(flat._replace(O=O.total(), L=L, L_rest=L_rest), lead, key_lead)
     return cache.O, cache
 
 
@@ -126,11 +126,14 @@ def tiled_attention_backward(dO, cache: TiledCache, dL=None):
     flat = with_axes(cache, (math.prod(lead),), (math.prod(key_lead),))
     steps, dO, dL = flat.steps, dO.reshape(flat.O.shape), dL.reshape(flat.L.shape)
     delta = np.einsum("nqd,nqd->nq", dO, flat.O) - dL
-    grads = [None if X is None else np.zeros(X.shape, X.dtype) for X in (*flat[:3], steps.bias)]
+    sums = [Sum(X.shape, X.dtype, flat.reach.free, owner)
+            for X, owner in zip(flat[:3], (None, flat.owner, flat.owner), strict=True)]
+    dbias = None if steps.bias is None else np.zeros(steps.bias.shape, steps.bias.dtype)
     columns = row_columns(delta, flat)
     if not flat.reach.free and not _in_range(dO, columns[1], flat.V, flat.scale):
         flat = flat._replace(loud=True)
-    on_squares(partial(backward_pass, dO, delta, columns, grads), flat)
+    on_squares(partial(backward_pass, dO, delta, columns, (*sums, dbias)), flat)
+    grads = [dX.total() for dX in sums]
     if steps.bias is not None:  # then dS was without the scale
         for dX in grads[:2]:
             dX *= flat.scale
@@ -139,7 +142,7 @@ def tiled_attention_backward(dO, cache: TiledCache, dL=None):
         unbroadcast(dX.reshape(*axes, *dX.shape[1:]), shape)
         for dX, axes, shape in zip(grads, (lead, key_lead, key_lead), cache.shapes, strict=False)
     )
-    dbias = () if bias is None else (grads[3].reshape(bias),)
+    dbias = () if bias is None else (dbias.reshape(bias),)
     dsink = () if sink is None else (
         unbroadcast(steps.dsink(flat.L, delta).reshape(lead), sink),)
     return dQ, dK, dV, *dbias, *dsink
