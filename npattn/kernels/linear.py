@@ -66,8 +66,8 @@ def linear(X, params) -> tuple[np.ndarray, LinearCache]:
     """
     W, b = params
     require_shapes("X ... Din, W Din Dout, b? Dout", X, W, b)
-    rows = as_rows(X)
-    Y = product(rows, W) if b is None else product(rows, W) + b
+    Y = product(as_rows(X), W)
+    Y = Y if b is None else np.add(Y, b, out=Y if Y.dtype == b.dtype else None)
     return Y.reshape(*X.shape[:-1], W.shape[1]), LinearCache(X, params)
 
 
