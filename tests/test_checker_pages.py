@@ -532,6 +532,11 @@ def test_only_the_rounding_of_outputs_that_move_counts(monkeypatch):
         return np.where([False, abs(X[1] - 3.0) < 1.0, True], X, leaf)
 
     assert laddered(close_by, leaf, dY, monkeypatch)[1] == pytest.approx(2.0**-8 * 5)
+
+    def far_above(X):  # one long move shows that the first is not independent, the other does not
+        return np.where([X[0] > 1e9, False, True], X, leaf)
+
+    assert laddered(far_above, leaf, dY, monkeypatch)[1] == pytest.approx(2.0**-8 * np.sqrt(20))
     moves, [noise], shown = laddered(lambda X: leaf, leaf, dY, monkeypatch)
     assert len(moves) == 4 and not shown and noise == 0.0
 
@@ -550,14 +555,14 @@ def test_outputs_of_every_size_have_rounding_where_f_is_not_defined_close_by(mon
     assert laddered(lambda X: X[:0], leaf, np.ones(0), monkeypatch, unit=size)[1:] == ([0.0], False)
 
 
-def test_where_all_leaves_move_the_coarsest_arithmetic_counts(rng):
-    leaves = [np.array([1.5]), np.array([2.5])]
+def test_where_all_leaves_move_the_coarsest_arithmetic_and_the_shortest_bend_count(rng):
+    leaves = [np.array([1.5]), np.array([0.25])]
     method = CentralDifference(lambda leaves: leaves[0] * leaves[1], leaves, np.ones(1),
                                [2.0**-8, DOUBLE])
     slopes, _ = method.each(rng)
-    assert slopes.noise >= 2.0**-8 * 3.75
+    assert slopes.noise >= 2.0**-8 * 0.375
     method._slope = lambda moved, unit, eps: (unit, eps, 0.0)
-    assert method.along([np.ones(1), np.ones(1)]) == (1.0, 2.0**-8)
+    assert method.along([np.ones(1), np.ones(1)]) == (0.5, 2.0**-8)
 
 
 def measured(leaf, directions, slope, eps=None):
