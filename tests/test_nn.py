@@ -732,6 +732,17 @@ def test_multihead_attention_agrees_with_torch(draw, draw_mask, shake, bias):
     )
 
 
+def test_a_layer_has_a_learned_key_behind_the_others(draw):
+    layer, X = nn.MultiHeadAttention(4, 2, extra_key=True, rng=0), draw(2, 3, 4)
+    expected, _ = multihead_attention(X, X, X, layer.params, num_heads=2)
+    assert_array_equal(layer(X, X, X), expected)
+    assert layer.attention_weights.shape == (2, 2, 3, 4)
+    layer.backward(np.ones_like(expected))
+    assert np.any(layer.grads.extras.extra_key) and np.any(layer.grads.extras.extra_value)
+    with pytest.raises(TypeError, match="extra_key must be True or False, got 1"):
+        nn.MultiHeadAttention(4, 2, extra_key=1)
+
+
 @pytest.mark.parametrize("norm", ["post", "pre"])
 def test_blocks_agree_with_torch(draw, shake, norm):
     X, M, causal, keys = draw(2, 5, 6), draw(2, 3, 6), causal_mask(5), np.array([True, False, True])

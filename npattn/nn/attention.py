@@ -85,14 +85,14 @@ class MultiHeadAttention(Layer):
     """`multihead_attention`: Xq (..., Tq, Dq), Xk (..., Tk, Dk), Xv (..., Tk, Dv), mask.
 
     Dq, Dk, Dv default to D; output=False leaves out the last projection. num_kv_heads, head_width,
-    sink and qk_norm are those of `init_multihead`; rotary (None, "halves", "interleaved" or a
-    `Rotary`) and the other options those of `multihead_attention`.
+    sink, qk_norm and extra_key are those of `init_multihead`; rotary (None, "halves", "interleaved"
+    or a `Rotary`) and the other options those of `multihead_attention`.
     """
 
     def __init__(
         self, D, num_heads, *, Dq=None, Dk=None, Dv=None, bias=True, output=True,
-        num_kv_heads=None, head_width=None, sink=False, qk_norm=False, rotary=None,
-        rng=None, dtype=np.float64, **options,
+        num_kv_heads=None, head_width=None, sink=False, qk_norm=False, extra_key=False,
+        rotary=None, rng=None, dtype=np.float64, **options,
     ):
         others = {"Dq": Dq, "Dk": Dk, "Dv": Dv}
         require_counts(1, D=D, **{name: n for name, n in others.items() if n is not None})
@@ -103,7 +103,7 @@ class MultiHeadAttention(Layer):
         params = init_multihead(
             D, rng, Dq=Dq, Dk=Dk, Dv=Dv, bias=bias, output=output, num_heads=num_heads,
             num_kv_heads=num_kv_heads, head_width=head_width, sink=sink, qk_norm=qk_norm,
-            dtype=dtype,
+            extra_key=extra_key, dtype=dtype,
         )
         if rotary is not None:
             options["turn"] = rotary
