@@ -14,17 +14,22 @@ import numpy as np
 import pytest
 
 import npattn
-from npattn import KeysValues, nn
+from npattn import KeysValues, TransformerConfig, nn
+from npattn.kernels.options import CAPS
+from npattn.models.bert import text_vectors
 from npattn.models.block import decoder_block, encoder_block, init_decoder_block
 from npattn.models.continuation import continue_tokens, next_logits
 from npattn.models.head_extras import Rotary
+from npattn.models.kernel_choice import chosen_attention
 from npattn.models.kv_cache import KVCache
 from npattn.models.language_model import (
     LanguageModelConfig, init_language_model, language_model,
 )
 from npattn.models.multihead import self_attention
+from npattn.models.patch_attention import inner_patch_attention
 from npattn.models.sampling import sample
 from npattn.models.search import greedy_answers
+from npattn.models.transformer import embed_tokens
 from npattn.trees import tree_leaves, tree_map, tree_unflatten
 from npattn.verification.cases import CASES
 from npattn.verification.pairs import find_pairs
@@ -422,3 +427,146 @@ def test_a_mask_that_is_no_tensor_is_named(mask):
 
     for call in (bridge.from_key_padding_mask, lambda mask: bridge.from_attn_mask(mask, 1)):
         assert "the mask must be a torch tensor, got " in refusal(lambda: call(mask))
+
+
+FLOATS = np.ones((3, 4))
+RNG = np.random.default_rng(0)
+SMALL_LORA = npattn.init_lora(4, 3, 2, RNG)
+TEXTS, IDS = np.ones((2, 4)), np.array([0, 1])
+KINDS = {  # of options, and what each of them is not
+    "text": "abc", "bytes": b"a", "an array": np.ones(2), "a list": [1], "an object": object(),
+    "complex": 1j, "timedelta": np.timedelta64(1, "s"), "a class": int,
+}
+REAL_OPTIONS = [
+    ("scale", lambda x: npattn.lora(FLOATS, SMALL_LORA, scale=x)),
+    ("scale", lambda x: npattn.merge_lora(np.ones((4, 3)), SMALL_LORA, scale=x)),
+    ("scale", lambda x: npattn.linear_attention(
+        FLOATS, FLOATS, FLOATS, npattn.Gates(), np.zeros((4, 4)), scale=x)),
+    ("scale", lambda x: npattn.attention(FLOATS, FLOATS, FLOATS, scale=x)),
+    ("label_smoothing", lambda x: npattn.token_losses(TEXTS, IDS, label_smoothing=x)),
+    ("initial", lambda x: npattn.differential_lambda([FLOATS] * 4, initial=x)),
+    ("cap", lambda x: npattn.soft_cap(FLOATS, x)),
+    ("threshold", lambda x: npattn.mask_from_additive(FLOATS * 0, threshold=x)),
+    ("eps", lambda x: npattn.rms_norm(FLOATS, np.ones(4), eps=x)),
+]
+INTEGER_OPTIONS = [
+    ("ignore", lambda n: npattn.cross_entropy(TEXTS, IDS, ignore=n)),
+    ("padding", lambda n: npattn.embedding(IDS, TEXTS, padding=n)),
+    ("max_len", lambda n: npattn.pad_sequences([[1]], n)),
+    ("patch", lambda n: inner_patch_attention(np.ones((4, 4, 4)), None, patch=n)),
+    ("offset", lambda n: npattn.sinusoidal_positions(3, 4, offset=n)),
+]
+FLAG_OPTIONS = [
+    ("use_max", lambda b: npattn.channel_attention(
+        np.ones((2, 2, 4)), npattn.init_channel_attention(4, RNG, ratio=2), use_max=b)),
+    ("frozen", lambda b: language_model(TOKENS, PARAMS, config=CONFIG, frozen=b)),
+]
+CHOICES = [
+    ("reduction", lambda c: npattn.cross_entropy(TEXTS, IDS, reduction=c)),
+    ("pairing", lambda c: npattn.rotary(FLOATS, pairing=c)),
+    ("kernel", lambda c: self_attention(X, PARAMS.blocks[0].attention, num_heads=2, kernel=c)),
+    ("pooling", lambda c: text_vectors(FLOATS, pooling=c)),
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("name", "call"), [
+    *REAL_OPTIONS, *INTEGER_OPTIONS, *FLAG_OPTIONS, *CHOICES])
+def test_an_option_of_another_kind_is_named(name, call, kind):
+    assert re.match(rf"{name} must be (a number|an integer|True or False|\")", refusal(
+        lambda: call(KINDS[kind])))
+
+
+@pytest.mark.parametrize(("name", "call"), REAL_OPTIONS)
+@pytest.mark.parametrize("number", [10**400, np.nan])
+def test_a_number_beyond_all_floats_is_named(name, call, number):
+    assert re.search(rf"\b{name} must (be|lie)", refusal(lambda: call(number)))
+
+
+FAR = 2**63 - 1
+
+
+@pytest.mark.parametrize(("name", "call"), [
+    ("offset", lambda: npattn.causal_mask(3, offset=FAR)),
+    ("offset", lambda: npattn.causal_mask(3, offset=np.array([2**63], np.uint64))),
+    ("offset", lambda: npattn.window_mask(3, left=1, offset=-FAR)),
+    ("right", lambda: npattn.window_mask(3, right=FAR, offset=1)),
+    ("prefix", lambda: npattn.prefix_mask(-FAR, 3)),
+    ("offset", lambda: npattn.relative_bias(np.ones((3, 2)), 3, 3, offset=FAR)),
+    ("Tk", lambda: npattn.relative_bias(np.ones((3, 2)), 3, 2**70)),
+    ("offset", lambda: npattn.sinusoidal_positions(3, 4, offset=2**62)),
+    ("offset", lambda: npattn.rotary(FLOATS, offset=2**70)),
+])
+def test_a_place_that_no_integer_of_numpy_holds_is_named(name, call):
+    assert f"{name} must be at most 2**53 in size, got " in refusal(call)
+
+
+@pytest.mark.parametrize("n", [np.int8(100), np.uint8(100), np.uint64(100), np.int64(100)])
+def test_a_narrow_integer_of_numpy_counts_as_the_same_integer(n):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        E, X = np.arange(400.0).reshape(200, 2), np.ones((60, 2))
+        for call in (
+            lambda n: npattn.learned_positions(X, E, offset=n)[0],
+            lambda n: npattn.sinusoidal_positions(200, 2, offset=n),
+            lambda n: npattn.rotary(np.ones((200, 2)), offset=n)[0],
+            lambda n: npattn.rotary(X, offset=n, table=npattn.rotary_table(
+                np.arange(160), npattn.rotary_speeds(2)))[0],
+            lambda n: npattn.relative_bias(E[:199], 50, 200, offset=n)[0],
+            lambda n: npattn.causal_mask(50, 200, offset=n),
+        ):
+            np.testing.assert_array_equal(call(n), call(100))
+
+
+def test_a_cap_at_the_ends_of_its_range_is_finite_in_float32():
+    S = np.array([-3.0, 0.0, 3.0], np.float32)
+    for cap in CAPS:
+        assert np.isfinite(npattn.soft_cap(S, cap)[0]).all()
+        assert np.isfinite(npattn.tiled_attention(*[S[:, None]] * 3, cap=cap)[0]).all()
+    for cap in (1e-60, 1e308):
+        assert "cap must be positive" in refusal(lambda: npattn.soft_cap(S, cap))
+
+
+MASKED = np.ma.array([2, 1], mask=[False, True])
+
+
+@pytest.mark.parametrize(("call", "words"), [
+    (lambda: npattn.valid_lens_mask(MASKED, 3), "valid_lens is a masked array, whose mask would"),
+    (lambda: npattn.tiled_attention(*[FLOATS[None]] * 3, valid_lens=MASKED[:1]),
+     "valid_lens is a masked array"),
+    (lambda: npattn.tiled_attention(*[FLOATS[None]] * 3, causal=True, offset=MASKED[:1]),
+     "offset is a masked array"),
+    (lambda: npattn.causal_mask(3, offset=MASKED), "offset is a masked array"),
+    (lambda: npattn.prefix_mask(MASKED, 3), "prefix is a masked array"),
+    (lambda: npattn.mask_from_drop(MASKED > 0), "drop is a masked array"),
+    (lambda: npattn.mask_from_additive(MASKED * 0.0), "bias is a masked array"),
+    (lambda: npattn.pad_sequences([[1], MASKED]), "sequences[1] is a masked array"),
+    (lambda: npattn.valid_lens_mask([[1], [2, 3]], 3), "valid_lens must be an array, got lists of"),
+    (lambda: npattn.pad_sequences([[[1], [2, 3]]]), "sequences[0] must be an array, got lists of"),
+    (lambda: npattn.rotary_table(MASKED, [1.0]), "positions is a masked array"),
+    (lambda: npattn.rotary_table([0], ["a"]), "speeds must be numbers, got <U1"),
+    (lambda: npattn.rotary(FLOATS, speeds=[1e308, 1e308]), "positions and speeds must be finite"),
+    (lambda: npattn.linear_attention(FLOATS[:0], FLOATS, FLOATS, npattn.Gates(), FLOATS),
+     "T is 0 in Q, 3 in K"),
+    # one of several arguments of another kind, which only the line that meets it can tell
+    (lambda: npattn.rotary(FLOATS, table=3), "table must be of another kind, as the docstring of"),
+    (lambda: npattn.rotary(FLOATS, table=(1, 2, 3)), "table must be of another kind"),
+    (lambda: npattn.merge_partials(3, (FLOATS, FLOATS)), "first or second must be of"),
+    (lambda: npattn.pack(FLOATS, None), "packing must have .tokens"),
+    (lambda: npattn.pack([1.0], npattn.packing_of(MASK)), "X must have .shape"),
+    (lambda: npattn.linear_attention(FLOATS, FLOATS, FLOATS, 3, FLOATS), "gates must be of anot"),
+    (lambda: npattn.linear_attention(FLOATS, FLOATS, FLOATS, "a", FLOATS), "log_decay must be"),
+    (lambda: encoder_block(X, PARAMS.blocks[0], options=3), "options must be BlockOptions or a co"),
+    (modelled(heads_off=3), "heads_off must be of another kind"),
+    (modelled(patch=3), "patch must"),
+    (lambda: self_attention(X, PARAMS.blocks[0].attention, mask=[[True]], num_heads=2),
+     "mask must be a boolean array (True = may attend), got list"),
+    (lambda: chosen_attention([1.0], Q, Q, window=2), "Q must be a NumPy array, got list"),
+    (lambda: embed_tokens(np.array([0]), TEXTS, config=TransformerConfig(9, 9, 2, 1, 4),
+                          positions=True), "positions must be an integer array, got bool"),
+    (lambda: text_vectors(FLOATS, FLOATS[:, 0]), "mask must be a boolean array"),
+    (lambda: text_vectors(FLOATS, FLOATS[:, 0] > 2), "mask must allow at least one token"),
+    (lambda: text_vectors([1.0]), "Y must be a NumPy array"),
+])
+def test_what_else_is_of_another_kind_is_named(call, words):
+    assert words in refusal(call)

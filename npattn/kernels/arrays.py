@@ -50,6 +50,17 @@ def require_bool(mask):
                         "mask_from_additive and mask_from_drop translate other kinds")
 
 
+def as_array(name, value):
+    """np.asarray, where neither the mask of a masked array is lost nor lists are ragged."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array, whose mask would be lost; "
+                        f"fill the gaps with {name}.filled")
+    try:
+        return np.asarray(value)
+    except ValueError:
+        raise TypeError(f"{name} must be an array, got lists of unlike lengths") from None
+
+
 def came(X):
     """What X is, in an error's words: the dtype of an array, the type of anything else."""
     return X.dtype if type(X) in PLAIN else type(X).__name__

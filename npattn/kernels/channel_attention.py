@@ -22,6 +22,7 @@ from npattn.kernels.floats import quiet
 from npattn.kernels.linear import (
     LinearCache, LinearParams, init_linear, linear, linear_backward,
 )
+from npattn.kernels.options import require_flag
 from npattn.kernels.shapes import require_shapes
 
 
@@ -66,6 +67,7 @@ def channel_attention(X, params, *, use_max=False) -> tuple[np.ndarray, ChannelC
     >>> channel_attention(X, params)[1].gate.round(9).tolist()  # σ(log 3) and σ(0)
     [[[0.75, 0.5]]]
     """
+    require_flag("use_max", use_max)
     require_shapes("X ... H W C, W1 C R, W2 R C", X, params.squeeze.W, params.excite.W)
     if not X.shape[-3] * X.shape[-2]:
         raise ValueError(f"X {X.shape} must have a place, to be (..., H, W, C)")

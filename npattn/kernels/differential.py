@@ -20,6 +20,7 @@ import numpy as np
 
 from npattn.kernels.attention import AttentionCache, attention, attention_backward
 from npattn.kernels.floats import quiet
+from npattn.kernels.options import require_real
 from npattn.kernels.sums import unbroadcast
 from npattn.kernels.shapes import require_shapes
 
@@ -94,12 +95,13 @@ class LambdaCache(NamedTuple):
     second: np.ndarray  # (H,) exp(q₂ · k₂)
 
 
+@quiet
 def differential_lambda(params, *, initial=0.8) -> tuple[np.ndarray, LambdaCache]:
     """λ of each head, (H,), from vectors that learn faster than one number would; and the cache."""
     q1, k1, q2, k2 = params
     require_shapes("q1 ... D, k1 ... D, q2 ... D, k2 ... D", *params)
     first, second = np.exp((q1 * k1).sum(axis=-1)), np.exp((q2 * k2).sum(axis=-1))
-    return first - second + initial, LambdaCache(params, first, second)
+    return first - second + require_real(initial=initial), LambdaCache(params, first, second)
 
 
 @quiet

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.floats import quiet
-from npattn.kernels.options import require_generator
+from npattn.kernels.options import require_counts, require_generator
 from npattn.kernels.shapes import require_shapes
 from npattn.kernels.sums import as_rows
 
@@ -34,6 +34,7 @@ def normal(deviation, shape, rng, dtype=np.float64) -> np.ndarray:
     return rng.normal(0.0, deviation, shape).astype(dtype)
 
 
+@quiet
 def embedding(ids, E, *, padding=None) -> tuple[np.ndarray, EmbeddingCache]:
     """The rows of the table that the ids name.
 
@@ -51,6 +52,8 @@ def embedding(ids, E, *, padding=None) -> tuple[np.ndarray, EmbeddingCache]:
     if ids.size and (ids.min() < 0 or ids.max() >= len(E)):
         raise ValueError(f"ids must lie in 0 … {len(E) - 1}, the rows of E; "
                          f"got {ids.min()} … {ids.max()}")
+    if padding is not None:
+        require_counts(None, padding=padding)
     return E[ids], EmbeddingCache(ids, E, padding)
 
 

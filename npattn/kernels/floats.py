@@ -16,7 +16,7 @@ from contextvars import ContextVar
 
 import numpy as np
 
-from npattn.kernels.foreign import foreign_argument, foreign_cache
+from npattn.kernels.foreign import REFUSALS, foreign_argument, foreign_cache
 
 HALVES = "float16", "bfloat16"
 
@@ -40,7 +40,7 @@ def quiet(f):
         try:
             with np.errstate(all="ignore"):
                 return f(*args, **options)
-        except (AttributeError, TypeError, ValueError) as error:
+        except REFUSALS as error:
             if said := foreign_argument(f, args, options, error):
                 raise TypeError(said) from error
             raise

@@ -1,34 +1,60 @@
 """What an error says where an argument is of another kind than the function takes.
 
-No function asks for the kinds of its arguments before it works, which would cost time and refuse
-what would do. When it then meets one without what it needs, the error names the argument.
+No function asks for the kinds of all arguments before it works, which would cost time and refuse
+what would do. Where Python or NumPy refuses one later, the error names it: it is the argument
+that stands in the refused line.
 """
 
 import inspect
+import linecache
 import re
 import reprlib
+import traceback
 from typing import get_args
 
+import numpy as np
+
+REFUSALS = ArithmeticError, AttributeError, LookupError, TypeError, ValueError
 UNPACKED = re.compile("unpack|must be an iterable|is not iterable|not subscriptable")
 
 
 def foreign_argument(f, args, options, error):
-    """What to say of the AttributeError, TypeError or ValueError of f(*args, **options); None if
-    it is not about the kind of an argument."""
+    """What to say of one of the REFUSALS that ended f(*args, **options); nothing if it is an error
+    of our own, or not about the kind of an argument."""
     try:
         given = inspect.signature(f).bind_partial(*args, **options).arguments
     except TypeError:  # too many of them, which Python says itself
-        return None
+        return ""
     if isinstance(error, AttributeError):
         names = [name for name, value in given.items() if error.name and value is error.obj]
         need = f"have .{error.name}"
     else:
-        frame = error.__traceback__.tb_next  # None where the call itself was refused
-        within_f = frame is not None and frame.tb_next is None
-        names = ["params"] if within_f and UNPACKED.search(str(error)) else []
-        need = "hold its arrays"
-    return next((f"{name} must {need}, as the docstring of {f.__name__} says; got "
-                 f"{reprlib.repr(given[name])}" for name in names if name in given), None)
+        within_f, there = _refused(error)
+        unpacked = within_f and "params" in given and UNPACKED.search(str(error))
+        need = "hold its arrays" if unpacked else "be of another kind"
+        names = ["params"] if unpacked else [
+            name for name, value in given.items() if any(value is X for X in there)]
+    got = " and ".join(reprlib.repr(given[name]) for name in names)
+    return names and (f"{' or '.join(names)} must {need}, as the docstring of {f.__name__} says; "
+                      f"got {got}")
+
+
+def _refused(error):
+    """Whether f itself was refused, and what the refused line of ours names but arrays of floats.
+
+    Nothing if the line raises an error: that is our own.
+    """
+    frames = [*traceback.walk_tb(error.__traceback__)][1:]  # without `quiet`, which asks
+    ours = [(frame, number) for frame, number in frames
+            if frame.f_globals.get("__name__", "").startswith("npattn.")]
+    if not ours:
+        return len(frames) == 1, []
+    frame, number = ours[-1]
+    line = linecache.getline(frame.f_code.co_filename, number).split("#")[0].strip()
+    words = [] if line.startswith("raise ") else re.findall(r"\w+", line)
+    there = [frame.f_locals[word] for word in words if word in frame.f_locals]
+    there = [X for X in there if not (isinstance(X, np.ndarray) and X.dtype.kind in "fc")]
+    return len(frames) == 1, there
 
 
 def foreign_cache(f_backward, kind, cache):

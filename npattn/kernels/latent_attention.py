@@ -113,7 +113,7 @@ def _require(Qc, Qr, C, Kr, params, scale):
     require_shapes("C =... Tk R, Kr ... Tk Dr", C, Kr)
     require_shapes("Qc ... H Tq Dc, Qr ... H Tq Dr, C ... Tk R, Kr ... Tk Dr, U H R Dc, W H R Dv",
                    Qc, Qr, C, Kr, *params)
-    return 1.0 / math.sqrt(Qc.shape[-1] + Qr.shape[-1]) if scale is None else float(scale)
+    return 1.0 / math.sqrt(Qc.shape[-1] + Qr.shape[-1]) if scale is None else scale
 
 
 def _turn(X):

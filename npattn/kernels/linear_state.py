@@ -7,11 +7,11 @@ A state S (..., Dk, Dv) is as large after a million tokens as after one. The pag
 Source: Yang et al. 2024, "Gated Delta Networks", eq. 10; ONNX operator LinearAttention.
 """
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 
+from npattn.kernels.options import score_scale
 from npattn.kernels.sums import unbroadcast
 from npattn.kernels.shapes import require_shapes
 
@@ -40,6 +40,7 @@ def linear_gradients(args, dQ, dK, dV, dg, db, dstate):
 
 def require_linear(Q, K, V, gates, state, scale):
     """The factor on the outputs. Raises ValueError and TypeError as `linear_attention` says."""
+    gates = Gates(*gates)
     require_shapes(
         "Q ... T Dk, K ... T Dk, V ... T Dv, log_decay? ... T Dg, beta? ... T Db, state ... Dk Dv",
         Q, K, V, *gates, state,
@@ -52,7 +53,7 @@ def require_linear(Q, K, V, gates, state, scale):
         if X is not None and X.shape[-1] not in widths:
             raise ValueError(f"{name} {X.shape} must be " + " or ".join(
                 f"(..., T, {n})" for n in widths))
-    return 1.0 / math.sqrt(Q.shape[-1]) if scale is None else float(scale)
+    return score_scale(scale, Q)
 
 
 def require_upstream(dY, args):

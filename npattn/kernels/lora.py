@@ -16,9 +16,9 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.floats import quiet
-from npattn.kernels.options import require_counts, require_generator
+from npattn.kernels.options import require_counts, require_generator, require_real
 from npattn.kernels.products import product, transposed_product
-from npattn.kernels.shapes import require_shapes
+from npattn.kernels.shapes import Shape, require_shapes
 from npattn.kernels.sums import as_rows
 
 
@@ -64,6 +64,7 @@ def lora(X, params, *, scale=1.0):
     """
     A, B = params
     require_shapes("X ... Din, A Din r, B r Dout", X, A, B)
+    scale = require_real(scale=scale)
     H = product(as_rows(X), A)
     U = product(H, B) * scale
     return U.reshape(*X.shape[:-1], B.shape[1]), LoRACache(X, H, params, scale)
@@ -89,4 +90,6 @@ def merge_lora(W, params, *, scale=1.0):
 
     Subtract the same from it to undo this: merge_lora(W, params, scale=−scale).
     """
-    return W + np.asarray(params.A @ params.B * scale, W.dtype)
+    require_shapes("W Din Dout", W)
+    require_shapes("W Din Dout, A Din r, B r Dout", Shape(W.shape), *params)
+    return W + np.asarray(params.A @ params.B * require_real(scale=scale), W.dtype)

@@ -13,9 +13,9 @@ from functools import reduce
 
 import numpy as np
 
-from npattn.kernels.arrays import require_bool
+from npattn.kernels.arrays import as_array, require_bool
 from npattn.kernels.floats import HALVES
-from npattn.kernels.options import require_counts
+from npattn.kernels.options import require_counts, require_number
 from npattn.kernels.positional_masks import places
 
 
@@ -30,7 +30,7 @@ def valid_lens_mask(valid_lens, Tk):
     length outside 0 … Tk.
     """
     require_counts(0, Tk=Tk)
-    lens = np.asarray(valid_lens)
+    lens = as_array("valid_lens", valid_lens)
     if lens.dtype.kind not in "iu":
         raise TypeError(f"valid_lens must be integers, got {lens.dtype}")
     if lens.ndim not in (1, 2):
@@ -82,12 +82,12 @@ def mask_from_additive(bias, *, threshold=None):
     Returns (...), bool. Raises ValueError if an entry is neither 0 nor −inf (nor below the
     threshold): then it is a bias on the scores and not a mask; and for a threshold from 0 on.
     """
-    bias, threshold = np.asarray(bias), -np.inf if threshold is None else threshold
+    bias, least = as_array("bias", bias), -np.inf if threshold is None else threshold
     if bias.dtype.kind != "f" and bias.dtype not in HALVES:
         raise TypeError(f"bias must be a float array, got {bias.dtype}")
-    if not threshold < 0.0:
+    if not require_number(threshold=least) < 0.0:
         raise ValueError(f"threshold must be negative, such as -1e4, got {threshold}")
-    drop = bias <= threshold
+    drop = bias <= least
     odd = bias[~drop & (bias != 0.0)]
     if odd.size:
         raise ValueError(f"bias must hold 0 (may attend) and −inf, got {odd[0]}; pass threshold= "
@@ -103,7 +103,7 @@ def mask_from_drop(drop):
     Returns (...), bool, of the opposite polarity. A key_padding_mask (B, Tk) still needs its
     query axis: mask_from_drop(drop)[:, None, :].
     """
-    drop = np.asarray(drop)
+    drop = as_array("drop", drop)
     if drop.dtype != bool:
         raise TypeError(f"drop must be boolean (True = may not attend), got {drop.dtype}")
     return ~drop
@@ -120,7 +120,7 @@ def pad_sequences(sequences, max_len=None):
     Raises ValueError for no sequences, unlike ones, or one longer than max_len, TypeError for
     single numbers and for what is no number.
     """
-    sequences = [np.asarray(X) for X in sequences]
+    sequences = [as_array(f"sequences[{b}]", X) for b, X in enumerate(sequences)]
     if not sequences:
         raise ValueError("sequences must hold at least one array")
     first = sequences[0]
@@ -133,6 +133,7 @@ def pad_sequences(sequences, max_len=None):
                              f"{first.dtype} {first.shape}: only the first axis may differ")
     lens = np.array([len(X) for X in sequences])
     T = int(lens.max()) if max_len is None else max_len
+    require_counts(0, max_len=T)
     if lens.max() > T:
         b = int(lens.argmax())
         raise ValueError(f"sequences[{b}] has length {lens[b]}, more than max_len={T}; "

@@ -36,6 +36,7 @@ class MergeCache(NamedTuple):
     merged: Partial
 
 
+@quiet
 def merge_partials(first, second):
     """Attention over all keys, from attention over two parts that have no key in common.
 
@@ -48,8 +49,7 @@ def merge_partials(first, second):
     require_shapes("O1 ... Tq Dv, L1 =... Tq, O2 =... Tq Dv, L2 =... Tq", *first, *second)
     m = np.maximum(first.L.real, second.L.real)
     m = np.where(m == -np.inf, 0.0, m)  # no key in either part
-    with np.errstate(divide="ignore"):
-        L = m + np.log(np.exp(first.L - m) + np.exp(second.L - m))
+    L = m + np.log(np.exp(first.L - m) + np.exp(second.L - m))
     w1, w2 = _shares(first, second, L)
     merged = Partial(w1 * first.O + w2 * second.O, L)
     return merged, MergeCache(first, second, merged)

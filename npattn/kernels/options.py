@@ -8,15 +8,28 @@ import numpy as np
 INTEGERS = int, np.integer
 NUMBERS = *INTEGERS, float, np.floating
 BOOLS = bool, np.bool_
+NO_NUMBERS = bool, np.timedelta64  # which are kinds of int and of np.integer
+LARGEST = 2**53  # of counts and places: then sums of some are exact in every arithmetic
+CAPS = 1e-30, 1e30  # then a score over the cap, and the cap itself, are finite in float32
 
 
 def require_real(**numbers):
     """Finite real numbers, such as a scale; the last is returned as a float."""
     for name, x in numbers.items():
-        _require_kind(NUMBERS, f"{name} must be a number", x)
-        if not np.isfinite(x):
+        number = require_number(**{name: x})
+        if not math.isfinite(number):
             raise ValueError(f"{name} must be finite, got {x!r}")
-    return float(x)
+    return number
+
+
+def require_number(**named):
+    """A real number, maybe NaN or inf; returned as a float. Raises TypeError otherwise."""
+    (name, x), = named.items()
+    _require_kind(NUMBERS, f"{name} must be a number", x)
+    try:
+        return float(x)
+    except OverflowError:  # an integer beyond all floats
+        return math.inf
 
 
 def score_scale(scale, Q):
@@ -43,19 +56,24 @@ def require_eps(**named):
 
 
 def require_cap(cap):
-    """A soft cap is positive and finite; returned as a float. Raises ValueError otherwise."""
-    _require_kind(NUMBERS, "cap must be a number", cap)
-    if not 0.0 < cap < np.inf:
-        raise ValueError(f"cap must be positive, such as 50.0, got {cap!r}; None is no cap")
-    return float(cap)
+    """A soft cap is positive and lies in CAPS; returned as a float. Raises ValueError otherwise."""
+    if not CAPS[0] <= (number := require_number(cap=cap)) <= CAPS[1]:
+        raise ValueError(f"cap must be positive, such as 50.0, got {cap!r}; it may lie in "
+                         "1e-30 … 1e30, and None is no cap")
+    return number
 
 
 def require_counts(least, **counts):
-    """Integers, `least` or more (None: any). Raises TypeError for other kinds, else ValueError."""
+    """Integers, `least` or more (None: any), and at most LARGEST in size.
+
+    Raises TypeError for other kinds, else ValueError.
+    """
     for name, n in counts.items():
         _require_kind(INTEGERS, f"{name} must be an integer", n)
         if least is not None and n < least:
             raise ValueError(f"{name} must be at least {least}, got {n}")
+        if abs(int(n)) > LARGEST:
+            raise ValueError(f"{name} must be at most 2**53 in size, got {n}")
 
 
 def require_flag(name, flag):
@@ -65,7 +83,7 @@ def require_flag(name, flag):
 
 def require_choice(name, value, choices):
     """One of the strings that `choices` holds. Raises ValueError otherwise."""
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         *others, last = (f'"{choice}"' for choice in choices)
         raise ValueError(f"{name} must be {', '.join(others)} or {last}, got {value!r}")
 
@@ -84,6 +102,12 @@ def require_float_dtype(dtype):
         raise TypeError(f"dtype must be float32 or float64, got {np.dtype(dtype)}")
 
 
+def require_integer_range(name, value):
+    """Raises ValueError if an integer of the array is larger than LARGEST, or −LARGEST."""
+    if value.size and max(int(value.max()), -int(value.min())) > LARGEST:
+        raise ValueError(f"{name} must be at most 2**53 in size, got {value.min()} … {value.max()}")
+
+
 def _require_kind(kinds, words, x):
-    if not isinstance(x, kinds) or isinstance(x, bool) and kinds is not BOOLS:
+    if not isinstance(x, kinds) or isinstance(x, NO_NUMBERS) and kinds is not BOOLS:
         raise TypeError(f"{words}, got {x!r}")

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.arrays import require_bool
+from npattn.kernels.floats import quiet
 from npattn.kernels.shapes import Shape, require_shapes
 
 
@@ -49,6 +50,7 @@ def packing_of(token_mask):
     return Packing(token_mask, places, positions, owner[:, :, None] == owner[:, None, :])
 
 
+@quiet
 def pack(X, packing):
     """The tokens of texts X (..., T, *rest) in their rows, (R, T, *rest), with 0 in the gaps.
 
@@ -62,10 +64,9 @@ def pack(X, packing):
     return rows
 
 
+@quiet
 def unpack(Y, packing):
-    """What a model has made of rows, back where the tokens stand in their texts.
-
-    Y  (R, T, D)
+    """What a model has made of rows Y (R, T, D), back where the tokens stand in their texts.
 
     Returns X (..., T, D), 0 for padding. Raises ValueError if Y is not shaped like the rows.
     """

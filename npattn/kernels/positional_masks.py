@@ -17,8 +17,8 @@ Source: Beltagy, Peters and Cohan 2020, "Longformer", section 3.1, for windows; 
 
 import numpy as np
 
-from npattn.kernels.arrays import require_integers
-from npattn.kernels.options import require_counts
+from npattn.kernels.arrays import as_array, require_integers
+from npattn.kernels.options import require_counts, require_integer_range
 
 
 def window_mask(Tq, Tk=None, *, left=None, right=None, offset=0) -> np.ndarray:
@@ -35,7 +35,8 @@ def window_mask(Tq, Tk=None, *, left=None, right=None, offset=0) -> np.ndarray:
     [[1, 0, 0, 0], [1, 1, 0, 0], [0, 1, 1, 0], [0, 0, 1, 1]]
     """
     p, j = places(Tq, Tk, offset)
-    require_counts(0, left=left or 0, right=right or 0)
+    sides = {"left": left, "right": right}
+    require_counts(0, **{name: n for name, n in sides.items() if n is not None})
     allowed = np.ones((*p.shape[:-1], len(j)), bool)
     if left is not None:
         allowed &= j >= p - left
@@ -97,11 +98,12 @@ def distances(Tq, Tk, offset) -> np.ndarray:
     """j − i − offset for all queries i and keys j, (Tq, Tk); all three must be integers."""
     require_counts(0, Tq=Tq, Tk=Tk)
     require_counts(None, offset=offset)
-    return np.arange(Tk) - np.arange(Tq)[:, None] - offset
+    return np.arange(Tk) - np.arange(Tq)[:, None] - int(offset)
 
 
 def _integers(name, value):
-    value = np.asarray(value)
+    value = as_array(name, value)
     if value.dtype.kind not in "iu":
         raise TypeError(f"{name} must be an integer or an array of integers, got {value.dtype}")
+    require_integer_range(name, value)
     return value.astype(np.int64)

@@ -42,7 +42,7 @@ def sinusoidal_positions(T, D, *, offset=0, paired=True, dtype=np.float64) -> np
     require_counts(1, D=D)
     require_flag("paired", paired)
     require_float_dtype(dtype)
-    t, column = np.arange(offset, offset + T)[:, None], np.arange(D)
+    t, column = int(offset) + np.arange(T)[:, None], np.arange(D)
     angle = t / 10000.0 ** ((column - column % 2 if paired else column) / D)
     P = np.empty((T, D), dtype)
     P[:, 0::2] = np.sin(angle[:, 0::2])
@@ -73,7 +73,7 @@ def learned_positions(X, E, *, offset=0) -> tuple[np.ndarray, LearnedPositionsCa
     """
     require_shapes("X ... T D, E longest D", X, E)
     require_counts(None, offset=offset)
-    T = X.shape[-2]
+    offset, T = int(offset), X.shape[-2]
     if not 0 <= offset <= len(E) - T:
         raise ValueError(f"positions {offset} … {offset + T - 1} are not in E {E.shape}")
     return X + E[offset : offset + T], LearnedPositionsCache(E, offset, X.shape)

@@ -32,6 +32,7 @@ class RotaryCache(NamedTuple):
     shape: tuple        # of X
 
 
+@quiet
 def rotary(
     X, *, offset=0, positions=None, speeds=None, table=None, pairing="interleaved"
 ) -> tuple[np.ndarray, RotaryCache]:

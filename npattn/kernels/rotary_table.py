@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.arrays import require_floats, require_integers
+from npattn.kernels.arrays import as_array, require_floats, require_integers
 from npattn.kernels.options import require_counts, require_float_dtype
 from npattn.kernels.rotary_speeds import rotary_speeds
 
@@ -35,7 +35,12 @@ def rotary_table(positions, speeds, *, dtype=np.float64) -> RotaryTable:
     [[1.0], [0.5403]]
     """
     require_float_dtype(dtype)
-    angles = np.asarray(positions)[..., None] * np.asarray(speeds, np.float64)
+    positions, speeds = as_array("positions", positions), as_array("speeds", speeds)
+    for name, X in (("positions", positions), ("speeds", speeds)):
+        if X.dtype.kind not in "iuf":
+            raise TypeError(f"{name} must be numbers, got {X.dtype}")
+    with np.errstate(all="ignore"):
+        angles = positions[..., None] * speeds.astype(np.float64)
     if not np.isfinite(angles).all():
         raise ValueError("positions and speeds must be finite numbers")
     return RotaryTable(np.cos(angles).astype(dtype), np.sin(angles).astype(dtype))
@@ -44,10 +49,11 @@ def rotary_table(positions, speeds, *, dtype=np.float64) -> RotaryTable:
 def rows_of_table(X, offset, positions, speeds, table):
     """The RotaryTable (..., T, W/2) that turns X (..., T, D), in its precision; see `rotary`."""
     require_counts(0, offset=offset)
+    offset = int(offset)
     if positions is not None:
         _require_positions(X, offset, positions)
     if table is None:
-        rows = np.arange(offset, offset + X.shape[-2]) if positions is None else positions
+        rows = np.arange(X.shape[-2]) + offset if positions is None else positions
         speeds = rotary_speeds(X.shape[-1]) if speeds is None else speeds
         return rotary_table(rows, speeds, dtype=X.real.dtype)
     if speeds is not None:

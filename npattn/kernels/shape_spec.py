@@ -103,7 +103,7 @@ def _advice(spec, shapes):
         return ""
     (H, first), *others = [
         (shape[-3], _bare(name)) for (name, axes), shape in zip(parts_of(spec), shapes, strict=True)
-        if axes[0] == "..." and len(axes) == 3 and len(shape) > 2
+        if axes[0] == "..." and len(axes) == 3 and shape and len(shape) > 2
     ] or [(0, "")]
     G, name = next(((n, name) for n, name in others if n != H), (0, ""))
     grouped = (

@@ -16,6 +16,7 @@ import numpy as np
 
 from npattn.kernels.arrays import require_floats, require_integers
 from npattn.kernels.floats import quiet
+from npattn.kernels.options import require_counts, require_number
 from npattn.kernels.shapes import require_shapes
 from npattn.kernels.softmax import log_softmax
 
@@ -50,9 +51,9 @@ def token_losses(
     [0.6931, 0.2231]
     """
     _require_classes(logits, targets, ignore, weights)
-    if not 0.0 <= label_smoothing < 1.0:
+    eps, C = require_number(label_smoothing=label_smoothing), logits.shape[-1]
+    if not 0.0 <= eps < 1.0:
         raise ValueError(f"label_smoothing must lie in [0, 1), got {label_smoothing!r}")
-    eps, C = float(label_smoothing), logits.shape[-1]
     counts = np.ones(targets.shape, bool) if ignore is None else targets != ignore
     targets = np.where(counts, targets, 0)
     L = log_softmax(logits)
@@ -90,6 +91,7 @@ def token_losses_backward(dY, cache: TokenLossesCache) -> np.ndarray:
 def _require_classes(logits, targets, ignore, weights):
     require_floats(logits=logits, **({} if weights is None else {"weights": weights}))
     require_integers(targets=targets)
+    require_counts(None, **({} if ignore is None else {"ignore": ignore}))
     if not logits.ndim or targets.shape != logits.shape[:-1]:
         raise ValueError(f"targets {targets.shape} do not fit logits {logits.shape}: "
                          "targets must have the logits' shape without its last axis")

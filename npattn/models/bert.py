@@ -17,6 +17,8 @@ import numpy as np
 from npattn.kernels.embedding import EmbeddingCache, embedding, embedding_backward
 from npattn.kernels.floats import quiet
 from npattn.kernels.layer_norm import LayerNormCache, LayerNormParams
+from npattn.kernels.options import require_choice
+from npattn.kernels.shapes import require_mask, require_shapes
 from npattn.models.config import BERT, Options, model_config
 from npattn.models.encoder import EncoderParams, encoder, encoder_backward
 from npattn.models.normalize import normalize, normalize_backward
@@ -59,6 +61,7 @@ def bert(tokens, params, mask=None, *, config):
     Returns Y (..., T, width) and the cache, of which `attention_weights` reads the weights.
     Raises ValueError for a token outside the vocabulary or a text longer than the positions.
     """
+    require_shapes("tokens:int ... T", tokens)
     T = tokens.shape[-1]
     if T > len(params.positions):
         raise ValueError(f"the text has {T} tokens, the model {len(params.positions)} positions; "
@@ -66,7 +69,7 @@ def bert(tokens, params, mask=None, *, config):
     X, embedded = embedding(tokens, params.tokens)
     X = X + params.positions[:T] + params.segment
     X, norm = normalize(X, params.norm, **config.normalized())
-    keys = None if mask is None else mask[..., None, :]
+    keys = None if mask is None else require_mask(mask, tokens.shape, "the tokens")[..., None, :]
     Y, stack = encoder(X, params.encoder, keys, options=config)
     return Y, BertCache(embedded, params.positions, norm, stack)
 
@@ -92,8 +95,11 @@ def text_vectors(Y, mask=None, *, pooling="mean"):
     mask     (..., T)  bool, True = a real token; None means all
     pooling  "mean" of the real tokens, or "cls", the first token, as the model was trained
     """
-    if pooling not in ("mean", "cls"):
-        raise ValueError(f'pooling must be "mean" or "cls", got {pooling!r}')
-    where = True if mask is None else mask[..., None]
+    require_choice("pooling", pooling, ("mean", "cls"))
+    require_shapes("Y ... T D", Y)
+    mask = np.ones(Y.shape[:-1], bool) if mask is None else mask
+    where = require_mask(mask, Y.shape[:-1], "the tokens")[..., None]
+    if not where.any(axis=-2).all():
+        raise ValueError("mask must allow at least one token of each text")
     y = Y[..., 0, :] if pooling == "cls" else Y.mean(axis=-2, where=where)
     return y / np.linalg.norm(y, axis=-1, keepdims=True)

@@ -63,6 +63,7 @@ def init_cat_block(C, F, rng, *, kind, patch, dtype=np.float64, options=None, **
     )
 
 
+@quiet
 def cat_block(X, params, *, kind, patch, rng=None, options=None, **changes):
     """Patch attention, then each pixel by itself; both added to what they were given.
 

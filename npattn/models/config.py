@@ -192,6 +192,8 @@ def options_of(options, changes):
     """
     if options is None:
         return BlockOptions(**changes)
+    if not isinstance(options, Options):
+        raise TypeError(f"options must be BlockOptions or a config, got {options!r}")
     return replace(options, **changes) if changes else options
 
 

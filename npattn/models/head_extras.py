@@ -81,6 +81,7 @@ def init_head_extras(
     return HeadExtras(init_qk_norm(head_width, dtype=dtype) if qk_norm else None, drawn(), drawn())
 
 
+@quiet
 def prepare_heads(
     Q, K, V, params=None, mask=None, *, qk_eps=1e-6, turn=None, past=None, window=None,
     zero_key=False,

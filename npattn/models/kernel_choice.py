@@ -17,11 +17,12 @@ import math
 
 import numpy as np
 
-from npattn.kernels.shapes import require_shapes
 from npattn.kernels.attention import attention, attention_backward
+from npattn.kernels.floats import quiet
 from npattn.kernels.masks import combine_masks
 from npattn.kernels.options import require_choice, require_counts
 from npattn.kernels.positional_masks import window_mask
+from npattn.kernels.shapes import require_shapes
 from npattn.kernels.tiling.driver import TiledCache
 from npattn.kernels.tiling.tiled import tiled_attention, tiled_attention_backward
 from npattn.models.scored_attention import ScoredCache, scored_attention, scored_attention_backward
@@ -38,6 +39,7 @@ def require_kernel(kernel):
     require_choice("kernel", kernel, KERNELS)
 
 
+@quiet
 def chosen_attention(
     Q, K, V, mask=None, bias=None, sink=None, *,
     kernel="attention", cap=None, window=None, offset=0, laid_out=None, scale=None, dropout=0.0,
@@ -69,6 +71,7 @@ def chosen_attention(
             options |= dict(window=window, offset=offset)
         return tiled_attention(Q, K, V, mask, bias, sink, cap=cap, **options)
     if window is not None:
+        require_shapes("Q ... Tq Dk, K ... Tk Dk", Q, K)
         left, right = window_sides(window)
         allowed = window_mask(Q.shape[-2], K.shape[-2], left=left, right=right, offset=offset)
         mask = combine_masks(mask, allowed)

@@ -19,7 +19,7 @@ from npattn.kernels.embedding import EmbeddingCache, embedding, embedding_backwa
 from npattn.kernels.floats import quiet
 from npattn.kernels.linear import LinearParams
 from npattn.kernels.masks import causal_mask, combine_masks
-from npattn.kernels.options import require_real
+from npattn.kernels.options import require_flag, require_real
 from npattn.kernels.products import turned_like
 from npattn.kernels.shapes import require_shapes
 from npattn.models.block import EncoderBlockParams, encoder_block, encoder_block_backward
@@ -140,6 +140,7 @@ def language_model(
         raise ValueError(f"where must be a boolean array {tokens.shape}, got {where!r}")
     X = turned_like(X, params.embedding.T)
     mask = combine_masks(causal_mask(tokens.shape[-1]), mask)
+    require_flag("frozen", frozen)
     patches = _patches(heads_off, patch, len(params.blocks))
     blocks = [
         partial(encoder_block, mask=mask, patch=replaced, rng=rng, options=options)

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from npattn.kernels.arrays import require_bool
 from npattn.kernels.floats import quiet
 from npattn.kernels.heads import (
     merge_heads, merge_heads_backward, split_heads, split_heads_backward,
@@ -205,6 +206,7 @@ def multihead_attention_backward(dY, cache: MultiHeadCache):
     return dXq, dXk, dXv, ExtendedMultiHeadParams(*dlayers, dsink, dextras)
 
 
+@quiet
 def self_attention(X, params, mask=None, **options):
     """X (..., T, D) attends to itself: Y (..., T, Do) and the cache of `multihead_attention`."""
     return multihead_attention(X, X, X, params, mask, **options)
@@ -217,6 +219,7 @@ def self_attention_backward(dY, cache: MultiHeadCache):
     return dXq + dXk + dXv, dparams
 
 
+@quiet
 def cross_attention(X, M, params, mask=None, **options):
     """X (..., T, D) attends to M (..., Tm, Dm): Y (..., T, Do) and the cache likewise."""
     return multihead_attention(X, M, M, params, mask, **options)
@@ -241,7 +244,10 @@ def require_groups(num_heads, num_kv_heads):
 
 def _with_head_axis(mask, ndim):
     """A mask without a head axis gets one of length 1, so that it serves every head."""
-    if not isinstance(mask, np.ndarray) or mask.ndim > ndim:
+    if mask is None:
+        return None
+    require_bool(mask)
+    if mask.ndim > ndim:
         return mask
     return np.expand_dims(mask, -3) if mask.ndim >= 3 else mask
 

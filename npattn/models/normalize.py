@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from npattn.kernels.floats import quiet
 from npattn.kernels.layer_norm import init_layer_norm, layer_norm, layer_norm_backward
 from npattn.kernels.options import require_choice
 from npattn.kernels.rms_norm import RMSNormCache, init_rms_norm, rms_norm, rms_norm_backward
@@ -39,6 +40,7 @@ def init_normalize(D, *, normalization="layer_norm", bias=True, dtype=np.float64
     return init_layer_norm(D, bias=bias, dtype=dtype)
 
 
+@quiet
 def normalize(X, params, *, normalization="layer_norm", eps=1e-5):
     """Every row of X (..., D) normalized by the kernel of that name: Y (..., D) and its cache.
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from npattn.kernels.arrays import require_floats
 from npattn.kernels.floats import quiet
+from npattn.kernels.options import require_counts
 from npattn.kernels.shapes import Shape, require_shapes
 from npattn.models.config import CAT, options_of
 from npattn.models.multihead import MultiHeadCache, self_attention, self_attention_backward
@@ -37,6 +38,7 @@ def to_patches(X, P):
     adjoint, hence its backward. Raises ValueError if P does not divide H and W.
     """
     require_floats(X=X)
+    require_counts(None, patch=P)
     if X.ndim < 3 or P < 1 or X.shape[-3] % P or X.shape[-2] % P:
         raise ValueError(f"X must be (..., H, W, C) with H and W divisible by P={P}, got {X.shape}")
     *leading, H, W, C = X.shape
@@ -51,6 +53,7 @@ def from_patches(patches, P, shape):
     return tiles.reshape(shape)
 
 
+@quiet
 def inner_patch_attention(X, params, *, patch, rng=None, options=None, **changes):
     """Every pixel hears the pixels of its own patch.
 
@@ -76,6 +79,7 @@ def inner_patch_attention_backward(dY, cache: PatchAttentionCache):
     return from_patches(dT, P, shape), dparams
 
 
+@quiet
 def cross_patch_attention(X, params, *, patch, rng=None, options=None, **changes):
     """Every patch hears the other patches, in each channel by itself.
 

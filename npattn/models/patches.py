@@ -30,6 +30,7 @@ def init_patch_embedding(C, P, D, rng, *, dtype=np.float64):
     return init_linear(P * P * C, D, rng, dtype=dtype)
 
 
+@quiet
 def patch_embedding(X, params, *, patch):
     """A vector for each patch.
 

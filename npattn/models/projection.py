@@ -48,6 +48,7 @@ class AdaptedCache(NamedTuple):
     update: LoRACache
 
 
+@quiet
 def project(X, params):
     """Y (..., Dout) from X (..., Din), and the cache."""
     if isinstance(params, AdaptedParams):

@@ -44,6 +44,7 @@ class RecurrentStepCache(NamedTuple):
     layers: tuple[tuple[DropoutCache, GRUCache], ...]
 
 
+@quiet
 def recurrent_step(X, states, M, params, mask=None, *, reset="before", dropout_rate=0.0, rng=None):
     """The states after one more token.
 
@@ -122,6 +123,7 @@ def init_recurrent_decoder(vocabulary, De, Dh, num_layers, rng, *, hidden_bias=F
     )
 
 
+@quiet
 def recurrent_decoder(ids, states, M, params, mask=None, **options):
     """Logits for the token after each token, given the right ones: teacher forcing.
 

@@ -42,6 +42,7 @@ class ResidualCache(NamedTuple):
         return self.sublayer.attention
 
 
+@quiet
 def add_norm(X, F, params, *, rng=None, options=None, **changes):
     """N(X + dropout(F)): the sublayer's output F added to its input X, and normalized.
 
@@ -65,6 +66,7 @@ def add_norm_backward(dY, cache: AddNormCache):
     return dX, dropout_backward(dX, cache.dropped), dparams
 
 
+@quiet
 def residual(X, params, f, *, rng=None, options=None, **changes):
     """X, and what the sublayer f makes of it, added.
 

@@ -43,6 +43,7 @@ class ScoredCache(NamedTuple):
         return getattr(self.attended, "mask", None)
 
 
+@quiet
 def scored_attention(
     Q, K, V, mask=None, bias=None, sink=None, *, cap=None, scale=None, dropout=0.0, rng=None
 ):

@@ -13,14 +13,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.floats import quiet
-from npattn.kernels.shapes import require_mask, require_shapes
+from npattn.kernels.arrays import require_integers
 from npattn.kernels.dropout import DropoutCache, dropout, dropout_backward
 from npattn.kernels.embedding import EmbeddingCache, embedding, embedding_backward, normal
+from npattn.kernels.floats import quiet
 from npattn.kernels.linear import LinearCache, LinearParams, init_linear, linear, linear_backward
 from npattn.kernels.masks import causal_mask, combine_masks
 from npattn.kernels.packing import Packing, pack, packing_of, unpack, unpack_backward
 from npattn.kernels.positions import sinusoidal_positions
+from npattn.kernels.shapes import require_mask, require_shapes
 from npattn.models.config import TRANSFORMER, Options, model_config, require_sizes
 from npattn.models.decoder import DecoderParams, decoder, decoder_backward, init_decoder
 from npattn.models.encoder import EncoderParams, encoder, encoder_backward, init_encoder
@@ -121,6 +122,7 @@ def init_transformer(config, rng, *, dtype=np.float64):
     )
 
 
+@quiet
 def embed_tokens(ids, E, *, config, offset=0, positions=None, rng=None):
     """Token embeddings plus positions.
 
@@ -131,8 +133,10 @@ def embed_tokens(ids, E, *, config, offset=0, positions=None, rng=None):
 
     Returns X (..., T, D) and the cache.
     """
+    require_shapes("ids:int ... T", ids)
     factor = math.sqrt(config.width) if config.scale_embeddings else 1.0
     rows, embedding_cache = embedding(ids, E)
+    require_integers(**({} if positions is None else {"positions": positions}))
     table = sinusoidal_positions(ids.shape[-1], E.shape[1], offset=offset, dtype=E.real.dtype)
     X = rows * factor + (table if positions is None else table[positions])
     X, dropped = dropout(X, config.dropout, rng)

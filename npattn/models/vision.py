@@ -98,6 +98,7 @@ def init_vision(config, rng, *, dtype=np.float64):
     )
 
 
+@quiet
 def vision_transformer(X, params, *, config, rng=None):
     """Which class an image shows.
 

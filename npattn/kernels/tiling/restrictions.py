@@ -12,6 +12,7 @@ import math
 
 import numpy as np
 
+from npattn.kernels.arrays import as_array
 from npattn.kernels.masks import combine_masks
 from npattn.kernels.options import require_flag
 from npattn.kernels.shapes import require_mask
@@ -60,7 +61,7 @@ def _require_offset(offset, shape):
     """One integer, or (B, 1, …), which broadcasts to `shape`, of (B,) integers."""
     if not isinstance(offset, np.ndarray):
         return _require_integer("offset", offset)
-    if offset.dtype.kind not in "iu":
+    if as_array("offset", offset).dtype.kind not in "iu":
         raise TypeError(f"offset must be an integer or an array of integers, got {offset.dtype}")
     if len(shape) < 2 or offset.shape != shape[:1]:
         raise ValueError("offset must be one integer, or (B,) for queries (B, ..., Tq, Dk); "
@@ -84,7 +85,7 @@ def _require_window(window):
 
 def _require_lens(valid_lens, shape, Tk):
     """The lengths, int, broadcastable to `shape`."""
-    lens = np.asarray(valid_lens)
+    lens = as_array("valid_lens", valid_lens)
     if lens.dtype.kind not in "iu":
         raise TypeError(f"valid_lens must be integers, got {lens.dtype}")
     if len(shape) < 2 or lens.shape not in (shape[:1], (shape[0], shape[-1])):
