@@ -171,3 +171,11 @@ def test_parameters_in_another_order_are_told(tmp_path):
     path.write_text(RIGHT.replace("(dP, P):", "(P, dP):"))
     row = row_of(Submission("ann", "softmax-backward", path))
     assert row["mistakes"] == "its arguments are P, dP; they must be dP, P, in this order"
+
+
+def test_a_link_to_nothing_is_told_of_and_a_pipe_is_not_waited_for(handed_in, capsys):
+    (handed_in / "eve_1.py").symlink_to(handed_in / "gone.py")
+    os.mkfifo(handed_in / "fay_1.py")
+    assert cli.main(["exercise", "grade", str(handed_in)]) == 0
+    shown = capsys.readouterr().out
+    assert "eve_1.py: not run: it is a link to nothing" in shown and "fay" not in shown

@@ -58,6 +58,8 @@ def gather(places, student=None):
         who = _student(below, student)
         try:
             names, trouble = exercises_of(path) or [""], "it answers no exercise"
+        except FileNotFoundError:
+            names, trouble = [""], "it is a link to nothing"
         except (Unreadable, OSError) as error:
             names, trouble = [""], str(error)
         for name in names:
@@ -107,7 +109,8 @@ def _files(places):
         for path in sorted(place.rglob("*")):
             below = path.relative_to(place)
             hidden = any(part.startswith((".", "__")) for part in below.parts)
-            if path.suffix.lower() in SUFFIXES and path.is_file() and not hidden:
+            is_answer = path.is_file() or not path.exists()  # a link to nothing is told of
+            if path.suffix.lower() in SUFFIXES and is_answer and not hidden:
                 yield path, below
 
 
