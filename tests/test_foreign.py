@@ -1,5 +1,7 @@
 """An argument of another kind than a function takes is named."""
 
+import linecache
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from npattn.kernels.linear import linear
 from npattn.models.block import encoder_block
 from npattn.models.encoder import encoder
 from npattn.models.language_model import LanguageModelConfig, init_language_model, language_model
+from npattn.models.stack import StackParams, stack
 
 X = np.ones((2, 4))
 CONFIG = LanguageModelConfig(vocabulary=9, width=4, num_blocks=1, num_heads=2, hidden=3, context=5)
@@ -70,3 +73,30 @@ def test_what_is_inside_of_arguments_is_not_called_an_argument():
     params = init_language_model(CONFIG, np.random.default_rng(0)).blocks[0]
     with pytest.raises(AttributeError, match="query"):
         encoder_block(X, params._replace(attention=None), options=CONFIG.blocks[0])
+
+
+class Odd:
+    def __getattr__(self, name):
+        raise AttributeError(name, name=name, obj=self)
+
+
+@pytest.mark.parametrize("error", [ValueError, TypeError, KeyError, ZeroDivisionError, "missing"])
+def test_errors_of_functions_that_are_handed_over_stay_as_they_are(error):
+    X = Odd() if error == "missing" else np.ones((2, 3))
+
+    def block(X, params):
+        if error == "missing":
+            return X.missing
+        raise error("of the block")
+
+    with pytest.raises(AttributeError if error == "missing" else error) as caught:
+        stack(X, StackParams((None,)), block)
+    assert "docstring" not in str(caught.value)
+
+
+def test_a_default_is_not_called_an_argument_of_another_kind():
+    line, room = "def add(n, mask=None): return 2**n + (mask is None)", {"__name__": "npattn.page"}
+    linecache.cache["page.py"] = len(line), None, [line], "page.py"
+    exec(compile(line, "page.py", "exec"), room)
+    with pytest.raises(TypeError, match="^n must be of another kind, as .* add says; got 'three'$"):
+        quiet(room["add"])("three", None)

@@ -20,41 +20,43 @@ UNPACKED = re.compile("unpack|must be an iterable|is not iterable|not subscripta
 
 def foreign_argument(f, args, options, error):
     """What to say of one of the REFUSALS that ended f(*args, **options); nothing if it is an error
-    of our own, or not about the kind of an argument."""
+    of our own or of a function that was handed over, or not about the kind of an argument."""
+    signature, frames = inspect.signature(f), _frames(error)
     try:
-        given = inspect.signature(f).bind_partial(*args, **options).arguments
+        given = signature.bind_partial(*args, **options).arguments
     except TypeError:  # too many of them, which Python says itself
+        return ""
+    if len(frames) > 1 and frames[-1][2] not in ("npattn", "numpy"):
         return ""
     if isinstance(error, AttributeError):
         names = [name for name, value in given.items() if error.name and value is error.obj]
         need = f"have .{error.name}"
+    elif len(frames) == 1 and "params" in given and UNPACKED.search(str(error)):
+        names, need = ["params"], "hold its arrays"
     else:
-        within_f, there = _refused(error)
-        unpacked = within_f and "params" in given and UNPACKED.search(str(error))
-        need = "hold its arrays" if unpacked else "be of another kind"
-        names = ["params"] if unpacked else [
-            name for name, value in given.items() if any(value is X for X in there)]
+        there, need = _refused(frames), "be of another kind"
+        names = [name for name, value in given.items() if any(value is X for X in there)
+                 and value is not signature.parameters[name].default]
     got = " and ".join(reprlib.repr(given[name]) for name in names)
     return names and (f"{' or '.join(names)} must {need}, as the docstring of {f.__name__} says; "
                       f"got {got}")
 
 
-def _refused(error):
-    """Whether f itself was refused, and what the refused line of ours names but arrays of floats.
+def _frames(error):
+    """(frame, line, package) from f to where the error was raised."""
+    return [(frame, number, frame.f_globals.get("__name__", "").split(".")[0])
+            for frame, number in traceback.walk_tb(error.__traceback__)][1:]  # without `quiet`
 
-    Nothing if the line raises an error: that is our own.
-    """
-    frames = [*traceback.walk_tb(error.__traceback__)][1:]  # without `quiet`, which asks
-    ours = [(frame, number) for frame, number in frames
-            if frame.f_globals.get("__name__", "").startswith("npattn.")]
-    if not ours:
-        return len(frames) == 1, []
-    frame, number = ours[-1]
-    line = linecache.getline(frame.f_code.co_filename, number).split("#")[0].strip()
-    words = [] if line.startswith("raise ") else re.findall(r"\w+", line)
-    there = [frame.f_locals[word] for word in words if word in frame.f_locals]
-    there = [X for X in there if not (isinstance(X, np.ndarray) and X.dtype.kind in "fc")]
-    return len(frames) == 1, there
+
+def _refused(frames):
+    """What the refused line of ours names but arrays of floats; nothing if it raises an error."""
+    for frame, number, package in reversed(frames):
+        if package == "npattn":
+            line = linecache.getline(frame.f_code.co_filename, number).split("#")[0].strip()
+            words = [] if line.startswith("raise ") else re.findall(r"\w+", line)
+            there = [frame.f_locals[word] for word in words if word in frame.f_locals]
+            return [X for X in there if not (isinstance(X, np.ndarray) and X.dtype.kind in "fc")]
+    return []
 
 
 def foreign_cache(f_backward, kind, cache):
