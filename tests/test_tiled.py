@@ -641,6 +641,15 @@ def test_a_forbidden_value_is_silent_where_another_gradient_is_tiny(draw):
         assert np.isfinite(X).all()
 
 
+def test_large_scores_keep_their_maximum_beside_a_broken_key(small_tiles, draw):
+    Q, K, V = 1e4 * draw(TQ, DK), draw(TK, DK), draw(TK, DV)
+    K[5], mask = np.nan, np.ones((TQ, TK), bool)
+    mask[7:, 5] = False
+    found, cache = both((Q, K, V), mask)
+    assert cache.shifted.all() and np.isnan(found[0][:7]).all()
+    assert_same([found[0][7:]], [plain((Q[7:], K, V), mask[7:])[0]], 1e-9)
+
+
 @pytest.mark.parametrize("kind", ["plain", "causal", "lengths", "shared", "large"])
 @pytest.mark.parametrize("Tq, Tk", [(TQ, TK), (16, 24), (TQ, 0), (0, TK)])
 def test_no_memory_is_read_before_it_is_written(small_tiles, monkeypatch, draw, Tq, Tk, kind):
