@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import npattn
-from npattn import KeysValues, TransformerConfig, nn
+from npattn import KeysValues, TransformerConfig, nn, training
 from npattn.kernels.options import CAPS
 from npattn.models.bert import text_vectors
 from npattn.models.block import decoder_block, encoder_block, init_decoder_block
@@ -570,3 +570,69 @@ MASKED = np.ma.array([2, 1], mask=[False, True])
 ])
 def test_what_else_is_of_another_kind_is_named(call, words):
     assert words in refusal(call)
+
+
+class Tree(NamedTuple):
+    """Parameters of one array."""
+
+    w: np.ndarray
+
+
+THREE = Tree(np.ones(3))
+NUMBERS = {
+    "lr": [lambda x: training.sgd(THREE, THREE, training.init_sgd(THREE), lr=x),
+           lambda x: training.adam(THREE, THREE, training.init_adam(THREE), lr=x)],
+    "momentum": [lambda x: training.sgd(THREE, THREE, training.init_sgd(THREE), lr=1, momentum=x)],
+    "beta1": [lambda x: training.adam(THREE, THREE, training.init_adam(THREE), lr=1, beta1=x)],
+    "eps": [lambda x: training.adam(THREE, THREE, training.init_adam(THREE), lr=1, eps=x)],
+    "max_norm": [lambda x: training.clip_by_global_norm(THREE, x)],
+    "step": [lambda x: training.schedules.constant(x, lr=1),
+             lambda x: training.schedules.noam(x, width=1, warmup=1)],
+    "warmup": [lambda x: training.schedules.noam(1, width=1, warmup=x),
+               lambda x: training.schedules.linear_warmup_linear_decay(
+                   1, peak=1, warmup=x, total=9)],
+    "width": [lambda x: training.schedules.noam(1, width=x, warmup=1)],
+    "steps": [lambda x: fitted(steps=x)],
+    "evaluate_every": [lambda x: fitted(evaluate_every=x)],
+}
+
+
+def fitted(**options):
+    return training.fit(THREE, lambda params, batch, rng: (0.0, THREE, {}), lambda rng: None,
+                        **{"steps": 1, "rng": np.random.default_rng(0)} | options)
+
+
+@pytest.mark.parametrize("value", [None, "1", [1], np.ones(2), object(), 1j, True, np.nan, -1],
+                         ids=str)
+@pytest.mark.parametrize(("name", "call"), [(k, f) for k, calls in NUMBERS.items() for f in calls])
+def test_a_number_of_training_that_cannot_be_is_named(name, call, value):
+    assert name in refusal(lambda: call(value))
+
+
+@pytest.mark.parametrize(("call", "words"), [
+    (lambda: training.sgd(THREE, THREE, training.init_adam(THREE), lr=1),
+     "state must be the SGDState of init_sgd or of the step before, got AdamState"),
+    (lambda: training.adam(THREE, THREE, None, lr=1), "state must be the AdamState of init_adam"),
+    (lambda: training.adam(THREE, Tree(1.0), training.init_adam(THREE), lr=1),
+     "gradient of w must be float32 or float64, got float"),
+    (lambda: training.init_adam(Tree("w")), "parameter w must be float32 or float64, got str"),
+    (lambda: training.global_norm(Tree(np.ones(3, int))), "gradient of w must be float32 or floa"),
+    (lambda: training.clip_by_global_norm(Tree(np.ones(3) * 1j), 1.0), "gradient of w must be"),
+    (lambda: training.select(THREE, "w"), "moves must be a function from path to bool, or None"),
+    (lambda: fitted(resume="no"), "resume must be True or False, got 'no'"),
+    (lambda: training.save_tree("tree.npz", Tree("w")), "w must be a numeric array, got str"),
+    (lambda: training.save_tree("tree.npz", Tree(np.ma.ones(3))), "w must be a numeric array, go"),
+    (lambda: nn.Linear(3, 4).train("no"), "mode must be True or False, got 'no'"),
+    (lambda: nn.Linear(3, 4).train(None), "mode must be True or False, got None"),
+    (lambda: nn.Linear(3, 4).load_state_dict(None), "state must be a dict as state_dict makes it"),
+    (lambda: nn.Linear(3, 4).load_state_dict(
+        {"W": np.ma.array(np.ones((3, 4)), mask=True), "b": np.ones(4)}), "W is a masked array"),
+])
+def test_what_cannot_be_in_training_is_named(call, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert words in refusal(call)
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_step_may_be_the_array_that_the_state_of_adam_holds():
+    assert training.schedules.noam(np.array(4), width=4, warmup=2) == 0.25

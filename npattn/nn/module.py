@@ -13,10 +13,13 @@ A call, a backward or a loading that raises leaves the object as it was; only ra
 that were drawn stay drawn.
 """
 
+from collections.abc import Mapping
 from contextlib import contextmanager
 
 import numpy as np
 
+from npattn.kernels.arrays import came
+from npattn.kernels.options import require_flag
 from npattn.trees import tree_items, tree_map, tree_unflatten
 
 WAITING = 128  # calls that may wait for their backward in training mode
@@ -101,6 +104,7 @@ class Module:
 
     def train(self, mode=True):
         """Training mode, or evaluation mode with mode=False. Returns the object itself."""
+        require_flag("mode", mode)
         for module in self.family():
             module.training = bool(mode)
         return self
@@ -122,6 +126,8 @@ class Module:
 
         Raises ValueError that names every path missing, unexpected, mis-shaped or not finite.
         """
+        if not isinstance(state, Mapping):
+            raise TypeError(f"state must be a dict as state_dict makes it, got {came(state)}")
         wanted = dict(self._named_leaves())
         wrong = [f"missing {path}" for path in wanted if path not in state]
         wrong += [f"unexpected {path}" for path in state if path not in wanted]
@@ -130,6 +136,8 @@ class Module:
             for path, leaf in wanted.items()
             if path in state and _form(state[path]) != _form(leaf)
         ]
+        wrong += [f"{path} is a masked array" for path in wanted
+                  if isinstance(state.get(path), np.ma.MaskedArray)]
         wrong = wrong or [f"{path} holds NaN or inf" for path in wanted
                           if not np.isfinite(state[path]).all()]
         if wrong:

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from npattn.files import replace_file
+from npattn.kernels.arrays import came
 from npattn.trees import tree_items, tree_unflatten
 
 FORMAT = 1
@@ -71,8 +72,9 @@ def _to_bytes(tree, metadata):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for key, X in [*tree_items(tree), (METADATA, np.array(text))]:
-            if X.dtype.kind not in "biufcU":
-                raise ValueError(f"{key} must be a numeric array, got {X.dtype}")
+            kind = getattr(getattr(X, "dtype", None), "kind", "O")
+            if kind not in "biufcU" or isinstance(X, np.ma.MaskedArray):
+                raise ValueError(f"{key} must be a numeric array, got {came(X)}")
             if not _finite(X):
                 raise ValueError(f"{key} holds {_count_bad(X)} values that are not finite")
             entry = io.BytesIO()

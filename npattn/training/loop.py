@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from npattn.kernels.options import require_counts, require_flag
 from npattn.memory import keep_freed_memory
 from npattn.training.checkpoints import (
     CheckpointError,
@@ -175,11 +176,9 @@ def _require_options(rng, steps, evaluate_every, checkpoint, checkpoint_every, r
             f"rng must be a numpy.random.Generator, got {type(rng).__name__}; "
             "numpy.random.default_rng(seed) makes one"
         )
-    if min(steps, evaluate_every, checkpoint_every) < 1:
-        raise ValueError(
-            "steps, evaluate_every and checkpoint_every must be at least 1, "
-            f"got {steps}, {evaluate_every}, {checkpoint_every}"
-        )
+    require_counts(
+        1, steps=steps, evaluate_every=evaluate_every, checkpoint_every=checkpoint_every)
+    require_flag("resume", resume)
     if resume and not checkpoint:
         raise ValueError("resume=True needs checkpoint=..., the file to go on from")
     if checkpoint and not Path(checkpoint).parent.is_dir():

@@ -21,7 +21,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.trees import tree_items, tree_leaves, tree_map, tree_unflatten
+from npattn.kernels.arrays import came
+from npattn.kernels.options import require_eps, require_number
+from npattn.trees import tree_items, tree_map, tree_unflatten
 
 
 class SGDState(NamedTuple):
@@ -57,6 +59,7 @@ def sgd(params, grads, state, *, lr, momentum=0.0):
     parameter in shape or dtype, and ValueError for an lr or a momentum out of range.
     """
     _require_ranges(lr, momentum=momentum)
+    _require_state(state, SGDState, init_sgd)
 
     def velocity(v, g):
         _require_like(v, g, grads)
@@ -89,6 +92,8 @@ def adam(params, grads, state, *, lr, beta1=0.9, beta2=0.999, eps=1e-8):
     Returns the new params and the new AdamState. Raises as `sgd` does.
     """
     _require_ranges(lr, beta1=beta1, beta2=beta2)
+    require_eps(eps=eps)
+    _require_state(state, AdamState, init_adam)
     t = int(state.t) + 1
     root = math.sqrt(1.0 - beta2**t)
     rate = lr * root / (1.0 - beta1**t)
@@ -117,7 +122,8 @@ def global_norm(grads):
     The sum is taken in float64, so that squares of float32 cannot overflow.
     """
     total = 0.0
-    for g in tree_leaves(grads):
+    for path, g in tree_items(grads):
+        _require_floats("gradient of", path or "params", g)
         flat = g.astype(np.float64, copy=False).ravel()
         total += float(np.vdot(flat, flat))
     return math.sqrt(total)
@@ -131,7 +137,7 @@ def clip_by_global_norm(grads, max_norm):
     that something is wrong, and no factor would put it right.
     Raises ValueError if max_norm is not positive.
     """
-    if not max_norm > 0:
+    if not require_number(max_norm=max_norm) > 0:
         raise ValueError(f"max_norm must be positive, got {max_norm}")
     norm = global_norm(grads)
     if not max_norm < norm < math.inf:
@@ -148,6 +154,8 @@ def select(tree, moves):
     """
     if moves is None:
         return tree
+    if not callable(moves):
+        raise TypeError(f"moves must be a function from path to bool, or None, got {moves!r}")
     return tree_unflatten(tree, [X if moves(path) else None for path, X in tree_items(tree)])
 
 
@@ -167,17 +175,27 @@ def _towards(new, old, share):
 
 def _zeros(params):
     for path, p in tree_items(params):
-        if p.dtype not in (np.float32, np.float64):
-            name = path or "params"
-            raise TypeError(f"parameter {name} must be float32 or float64, got {p.dtype}")
+        _require_floats("parameter", path or "params", p)
     return tree_map(np.zeros_like, params)
+
+
+def _require_floats(word, path, X):
+    if getattr(X, "dtype", None) not in (np.float32, np.float64):
+        raise TypeError(f"{word} {path} must be float32 or float64, got {came(X)}")
+
+
+def _require_state(state, kind, init):
+    if not isinstance(state, kind):
+        raise TypeError(f"state must be the {kind.__name__} of {init.__name__} or of the step "
+                        f"before, got {came(state)}")
 
 
 def _require_like(X, g, grads):
     """X, made by init for one parameter, must fit its gradient g, whose name grads tells."""
-    if X.shape == g.shape and X.dtype == g.dtype:
+    if X.shape == np.shape(g) and X.dtype == getattr(g, "dtype", None):
         return
     path = next(path for path, other in tree_items(grads) if other is g) or "params"
+    _require_floats("gradient of", path, g)
     error = ValueError if X.shape != g.shape else TypeError
     raise error(
         f"gradient of {path} is {g.shape} {g.dtype}, the parameter is {X.shape} {X.dtype}"
@@ -185,8 +203,8 @@ def _require_like(X, g, grads):
 
 
 def _require_ranges(lr, **fractions):
-    if not 0.0 <= lr < math.inf:
+    if not 0.0 <= require_number(lr=lr) < math.inf:
         raise ValueError(f"lr must be finite and at least 0, got {lr}")
     for name, value in fractions.items():
-        if not 0.0 <= value < 1.0:
+        if not 0.0 <= require_number(**{name: value}) < 1.0:
             raise ValueError(f"{name} must lie in [0, 1), got {value}")

@@ -11,6 +11,8 @@ Sources: Vaswani et al. 2017, section 5.3 (noam, named for its author Noam Shaze
 Devlin et al. 2018, appendix A.2 (warm-up, then linear decay).
 """
 
+import numpy as np
+
 from npattn.kernels.options import require_real
 
 
@@ -29,6 +31,7 @@ def linear_warmup_linear_decay(step, *, peak, warmup, total):
     """
     _require_step(step)
     _require_rate(peak=peak)
+    require_real(warmup=warmup, total=total)
     if not 0 <= warmup < total:
         raise ValueError(f"need 0 <= warmup < total, got warmup {warmup} and total {total}")
     if step <= warmup:
@@ -44,6 +47,7 @@ def noam(step, *, width, warmup):
     Raises ValueError for a step, a width or a warm-up below 1.
     """
     _require_step(step)
+    require_real(width=width, warmup=warmup)
     if width < 1 or warmup < 1:
         raise ValueError(f"width and warmup must be at least 1, got {width} and {warmup}")
     return float(width**-0.5 * min(step**-0.5, step * warmup**-1.5))
@@ -56,5 +60,6 @@ def _require_rate(**rate):
 
 
 def _require_step(step):
+    require_real(step=step[()] if isinstance(step, np.ndarray) else step)  # as AdamState has it
     if step < 1:
         raise ValueError(f"step must be at least 1, got {step}: steps are counted from 1")
