@@ -143,3 +143,9 @@ def test_other_dtypes(params, name):
 def test_mixed_precision(params):
     with pytest.raises(TypeError, match="X is float32 but .* is float64"):
         linear(np.zeros((2, 4), np.float32), params)
+
+
+def test_a_complex_step_in_the_bias_alone_is_kept(draw):
+    X, W, b = draw(3, 2), draw(2, 4), draw(4)
+    Y, _ = linear(X, LinearParams(W, b + 1e-20j))
+    assert_array_equal(Y, linear(X, LinearParams(W, b))[0] + 1e-20j)
