@@ -123,9 +123,9 @@ def test_what_other_steps_change_is_the_rounding_of_a_block(monkeypatch):
 def test_numbers_are_judged_by_the_largest_rounding_of_their_blocks(monkeypatch):
     judged, judge = [], second_order._judge
 
-    def noted(got, want, size, error, rounding, names, rtol):
+    def noted(got, want, size, error, rounding, whole, names, rtol):
         judged.append((got.tolist(), np.ravel(want).tolist(), size.tolist(), rounding, names))
-        return judge(got, want, size, error, rounding, names, rtol)
+        return judge(got, want, size, error, rounding, whole, names, rtol)
 
     size, drift = np.array([[1.0, 2.0], [4.0, 8.0]]), np.array([[0.5, 0.0], [0.25, 0.0]])
     value = np.array([[1.0, 2.0], [3.0, 4.0]])
@@ -143,19 +143,20 @@ def test_numbers_are_judged_by_the_largest_rounding_of_their_blocks(monkeypatch)
         ([10.0], [10.0], [15.0], 0.75 + 15 * eps, ["slope"])]
 
 
-def test_differences_fill_the_same_tables_as_complex_steps():
+@pytest.mark.parametrize("unit", [1.0, 2.0**-20])
+def test_differences_fill_the_same_tables_as_complex_steps(unit):
     f, backward = lambda A, B: (A * A * B, (A, B)), lambda dY, c: (  # noqa: E731
         2 * dY * c[0] * c[1], dY * c[0] ** 2)
-    leaves, dY = [np.array([0.7, -1.3]), np.array([0.4, 2.0])], np.array([1.0, -0.5])
+    leaves, dY = [np.array([0.7, -1.3]), np.array([0.4, 2.0])], np.array([1.0, -0.5]) * unit
     pair = second_order.Pair(f, backward, leaves, {})
     ways = [np.array([1.0, 2.0]), np.array([-1.0, 0.5])]
     weights = [np.ones(2), np.array([3.0, 1.0])]
     exact = second_order._blocks(pair, dY, ways, weights)
     found = second_order._blocks_by_differences(pair, dY, ways, weights)
-    assert found.shape == (3, 2, 2) and abs(exact[0][0, 1] - exact[0][1, 0]) > 1.0
+    assert found.shape == (3, 2, 2) and abs(exact[0][0, 1] - exact[0][1, 0]) > unit
     for one, other in zip(found[:2], exact):
         np.testing.assert_allclose(one, other, rtol=1e-8)
-    assert (found[2] < 1e-8).all()
+    assert (found[2] < 1e-8 * unit).all()
 
 
 def test_where_the_slope_is_unsure_nothing_is_decided(monkeypatch):
@@ -169,3 +170,16 @@ def test_where_the_slope_is_unsure_nothing_is_decided(monkeypatch):
     report = gradcheck_second_order(
         lambda X: (X**3, X), lambda dY, X: dY * 3 * X * X, np.array([1.0, 2.0]))
     assert report.verdict == "undecided" and report.reasons == (report.rows[-1].doubt,)
+
+
+@pytest.mark.parametrize("absolute", [lambda X: np.sqrt(X * X), np.abs])
+def test_parameters_in_dicts_are_read_by_their_keys_and_names_may_have_spaces(absolute):
+    def backward(dY, p):
+        dX = dY * 3 * p["A"] * p["X"] * absolute(p["X"])
+        return {"A": dY * absolute(p["X"]) ** 3, "X": dX}
+
+    params = {"X": np.array([0.7, -1.3, 0.4]), "A": np.array([1.0, 2.0, -0.5])}
+    report = gradcheck_second_order(
+        lambda p: (np.sum(p["A"] * absolute(p["X"]) ** 3), p), backward, params, names=["my p"])
+    assert report.ok and bool(report.notes) == (absolute is np.abs), str(report)
+    assert [row.path for row in report.rows] == ["d²L/dmy p.X", "d²L/dmy p.A", "slope"]

@@ -161,6 +161,14 @@ class Pair:
             complaints += complaint
         return found, complaints
 
+    def gradient_leaves(self, dY, cache):
+        """What a backward returns of which `gradients` has no complaints, in the order of `leaves`.
+        """
+        result = self.raw_gradients(dY, cache)
+        result = result if len(self.places) > 1 else (result,)
+        trees = (as_tree(d, self.like[i]) for i, d in zip(self.places, result, strict=True))
+        return [leaf for tree in trees for leaf in tree_leaves(tree)]
+
     def raw_gradients(self, dY, cache):
         """What the backward returns, as it returns it. dY is a tree, or has the form of f's output.
         """

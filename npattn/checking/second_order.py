@@ -20,7 +20,7 @@ from npattn.checking.gradcheck import Misbehaviour, require_options, run_backwar
 from npattn.checking.ladder import DOUBLE, bend, ladder
 from npattn.checking.pairs import Pair, flat, keeps_keywords
 from npattn.checking.report import Report
-from npattn.trees import tree_leaves, tree_map
+from npattn.trees import tree_leaves, tree_unflatten
 
 
 @keeps_keywords
@@ -37,7 +37,8 @@ def hessian_vector_product(f, f_backward, *args, dY, direction, **kwargs):
     needed, given = [leaf.shape for leaf in pair.leaves], [np.shape(v) for v in moves]
     if given != needed:
         raise ValueError(f"direction must have leaves of shapes {needed}, got {given}")
-    return tree_map(lambda g: np.imag(g) / STEP, _backward(pair, dY, moves, STEP))
+    slopes = [np.imag(g) / STEP for g in _backward(pair, dY, moves, STEP)]
+    return tree_unflatten(direction, slopes)
 
 
 @keeps_keywords
@@ -69,10 +70,12 @@ def gradcheck_second_order(f, f_backward, *args, seed=0, rtol=1e-12, name=None, 
     for j, path in enumerate(pair.paths):
         rounding = max(drift[:, j].max(), DOUBLE * size[:, j].max())
         names = [f"d²L/d{path} d{other}" for other in pair.paths]
-        outcomes.append(_judge(got[:, j], want[j], size[:, j], 0.0, rounding, names, rtol))
+        outcomes.append(_judge(
+            got[:, j], want[j], size[:, j], 0.0, rounding, f"d²L/d{path}", names, rtol))
     slope, error = _witness(pair, dY, u, v)
     size, rounding = np.array([size.sum()]), drift.sum() + DOUBLE * size.sum()
-    outcomes.append(_judge(np.array([got.sum()]), slope, size, error, rounding, ["slope"], rtol))
+    outcomes.append(_judge(
+        np.array([got.sum()]), slope, size, error, rounding, "slope", ["slope"], rtol))
     failures = [sentence for _, wrong in outcomes for sentence in wrong]
     rows = tuple(row for row, _ in outcomes)
     notes = () if why is None else (f"central differences alone, because {why}",)
@@ -91,7 +94,7 @@ def _blocks(pair, dY, ways, weights):
         rows = []
         for k in range(len(ways)):
             moves = [w if i == k else 0.0 * w for i, w in enumerate(ways)]
-            slopes = [np.imag(g) / h for g in tree_leaves(_backward(pair, dY, moves, h))]
+            slopes = [np.imag(g) / h for g in _backward(pair, dY, moves, h)]
             terms = [w * s for w, s in zip(weights, slopes, strict=True)]
             rows.append([(t.sum(), np.abs(t).sum()) for t in terms])
         return np.moveaxis(np.array(rows), -1, 0)
@@ -119,7 +122,7 @@ def _blocks_by_differences(pair, dY, ways, weights):
 
 
 def _gradients(pair, dY, leaves):
-    return flat(pair.raw_gradients(dY, pair.forward(leaves)[1]))
+    return flat(tuple(pair.gradient_leaves(dY, pair.forward(leaves)[1])))
 
 
 def _witness(pair, dY, u, v):
@@ -130,9 +133,9 @@ def _witness(pair, dY, u, v):
     ).along(v)
 
 
-def _judge(got, want, size, error, rounding, names, rtol):
+def _judge(got, want, size, error, rounding, whole, names, rtol):
     """The `Row` for some numbers with one name each, and a sentence if any of them is wrong."""
-    want, whole = np.broadcast_to(want, got.shape), names[0].rsplit(" ", 1)[0]
+    want = np.broadcast_to(want, got.shape)
     found = Derivatives(want, size, np.full(got.shape, error), np.full(got.shape, True), rounding)
     return compare(
         found, got, np.arange(got.size), lambda index: names[index[0]] if index else whole,
@@ -141,6 +144,6 @@ def _judge(got, want, size, error, rounding, names, rtol):
 
 
 def _backward(pair, dY, moves, h):
-    """What the backward returns at X + i h v."""
+    """The leaves of what the backward returns at X + i h v."""
     moved = [leaf + 1j * h * v for leaf, v in zip(pair.leaves, moves, strict=True)]
-    return pair.raw_gradients(dY, pair.forward(moved)[1])
+    return pair.gradient_leaves(dY, pair.forward(moved)[1])
