@@ -94,9 +94,30 @@ def test_errors_of_functions_that_are_handed_over_stay_as_they_are(error):
     assert "docstring" not in str(caught.value)
 
 
-def test_a_default_is_not_called_an_argument_of_another_kind():
-    line, room = "def add(n, mask=None): return 2**n + (mask is None)", {"__name__": "npattn.page"}
+def test_what_such_a_function_hands_on_is_not_called_an_argument():
+    def block(X, params):
+        return linear(X, block)
+
+    with pytest.raises(TypeError, match="^cannot unpack non-iterable function"):
+        stack(X, StackParams((None,)), block)
+
+
+def page(line, name, *args):
+    """Calls a quiet function that stands on a page of npattn with one line."""
+    room = {"__name__": "npattn.page"}
     linecache.cache["page.py"] = len(line), None, [line], "page.py"
     exec(compile(line, "page.py", "exec"), room)
+    return quiet(room[name])(*args)
+
+
+def test_a_default_is_not_called_an_argument_of_another_kind():
     with pytest.raises(TypeError, match="^n must be of another kind, as .* add says; got 'three'$"):
-        quiet(room["add"])("three", None)
+        page("def add(n, mask=None): return 2**n + (mask is None)", "add", "three", None)
+
+
+def test_arrays_of_floats_are_not_called_arguments_of_another_kind():
+    line = "def take(X, ids): return X[ids]"
+    with pytest.raises(TypeError, match=r"^ids must be .* take says; got array\(\[7\]\)$"):
+        page(line, "take", np.ones(3), np.array([7]))
+    with pytest.raises(IndexError):
+        page(line, "take", np.ones(3), np.ones(3))

@@ -26,7 +26,7 @@ def foreign_argument(f, args, options, error):
         given = signature.bind_partial(*args, **options).arguments
     except TypeError:  # too many of them, which Python says itself
         return ""
-    if len(frames) > 1 and frames[-1][2] not in ("npattn", "numpy"):
+    if any(package not in ("npattn", "numpy") for *_, package in frames):
         return ""
     if isinstance(error, AttributeError):
         names = [name for name, value in given.items() if error.name and value is error.obj]
