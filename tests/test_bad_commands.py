@@ -98,7 +98,7 @@ OTHERS = [
     *[(f"heatmap --weights w.npy --{name} {text}", name) for name in ("queries", "keys")
       for text in ("one", "''", "'a b c d e f g'")],
     *[(f"heatmap --weights w.npy --queries {text}", re.escape(text[1:]) + "|queries") for text in (
-        "@nowhere", "@folder", "@junk.zip", "@file", "'[1,'")],
+        "@nowhere", "@folder", "@junk.zip", "@file", "'[1,'", "@deep.json")],
     ("heatmap --weights w.npy --head-names one", "--head-names"),
     ("heatmap --weights w.npy --layer-names 'a b'", "--layer-names"),
     *[(f"explore --arrays {file}", f"--arrays|{file}") for file in (
@@ -173,6 +173,7 @@ def folder(tmp_path_factory):
     for name in ("folder", *{f"folder{suffix}" for _, suffix in WRITERS}):
         (place / name).mkdir()
     (place / "file").write_text("mine")
+    (place / "deep.json").write_text("[" * 100_000)
     (place / "few.py").write_text("x = 1\n")
     (place / "broken.py").write_text("def f(:\n")
     (place / "quit.py").write_text("import sys; sys.exit(3)\n")

@@ -1,8 +1,9 @@
 """Every pair of the package has a case, and every case is right to 1e-12."""
 
+import numpy as np
 import pytest
 
-from npattn.verification import cases
+from npattn.verification import cases, model_cases
 from npattn.verification.cases import CASES, check_pair
 from npattn.verification.pairs import find_pairs
 
@@ -30,3 +31,9 @@ def test_a_pair_without_a_case_stops_the_table(monkeypatch):
     monkeypatch.delitem(cases.CASES, "relu")
     with pytest.raises(LookupError, match="npattn.kernels.activations.relu is a pair without"):
         check_pair("relu")
+
+
+def test_no_case_changes_a_mask_that_others_share():
+    for case in CASES.values():
+        case(np.random.default_rng(0))
+    assert model_cases.SOURCE_MASK[0].all()

@@ -158,7 +158,7 @@ def _json_list(text):
     """The strings of a JSON list of strings; None for any other text."""
     try:
         listed = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # brackets without end
         return None
     if isinstance(listed, list) and all(isinstance(token, str) for token in listed):
         return listed

@@ -275,7 +275,7 @@ def _recurrent_decoder_params(rng):
 
 
 def _recurrent_step(rng):
-    params, mask = _recurrent_decoder_params(rng).step, SOURCE_MASK
+    params, mask = _recurrent_decoder_params(rng).step, SOURCE_MASK.copy()
     mask[0] = False
     return Case(
         (normal(rng, B, EMBEDDING), _states(rng), normal(rng, B, TK, STATE), params, mask),
