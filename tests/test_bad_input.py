@@ -455,6 +455,9 @@ INTEGER_OPTIONS = [
     ("max_len", lambda n: npattn.pad_sequences([[1]], n)),
     ("patch", lambda n: inner_patch_attention(np.ones((4, 4, 4)), None, patch=n)),
     ("offset", lambda n: npattn.sinusoidal_positions(3, 4, offset=n)),
+    ("D", lambda n: npattn.init_rms_norm(n)), ("D", lambda n: npattn.init_qk_norm(n)),
+    ("C", lambda n: npattn.init_channel_attention(n, RNG)),
+    ("ratio", lambda n: npattn.init_channel_attention(4, RNG, ratio=n)),
 ]
 FLAG_OPTIONS = [
     ("use_max", lambda b: npattn.channel_attention(
@@ -566,6 +569,8 @@ MASKED = np.ma.array([2, 1], mask=[False, True])
                           positions=True), "positions must be an integer array, got bool"),
     (lambda: text_vectors(FLOATS, FLOATS[:, 0]), "mask must be a boolean array"),
     (lambda: text_vectors(FLOATS, FLOATS[:, 0] > 2), "mask must allow at least one token"),
+    (lambda: npattn.init_transformer(None, RNG), "config must have .width"),
+    (lambda: npattn.gradcheck(lambda x: (x, x), lambda d, x: d, FLOATS, names=[1]), "names must"),
     (lambda: text_vectors([1.0]), "Y must be a NumPy array"),
 ])
 def test_what_else_is_of_another_kind_is_named(call, words):

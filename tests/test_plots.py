@@ -1,6 +1,7 @@
 """Heatmaps, head grids and the anatomy: what is drawn, and that none of it collides."""
 
 import contextlib
+import re
 import subprocess
 import sys
 import warnings
@@ -600,3 +601,38 @@ def test_heatmap_says_what_is_wrong(arguments, error, message):
 def test_head_grid_says_what_is_wrong(arguments, message):
     with pytest.raises(ValueError, match=message):
         head_grid(**{"weights": np.full((2, 3, 4, 5), 0.2), **arguments})
+
+
+def test_a_single_matrix_is_a_grid_of_one_panel():
+    assert head_grid(np.full((3, 4), 0.25)).shape == (1, 1)
+
+
+SQUARE = np.full((1, 2, 2), 0.5)
+
+
+@pytest.mark.parametrize(("options", "words"), [
+    *[({name: 3}, f"{name} must be a list of texts, got 3")
+      for name in ("queries", "keys", "row_titles", "column_titles")],
+    *[({name: value}, f"{name} must be a number, got {value!r}")
+      for name in ("vmin", "vmax") for value in ("1", [1.0], np.timedelta64(1))],
+    *[({name: 1e308}, f"{name} must fit 32-bit floats, got 1e+308") for name in ("vmin", "vmax")],
+    ({"cmap": [1]}, r"cmap must be a colour map or its name, got [1]"),
+    ({"annotate": "yes"}, "annotate must be True or False, got 'yes'"),
+    ({"colorbar": 3}, "colorbar must be True or False, got 3"),
+    ({"axes": [["x"]]}, "axes must be Axes of matplotlib"),
+], ids=str)
+def test_an_argument_of_a_grid_that_cannot_be_is_named(options, words):
+    before = pyplot.get_fignums()
+    with pytest.raises((TypeError, ValueError), match=re.escape(words)):
+        head_grid(SQUARE, **options)
+    assert pyplot.get_fignums() == before
+
+
+def test_weights_that_no_colour_can_tell_are_named_without_a_warning():
+    with pytest.raises(ValueError, match="weights must fit 32-bit floats, got 1e"):
+        heatmap(np.full((2, 2), 1e308))
+
+
+def test_every_text_may_be_any_object():
+    ax = heatmap(SQUARE[0], title=3, xlabel=np.array([1, 2]), ylabel=2.5)
+    assert (ax.get_title(), ax.get_xlabel(), ax.get_ylabel()) == ("3", "[1 2]", "2.5")

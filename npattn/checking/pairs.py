@@ -48,7 +48,7 @@ class Pair:
             raise TypeError(f"f and f_backward must be functions, got {f!r} and {f_backward!r}")
         self.f, self.f_backward = f, f_backward
         self.names = list(names) if names is not None else argument_names(f, len(args))
-        if len(self.names) != len(args):
+        if len(self.names) != len(args) or not all(isinstance(n, str) for n in self.names):
             raise ValueError(f"names must be one per argument, {len(args)}, got {self.names}")
         owner = getattr(f, "__self__", None)
         self.owner = None if owner is None or inspect.ismodule(owner) else owner

@@ -22,7 +22,7 @@ from npattn.kernels.floats import quiet
 from npattn.kernels.linear import (
     LinearCache, LinearParams, init_linear, linear, linear_backward,
 )
-from npattn.kernels.options import require_flag
+from npattn.kernels.options import require_counts, require_flag
 from npattn.kernels.shapes import require_shapes
 
 
@@ -46,6 +46,7 @@ class ChannelCache(NamedTuple):
 
 def init_channel_attention(C, rng, *, ratio=16, dtype=np.float64) -> ChannelParams:
     """A bottleneck of C / ratio channels, at least 1; weights Glorot-uniform."""
+    require_counts(1, C=C, ratio=ratio)
     width = max(C // ratio, 1)
     return ChannelParams(
         init_linear(C, width, rng, dtype=dtype), init_linear(width, C, rng, dtype=dtype)

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npattn.kernels.floats import quiet
-from npattn.kernels.options import require_eps, require_float_dtype
+from npattn.kernels.options import require_counts, require_eps, require_float_dtype
 from npattn.kernels.shapes import require_shapes
 from npattn.kernels.sums import column_sums, row_means
 
@@ -34,6 +34,7 @@ class RMSNormCache(NamedTuple):
 
 def init_rms_norm(D, *, dtype=np.float64) -> np.ndarray:
     """A gain of 1, (D,): at the start the layer only normalizes."""
+    require_counts(1, D=D)
     require_float_dtype(dtype)
     return np.ones(D, dtype)
 

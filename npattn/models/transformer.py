@@ -101,6 +101,7 @@ class TransformerCache(NamedTuple):
     decode: DecodeCache
 
 
+@quiet
 def init_transformer(config, rng, *, dtype=np.float64):
     """Parameters for `config`: embeddings normal with variance 1/D, layers Glorot-uniform."""
     D, F = config.width, config.hidden

@@ -2,9 +2,11 @@
 
 import numpy as np
 
+from npattn.kernels.options import require_number
 from npattn.plots.tokens import readable
 
 LONGEST_LABEL = 24
+LARGEST = float(np.finfo(np.float32).max)  # that colours and pages can tell
 DIVERGING = (  # matplotlib's names
     "BrBG", "PRGn", "PiYG", "PuOr", "RdBu", "RdGy", "RdYlBu", "RdYlGn", "Spectral", "bwr",
     "coolwarm", "seismic",
@@ -27,7 +29,9 @@ def numbers(name, array, ndims):
     array = array.astype(np.float64)
     if not np.isfinite(array).all():
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-        raise ValueError(f"{name} must be finite, but {name}{list(where)} is {array[where]}")
+        raise ValueError(f"{name} must be finite, but {name}{list(where) or ''} is {array[where]}")
+    if abs(array).max() > LARGEST:
+        raise ValueError(f"{name} must fit 32-bit floats, got {abs(array).max():g}")
     return array
 
 
@@ -35,13 +39,21 @@ def labels(name, tokens, count, axis):
     """One printable label for each of `count` positions; the positions' numbers for None."""
     if tokens is None:
         return [str(i) for i in range(count)]
-    tokens = [printable(token) for token in readable(tokens)]
+    tokens = [printable(token) for token in readable(listed(name, tokens))]
     if len(tokens) != count:
         raise ValueError(
             f"{name} must have one label for each of the {count} {axis} of weights, "
             f"got {len(tokens)}"
         )
     return tokens
+
+
+def listed(name, given):
+    """What was given for several places, as a list."""
+    try:
+        return list(given)
+    except TypeError:
+        raise TypeError(f"{name} must be a list of texts, got {given!r}") from None
 
 
 def printable(label):
@@ -59,7 +71,7 @@ def printable(label):
 
 def titles(name, given, count, word):
     """One title for each of `count` rows or columns of panels."""
-    given = [str(title) for title in given]
+    given = [str(title) for title in listed(name, given)]
     if len(given) != count:
         raise ValueError(
             f"{name} must have one title for each of the {count} {word} of panels, got {len(given)}"
@@ -72,6 +84,8 @@ def axes(given, shape):
     given = np.asarray(given, dtype=object)
     if given.size != shape[0] * shape[1] or given.ndim > 2:
         raise ValueError(f"axes must be {shape[0]} × {shape[1]} Axes, got shape {given.shape}")
+    if not all(hasattr(ax, "set_title") for ax in given.flat):
+        raise TypeError("axes must be Axes of matplotlib")
     return given.reshape(shape)
 
 
@@ -80,6 +94,11 @@ def limits(weights, vmin, vmax, cmap=None):
 
     If both do, a map of two hues has its middle at 0.
     """
+    if not (isinstance(cmap, str) or callable(cmap) or cmap is None):
+        raise TypeError(f"cmap must be a colour map or its name, got {cmap!r}")
+    for name, end in (("vmin", vmin), ("vmax", vmax)):
+        if end is not None and abs(require_number(**{name: end})) > LARGEST:
+            raise ValueError(f"{name} must fit 32-bit floats, got {end:g}")
     if vmin is vmax is None and str(cmap).removesuffix("_r") in DIVERGING and weights.min() < 0:
         high = float(abs(weights).max())
         return -high, high

@@ -25,7 +25,7 @@ def draw_grid(
     cmap, annotate, bar_label,
 ):  # fmt: skip
     """Draw weights (rows, columns, Tq, Tk) in the current style; returns the axes."""
-    around = [text or "" for text in (title, xlabel, ylabel)]
+    around = ["" if text is None else str(text) for text in (title, xlabel, ylabel)]
     queries, keys, row_titles, column_titles, (title, xlabel, ylabel) = map(
         fonts.drawable, (queries, keys, row_titles, column_titles, around)
     )

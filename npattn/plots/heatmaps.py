@@ -8,6 +8,7 @@ axes of length 1 (npattn.plots.given). Every text is text: a dollar is a dollar.
 Source: d2l 11.1.3 (heatmaps of weights), 11.7.6 (layers × heads).
 """
 
+from npattn.kernels.options import require_flag
 from npattn.plots import checks, given
 from npattn.plots.style import house_style
 
@@ -39,7 +40,7 @@ def heatmap(
     weights, mask, queries, keys, word = given.read(weights, queries, keys, mask, (2,))
     colorbar = word if colorbar is True else colorbar
     axes = head_grid(
-        weights[None], queries, keys, mask=mask, column_titles=[title or ""],
+        weights[None], queries, keys, mask=mask, column_titles=["" if title is None else title],
         axes=None if ax is None else [[ax]], xlabel=xlabel, ylabel=ylabel, colorbar=colorbar,
         vmin=vmin, vmax=vmax, cmap=cmap, annotate=annotate,
     )  # fmt: skip
@@ -66,7 +67,7 @@ def head_grid(
     Raises TypeError or ValueError, naming the argument, where dtypes, counts or shapes are wrong.
     """
     weights, keep, queries, keys, word = given.read(weights, queries, keys, mask, (2, 3, 4))
-    rows, columns, Tq, Tk = grid = (1, *weights.shape)[-4:]
+    rows, columns, Tq, Tk = grid = (1, 1, *weights.shape)[-4:]
     queries = checks.labels("queries", queries, Tq, "queries")
     keys = checks.labels("keys", keys, Tk, "keys")
     if column_titles is None:
@@ -76,6 +77,9 @@ def head_grid(
     column_titles = checks.titles("column_titles", column_titles, columns, "columns")
     row_titles = checks.titles("row_titles", row_titles or [""] * rows, rows, "rows")
     axes = None if axes is None else checks.axes(axes, (rows, columns))
+    for name, flag in (("colorbar", colorbar), ("annotate", annotate)):
+        if flag is not None and not (name == "colorbar" and isinstance(flag, str)):
+            require_flag(name, flag)
     limits = checks.limits(weights, vmin, vmax, cmap)
     with house_style():
         from npattn.plots.grids import draw_grid

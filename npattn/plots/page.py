@@ -52,8 +52,6 @@ def attention_page(
             f"weights must be at most {LARGEST:,} for a page, got {weights.size:,}, "
             f"shape {weights.shape}; select some layers or heads"
         )
-    if abs(weights).max() > np.finfo(np.float32).max:
-        raise ValueError(f"weights must fit 32-bit floats, got {abs(weights).max():g}")
     *_, Tq, Tk = weights.shape
     low, high = checks.limits(weights, min(0.0, float(weights.min())), vmax)
     layers, heads = shape = (1, 1, *weights.shape)[-4:-2]
@@ -92,7 +90,8 @@ def save_page(path, weights, queries=None, keys=None, **options):
 
 def _names(word, names, count):
     """The names of layers or heads, counted from 1 where none are given."""
-    names = [f"{word} {n + 1}" for n in range(count)] if names is None else list(map(str, names))
+    names = [f"{word} {n + 1}" for n in range(count)] if names is None else [
+        str(name) for name in checks.listed(f"{word}_names", names)]
     if len(names) != count:
         raise ValueError(f"{word}_names must name each of the {count} {word}s, got {len(names)}")
     return names
@@ -102,7 +101,7 @@ def _labels(name, tokens, count):
     """The tokens as they are, once counted; None for None."""
     if tokens is None:
         return None
-    tokens = readable(tokens)
+    tokens = readable(checks.listed(name, tokens))
     checks.labels(name, tokens, count, name)
     return tokens
 
