@@ -5,7 +5,7 @@ import pytest
 
 from npattn.checking import second_order
 from npattn.checking.complex_step import OTHER_STEPS, STEP
-from npattn.checking import gradcheck_second_order, hessian_vector_product
+from npattn.checking import gradcheck, gradcheck_second_order, hessian_vector_product
 from npattn.kernels.attention import attention, attention_backward
 
 
@@ -183,3 +183,16 @@ def test_parameters_in_dicts_are_read_by_their_keys_and_names_may_have_spaces(ab
         lambda p: (np.sum(p["A"] * absolute(p["X"]) ** 3), p), backward, params, names=["my p"])
     assert report.ok and bool(report.notes) == (absolute is np.abs), str(report)
     assert [row.path for row in report.rows] == ["d²L/dmy p.X", "d²L/dmy p.A", "slope"]
+
+
+def test_the_gradients_of_a_loss_are_read_by_their_keys():
+    X, A = np.array([0.7, -1.3, 0.4]), np.array([1.0, 2.0, -0.5])
+
+    def loss(p):
+        return np.sum(p["A"] * p["X"] ** 3), {"A": p["X"] ** 3, "X": 3 * p["A"] * p["X"] ** 2}
+
+    for check in (gradcheck, gradcheck_second_order):
+        report = check(loss, None, {"X": X, "A": A})
+        assert report.ok, str(report)
+    report = gradcheck(lambda p: (loss(p)[0], {"X": X}), None, {"X": X, "A": A})
+    assert report.failures == ("dp has the keys ['X'], should have ['X', 'A']",)

@@ -175,7 +175,8 @@ class Pair:
         if self._form is not None:
             dY = from_tree(as_tree(dY, self._form, "dY"), self._form)
         if self.f_backward is None:  # cache is the gradient of a loss
-            return tree_map(lambda d: np.asarray(d * dY, np.result_type(d)), as_tree(cache))
+            scaled = tree_map(lambda d: np.asarray(d * dY, np.result_type(d)), as_tree(cache))
+            return from_tree(scaled, cache)
         if isinstance(cache, _Owned):
             f_backward, cache = getattr(cache.owner, self.f_backward.__name__), cache.cache
         else:
