@@ -61,7 +61,8 @@ def main(arguments=None):
 
 
 def _say(command, message, *_, **__):
-    """One line; of a warning without the place in the code that Python would add."""
+    """One line, whatever a path holds; of a warning without the place that Python would add."""
+    message = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(message))
     print(f"npattn {command}: {message}" if command else f"npattn: {message}", file=sys.stderr)
 
 

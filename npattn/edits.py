@@ -25,6 +25,10 @@ from functools import lru_cache
 from typing import NamedTuple
 
 
+NO_PYTHON = SyntaxError, ValueError, MemoryError, RecursionError  # the last two: nested too deeply
+NESTED = "its expressions are nested too deeply"
+
+
 class Edit(NamedTuple):
     """A change of a source. `old` and `new` may be tuples: several replacements, made together."""
 

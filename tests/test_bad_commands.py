@@ -125,6 +125,13 @@ OTHERS = [
     ("doctor no.py:f", "no.py"), ("doctor folder.py:f", "folder.py"), ("doctor a:b:c", "a:b"),
     ("doctor empty.py:f", r"\bf\b"), ("doctor junk.py:f", "no Python"), ("doctor", "name a file"),
     ("doctor few.py", "few.py holds"),
+    ("doctor nested.py:f", "nested too deeply"), ("doctor nested.py", "name a file"),
+    # texts that are none, and names with line breaks, which stay on one line
+    *[(f"{command} {option} \udc80", f"{option}.*no text in UTF-8")
+      for command in ("heatmap --weights w.npy", "explore")
+      for option in ("--title", "--queries", "--keys")],
+    ("heatmap --weights 'w\n.npy'", r"w\\n\.npy"), ("doctor 'a\nb'", r"a\\nb"),
+    ("train dates --out '\x1b[1m/x.npz'", r"\\x1b\[1m"),
     ("doctor broken.py:f", "line 1"), ("doctor quit.py:f", "SystemExit"), ("doctor few.py:x", "x"),
     *[(f"doctor few.py:x --{option} nonsense", f"{option}=nonsense")
       for option in ("mask", "layout", "causal", "heads")],
@@ -173,6 +180,7 @@ def folder(tmp_path_factory):
     for name in ("folder", *{f"folder{suffix}" for _, suffix in WRITERS}):
         (place / name).mkdir()
     (place / "file").write_text("mine")
+    (place / "nested.py").write_text("x = " + "-" * 50_000 + "1\n")
     (place / "deep.json").write_text("[" * 100_000)
     (place / "few.py").write_text("x = 1\n")
     (place / "broken.py").write_text("def f(:\n")
@@ -198,6 +206,18 @@ def test_a_bad_command_line_is_told_in_one_line(line, words, folder, monkeypatch
     assert re.fullmatch(r"npattn[ \w]*: .+\n", err), err
     assert re.search(words, err), err
     assert content(folder) == before
+
+
+@pytest.mark.parametrize("words", ["gpt check", "exercise check"])
+def test_expressions_that_are_nested_too_deeply_are_told_of(words, folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    (folder / "softmax.py").write_text((folder / "nested.py").read_text())
+    try:
+        assert main([*words.split(), "softmax.py"]) == 1
+    finally:
+        (folder / "softmax.py").unlink()
+        (folder / "npattn-exercises.json").unlink(missing_ok=True)
+    assert re.search("nested too deeply|too complex|MemoryError", capsys.readouterr().out)
 
 
 def test_the_catalogue_is_long_and_knows_every_command():

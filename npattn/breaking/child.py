@@ -12,6 +12,7 @@ import numpy as np
 
 from npattn.breaking import probes
 from npattn.breaking.parts import sized_copy, sizes_of
+from npattn.edits import NESTED, NO_PYTHON
 from npattn.strangers import MEMORY, Stranger, Trouble
 
 LIMIT = 60.0    # seconds
@@ -26,9 +27,10 @@ def run_file(path, seed, limit=LIMIT):
     path = Path(path).resolve()
     try:
         compile(path.read_bytes(), str(path), "exec")
-    except (SyntaxError, ValueError) as error:
+    except NO_PYTHON as error:
         place = f" in line {error.lineno}" if getattr(error, "lineno", None) else ""
-        raise Trouble(f"the file is no Python{place}: {getattr(error, 'msg', error)}") from error
+        said = getattr(error, "msg", str(error)) or NESTED
+        raise Trouble(f"the file is no Python{place}: {said}") from error
     with Stranger(path, ANSWER, limit) as stranger:
         report, arrays = stranger.ask(seed)
     if "trouble" in report:

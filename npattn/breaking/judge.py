@@ -21,7 +21,7 @@ from npattn.breaking.child import LIMIT, Trouble, measure_all, run_file
 from npattn.breaking.parts import (
     HEADER, SIZE_LINE, edited_copy, patched, sized_copy, sizes_of, source,
 )
-from npattn.edits import EditError, wrote
+from npattn.edits import NO_PYTHON, EditError, wrote
 
 CLOSE = 1e-8
 OWN = {"own", "differences", "by hand"}
@@ -203,7 +203,7 @@ def _of_section(text):
     try:
         nodes = [node for node in ast.walk(ast.parse(text))
                  if isinstance(node, ast.stmt) and not isinstance(node, ast.FunctionDef)]
-    except (SyntaxError, ValueError):
+    except NO_PYTHON:
         return None
     heads = (ast.unparse(node).split("\n")[0] for node in nodes)
     return frozenset(head for head in heads if not SIZE_LINE.match(head))
@@ -316,7 +316,7 @@ def _changed(text, functions=()):
     """(line number, text) of statements of the file, or of these functions, not in gpt.py."""
     try:
         tree = ast.parse(text)
-    except SyntaxError:
+    except NO_PYTHON:
         return []
     known = {ast.unparse(node) for node in ast.walk(ast.parse(source()))
              if isinstance(node, (ast.Assign, ast.AugAssign, ast.Return))}

@@ -18,6 +18,7 @@ import ast
 from pathlib import Path
 
 from npattn.commands import InputError
+from npattn.edits import NO_PYTHON
 
 HELP = "say whether anybody's attention code is right, and which mistake it has"
 
@@ -71,7 +72,7 @@ def _which(subject):
     said = f"{subject or 'nothing'}: name a file and what is in it, as in mine.py:attention"
     try:
         body = ast.parse(Path(subject).read_text(encoding="utf-8-sig")).body
-    except (OSError, TypeError, ValueError, SyntaxError):
+    except (OSError, TypeError, *NO_PYTHON):
         return said
     names = [n.name for n in body if isinstance(n, (ast.FunctionDef, ast.ClassDef))]
     return f"{said}; {subject} holds {', '.join(names) or 'no function and no class'}"

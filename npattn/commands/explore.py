@@ -15,7 +15,7 @@ From Python, and in a notebook: npattn.plots.explore(Q, K, V, mask, dO=dO)
 
 from pathlib import Path
 
-from npattn.commands import InputError, require_file
+from npattn.commands import InputError, require_file, utf8
 
 HELP = "look into one call and its gradient, on a page to point at, to change and to break"
 
@@ -41,8 +41,9 @@ def configure(parser):
     )
     parser.add_argument("--scale", type=float, help="factor on the scores (default: 1/√Dk)")
     for name, what in (("queries", "queries, or of the rows"), ("keys", "keys")):
-        parser.add_argument(f"--{name}", metavar="TEXT", help=f'labels of the {what}: "the cat"')
-    parser.add_argument("--title", metavar="TEXT", help="text above it all")
+        parser.add_argument(f"--{name}", type=utf8, metavar="TEXT",
+                            help=f'labels of the {what}: "the cat"')
+    parser.add_argument("--title", type=utf8, metavar="TEXT", help="text above it all")
     parser.add_argument(
         "--lang", choices=("en", "zh"), default="en", help="language of the page (default: en)"
     )

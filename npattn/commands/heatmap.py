@@ -18,7 +18,7 @@ import json
 import re
 from pathlib import Path
 
-from npattn.commands import InputError, require_file
+from npattn.commands import InputError, require_file, utf8
 
 HELP = "draw weights that were saved elsewhere, as a figure or an interactive page"
 
@@ -40,7 +40,8 @@ def configure(parser):
         ("queries", "rows"), ("keys", "columns"), ("layer-names", "layers"), ("head-names", "heads")
     ):
         parser.add_argument(
-            f"--{name}", metavar="TEXT", help=f'labels of the {what}: "the cat sat", or @FILE'
+            f"--{name}", type=utf8, metavar="TEXT",
+            help=f'labels of the {what}: "the cat sat", or @FILE'
         )
     for name in ("layer", "head"):
         parser.add_argument(
@@ -56,7 +57,7 @@ def configure(parser):
         "--mask", type=Path, metavar="FILE",
         help="a .npy file of booleans that broadcasts to the weights; True = may attend",
     )
-    parser.add_argument("--title", metavar="TEXT", help="text above it all")
+    parser.add_argument("--title", type=utf8, metavar="TEXT", help="text above it all")
     parser.add_argument(
         "--out", type=Path, metavar="FILE",
         help=f"figure to write, {', '.join(FIGURES)} (default without --html: heatmap.png)",
@@ -87,7 +88,7 @@ def run(options):
         )  # fmt: skip
         print(save_figure(axes, out))
     if html is not None:
-        print(replace_file(html, page.encode()))
+        print(replace_file(html, page.encode(errors="backslashreplace")))
     return 0
 
 

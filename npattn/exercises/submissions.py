@@ -6,6 +6,7 @@ import json
 import re
 import tokenize
 
+from npattn.edits import NO_PYTHON
 from npattn.exercises.registry import function_name, headings
 
 FIRST = re.compile(r'\s*[rRuU]?(?:"""|\'\'\')\s*([\w-]+):')
@@ -92,7 +93,7 @@ def _parsed(source):
     """The statements of a source, none if it is not Python (a notebook's magic, say)."""
     try:
         return ast.parse(source).body
-    except (SyntaxError, ValueError):
+    except NO_PYTHON:
         return []
 
 

@@ -85,7 +85,7 @@ def save_page(path, weights, queries=None, keys=None, **options):
     if path.suffix.lower() not in (".html", ".htm"):
         raise ValueError(f"path must end in .html, got {path.name!r}")
     page = attention_page(weights, queries, keys, **options)
-    return replace_file(path, page.encode())
+    return replace_file(path, page.encode(errors="backslashreplace"))
 
 
 def _names(word, names, count):

@@ -51,7 +51,7 @@ class Explorer:
         path = Path(path)
         if path.suffix.lower() not in (".html", ".htm"):
             raise ValueError(f"path must end in .html, got {path.name!r}")
-        return replace_file(path, self.html.encode())
+        return replace_file(path, self.html.encode(errors="backslashreplace"))
 
     def _repr_html_(self):
         return (
