@@ -42,7 +42,9 @@ def main(arguments=None):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="npattn")
     options = _parser().parse_args(arguments)
+    os.environ["MPLBACKEND"] = "agg"  # figures are written and not shown
     try:
+        _require_threads(os.environ.get("NPATTN_THREADS", "1"))
         with warnings.catch_warnings():
             warnings.showwarning = partial(_say, options.command)
             return options.run(options)
@@ -58,6 +60,13 @@ def main(arguments=None):
     with contextlib.suppress(OSError):  # nobody may be there to hear it
         _say(options.command, message)
     return code
+
+
+def _require_threads(count):
+    """NPATTN_THREADS, as `tiled_attention` takes it."""
+    if not count.isdecimal() or int(count) < 1:
+        raise InputError(f"NPATTN_THREADS must be a positive integer, got {count!r}; unset it, "
+                         "or set it to the number of threads")
 
 
 def _say(command, message, *_, **__):

@@ -238,6 +238,10 @@ def test_the_catalogue_is_long_and_knows_every_command():
     ("{} | true", 0, ""),
     ("PYTHONWARNINGS=error {} exercise list", 0, ""),
     ("unset HOME; {} exercise list", 0, ""),
+    *[(f"NPATTN_THREADS={count} {{}} check tiled_attention", 2,
+       f"^npattn check: NPATTN_THREADS must be a positive integer, got '{count}'; unset it")
+      for count in ("0", "-3", "x", "")],
+    ("MPLBACKEND=nonsense {} demo 2021-03-05 --out demo", 0, ""),
 ])
 def test_streams_and_variables_that_are_spoilt_give_no_traceback(shell, code, words, tmp_path):
     found = subprocess.run(
