@@ -15,6 +15,7 @@ import pytest
 
 import npattn
 from npattn import KeysValues, TransformerConfig, nn, training
+from npattn.doctor import doctor
 from npattn.kernels.options import CAPS
 from npattn.models.bert import text_vectors
 from npattn.models.block import decoder_block, encoder_block, init_decoder_block
@@ -33,6 +34,7 @@ from npattn.models.transformer import embed_tokens
 from npattn.trees import tree_leaves, tree_map, tree_unflatten
 from npattn.verification.cases import CASES
 from npattn.verification.pairs import find_pairs
+from npattn.weights import find_weights
 
 # what no float array may be; each takes the right one
 SPOILT = {
@@ -627,6 +629,11 @@ def test_a_number_of_training_that_cannot_be_is_named(name, call, value):
     (lambda: fitted(resume="no"), "resume must be True or False, got 'no'"),
     (lambda: training.save_tree("tree.npz", Tree("w")), "w must be a numeric array, got str"),
     (lambda: training.save_tree("tree.npz", Tree(np.ma.ones(3))), "w must be a numeric array, go"),
+    (lambda: doctor("few.py:f", limit="3"), "limit must be a number, got '3'"),
+    (lambda: doctor("few.py:f", limit=np.nan), "limit must be finite, got nan"),
+    (lambda: doctor("few.py:f", limit=-1), "limit must be above 0 seconds, got -1"),
+    (lambda: find_weights("gpt2"), 'name must be "smollm2" or "minilm", got \'gpt2\''),
+    (lambda: find_weights(None), 'name must be "smollm2" or "minilm", got None'),
     (lambda: nn.Linear(3, 4).train("no"), "mode must be True or False, got 'no'"),
     (lambda: nn.Linear(3, 4).train(None), "mode must be True or False, got None"),
     (lambda: nn.Linear(3, 4).load_state_dict(None), "state must be a dict as state_dict makes it"),

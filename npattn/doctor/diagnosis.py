@@ -21,6 +21,7 @@ from npattn.doctor.page import page
 from npattn.doctor.patient import Patient
 from npattn.doctor.stages import STAGES
 from npattn.doctor.start import start
+from npattn.kernels.options import require_real
 from npattn.strangers import Trouble
 
 LIMIT = 45.0  # seconds that all calls together may take
@@ -86,6 +87,8 @@ def doctor(subject, *, limit=LIMIT, **hints):
     A function or class is examined by its source: it may use NumPy as np, torch, and what stands
     in its own file. Raises HintError for a hint that cannot be meant.
     """
+    if not 0.0 < require_real(limit=limit):
+        raise ValueError(f"limit must be above 0 seconds, got {limit!r}")
     given, began = hints_.from_options(hints), time.monotonic()
     if isinstance(subject, str):
         path, _, name = subject.rpartition(":")
