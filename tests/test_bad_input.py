@@ -562,6 +562,7 @@ MASKED = np.ma.array([2, 1], mask=[False, True])
     (lambda: npattn.linear_attention(FLOATS, FLOATS, FLOATS, 3, FLOATS), "gates must be of anot"),
     (lambda: npattn.linear_attention(FLOATS, FLOATS, FLOATS, "a", FLOATS), "log_decay must be"),
     (lambda: encoder_block(X, PARAMS.blocks[0], options=3), "options must be BlockOptions or a co"),
+    (lambda: npattn.append_keys_values(3, FLOATS, FLOATS), "past must be of another kind"),
     (modelled(heads_off=3), "heads_off must be of another kind"),
     (modelled(patch=3), "patch must"),
     (lambda: self_attention(X, PARAMS.blocks[0].attention, mask=[[True]], num_heads=2),

@@ -15,8 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npattn.kernels.floats import HALVES
-from npattn.kernels.floats import quiet
+from npattn.kernels.floats import HALVES, quiet
 from npattn.kernels.shapes import Shape, require_shapes
 
 
@@ -35,6 +34,7 @@ class AppendCache(NamedTuple):
     V: tuple  # and of all values
 
 
+@quiet
 def append_keys_values(past, K, V) -> tuple[KeysValues, AppendCache]:
     """The past, and the new keys and values behind it.
 
