@@ -383,11 +383,11 @@ class Sums:
         return Derivatives(value, 0 * ones, 0 * ones, ones > 0, self.rounding * ones,
                            self.kink * ones, self.unseen)
 
-    def sampled(self, eps=DOUBLE):
-        """The `Outcome` for four entries of which one is looked at."""
+    def sampled(self, eps=DOUBLE, looked_at=1):
+        """The `Outcome` for four entries of which some are looked at."""
         return check_leaf(self, 0, np.ones(4), lambda i: f"dX{list(i)}" if i else "dX",
                           scatter=np.zeros(4), rtol=1e-12, eps=eps, rng=np.random.default_rng(0),
-                          max_entries=1)
+                          max_entries=looked_at)
 
 
 def test_a_sum_that_is_off_is_wrong_even_where_no_entry_is():
@@ -428,6 +428,11 @@ def test_a_sum_may_be_off_by_its_rounding_and_promises_twice_what_it_leaves_open
         open_ = tolerance + min(part, 1.0) * tolerance + options.get("unseen", 0.0)
         assert row.smallest_fault == pytest.approx(2 * open_, rel=1e-6)
         assert right == (row.verdict == "right")
+
+
+def test_a_sum_may_be_off_by_the_largest_rounding_of_the_entries_that_are_looked_at():
+    row, wrong, _ = Sums(off=1.98e-7, own_rounding=np.array([0.0, 1e-9])).sampled(looked_at=2)
+    assert row.passed and not wrong
 
 
 def test_bisection_follows_what_is_not_finite():

@@ -129,3 +129,8 @@ def test_shapes_may_come_as_lists():
 ])
 def test_shapes_that_make_no_sense(name, field, shape, message):
     assert_refused(name, field, shape, message)
+
+
+def test_queries_and_keys_are_normalized_with_the_eps_of_the_config():
+    assert BlockOptions(num_heads=2, qk_norm=True, eps=0.5).attended(None)["qk_eps"] == 0.5
+    assert "qk_eps" not in BlockOptions(num_heads=2, eps=0.5).attended(None)

@@ -88,6 +88,15 @@ def test_single_tokens_go_through_updates_as_prompts_do(rng):
     assert_allclose(last, logits[-1], rtol=1e-9, atol=1e-11)
 
 
+def test_a_cache_that_a_model_of_another_precision_has_filled_is_refused(rng):
+    params, cache = model(rng), KVCache(CONFIG, 8, np.float64)
+    next_logits(rng.integers(0, 11, 3), params, cache, config=CONFIG)
+    single = tree_map(lambda p: p.astype(np.float32), params)
+    for tokens in ([1], [1, 2]):
+        with pytest.raises(TypeError, match="the cache is float64, but the model is float32"):
+            next_logits(np.array(tokens), single, cache, config=CONFIG)
+
+
 def test_a_prompt_that_fails_in_one_part_leaves_the_cache_as_long_as_it_was(rng, monkeypatch):
     monkeypatch.setenv("NPATTN_THREADS", "2")
     monkeypatch.setattr(continuation, "PART", 4)
