@@ -51,6 +51,8 @@ def test_a_text_vector_is_the_mean_of_length_1():
     assert_allclose(first, [0.6, 0.8], rtol=1e-6)
     with pytest.raises(ValueError, match='pooling must be "mean" or "cls"'):
         text_vectors(first[None], pooling="max")
+    with pytest.raises(ValueError, match="at least one token of each text"):
+        text_vectors(np.ones((2, 1, 3)), np.array([[True], [False]]))
 
 
 @pytest.mark.parametrize("told, pooling", [

@@ -245,6 +245,8 @@ def test_a_cache_of_halves_stays_one():
     assert {X.dtype for X in (*present, *dpast, dK, dV)} == {np.dtype(np.float16)}
     with pytest.raises(TypeError, match="must be float32 or float64, got float16"):
         append_keys_values(KeysValues(half, half), half[:, :1].astype(np.float32), half[:, :1])
+    with pytest.raises(TypeError, match="float16"):
+        append_keys_values(KeysValues(*map(np.float32, (half, half))), half[:, :1], half[:, :1])
     with pytest.raises(ValueError, match="Dk is 4 in past.K, 3 in K"):
         append_keys_values(KeysValues(half, half), half[:, :1, :3], half[:, :1])
 
