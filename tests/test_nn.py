@@ -743,6 +743,13 @@ def test_a_layer_has_a_learned_key_behind_the_others(draw):
         nn.MultiHeadAttention(4, 2, extra_key=1)
 
 
+def test_an_option_that_nobody_takes_is_named_when_the_layer_is_made():
+    for name in ("dropuot", "mask", "params", "K"):
+        with pytest.raises(TypeError, match=f"unexpected keyword argument '{name}'"):
+            nn.MultiHeadAttention(4, 2, **{name: 0.1})
+    nn.MultiHeadAttention(4, 2, zero_key=True, window=(3, None), cap=5.0, kernel="auto")
+
+
 @pytest.mark.parametrize("norm", ["post", "pre"])
 def test_blocks_agree_with_torch(draw, shake, norm):
     X, M, causal, keys = draw(2, 5, 6), draw(2, 3, 6), causal_mask(5), np.array([True, False, True])

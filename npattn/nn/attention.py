@@ -7,6 +7,8 @@ sequences then take little memory, and `attention_weights` are None where no mat
 kernels are those of `chosen_attention`.
 """
 
+import inspect
+
 import numpy as np
 
 from npattn.kernels.additive import additive_attention, additive_attention_backward, init_additive
@@ -16,7 +18,7 @@ from npattn.kernels.options import require_counts
 from npattn.models.co_attention import (
     bidirectional_attention, bidirectional_attention_backward, init_bidirectional,
 )
-from npattn.models.head_extras import require_rotary
+from npattn.models.head_extras import prepare_heads, require_rotary
 from npattn.models.kernel_choice import chosen_attention, chosen_attention_backward
 from npattn.models.multihead import (
     init_multihead, multihead_attention, multihead_attention_backward,
@@ -107,6 +109,8 @@ class MultiHeadAttention(Layer):
         )
         if rotary is not None:
             options["turn"] = rotary
+        for name in options.keys() - _keywords(multihead_attention) - _keywords(prepare_heads):
+            raise TypeError(f"MultiHeadAttention got an unexpected keyword argument {name!r}")
         super().__init__(
             multihead_attention, multihead_attention_backward, params,
             rng=rng, num_heads=num_heads, num_kv_heads=num_kv_heads, **options,
@@ -114,3 +118,9 @@ class MultiHeadAttention(Layer):
 
     def _weights(self, cache):
         return cache.P
+
+
+def _keywords(f):
+    """The names of the arguments that f takes by keyword alone."""
+    words = inspect.signature(f).parameters.values()
+    return {word.name for word in words if word.kind is word.KEYWORD_ONLY}

@@ -71,11 +71,12 @@ def tiled_attention(
     dropout     share of the weights that is dropped while rng, a Generator, is given
     threads     None means NPATTN_THREADS from the environment, else as many as BLAS uses
 
-    Returns O (..., Tq, Dv) and the cache. All restrictions hold together, and a tile that
-    they empty costs nothing. A query that may attend to nothing gets 0; one that may attend
-    to a NaN or an inf gets NaN, and no other query notices. The number of threads changes
-    no bit. Raises ValueError if shapes disagree, TypeError for anything but float32 or
-    float64 arrays of one precision (complex ones are for `attention`).
+    Returns O (..., Tq, Dv) and the cache, which holds this O: do not write into it before the
+    backward. All restrictions hold together, and a tile that they empty costs nothing. A query
+    that may attend to nothing gets 0; one that may attend to a NaN or an inf gets NaN, and no
+    other query notices. The number of threads changes no bit. Raises ValueError if shapes
+    disagree, TypeError for anything but float32 or float64 arrays of one precision (complex ones
+    are for `attention`).
     """
     require_real_floats(Q=Q, K=K, V=V)
     require_shapes("Q ... Tq Dk, K ... Tk Dk, V ... Tk Dv", Q, K, V)
