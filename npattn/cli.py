@@ -44,7 +44,7 @@ def main(arguments=None):
     options = _parser().parse_args(arguments)
     os.environ["MPLBACKEND"] = "agg"  # figures are written and not shown
     try:
-        _require_threads(os.environ.get("NPATTN_THREADS", "1"))
+        _require_threads()
         with warnings.catch_warnings():
             warnings.showwarning = partial(_say, options.command)
             return options.run(options)
@@ -62,11 +62,15 @@ def main(arguments=None):
     return code
 
 
-def _require_threads(count):
-    """NPATTN_THREADS, as `tiled_attention` takes it."""
-    if not count.isdecimal() or int(count) < 1:
-        raise InputError(f"NPATTN_THREADS must be a positive integer, got {count!r}; unset it, "
-                         "or set it to the number of threads")
+def _require_threads():
+    """NPATTN_THREADS, where it is set, as `tiled_attention` takes it."""
+    if "NPATTN_THREADS" in os.environ:
+        from npattn.kernels.tiling.threads import thread_count
+
+        try:
+            thread_count()
+        except ValueError as error:
+            raise InputError(f"{error}; unset it, or set it to the number of threads") from error
 
 
 def _say(command, message, *_, **__):

@@ -26,7 +26,13 @@ from typing import NamedTuple
 
 
 NO_PYTHON = SyntaxError, ValueError, MemoryError, RecursionError  # the last two: nested too deeply
-NESTED = "its expressions are nested too deeply"
+
+
+def no_python(error):
+    """What to say of a file that ast.parse or compile refused with one of NO_PYTHON."""
+    place = f" in line {error.lineno}" if getattr(error, "lineno", None) else ""
+    said = getattr(error, "msg", str(error)) or "its expressions are nested too deeply"
+    return f"the file is no Python{place}: {said}"
 
 
 class Edit(NamedTuple):

@@ -12,7 +12,7 @@ import numpy as np
 
 from npattn.breaking import probes
 from npattn.breaking.parts import sized_copy, sizes_of
-from npattn.edits import NESTED, NO_PYTHON
+from npattn.edits import NO_PYTHON, no_python
 from npattn.strangers import MEMORY, Stranger, Trouble
 
 LIMIT = 60.0    # seconds
@@ -28,9 +28,7 @@ def run_file(path, seed, limit=LIMIT):
     try:
         compile(path.read_bytes(), str(path), "exec")
     except NO_PYTHON as error:
-        place = f" in line {error.lineno}" if getattr(error, "lineno", None) else ""
-        said = getattr(error, "msg", str(error)) or NESTED
-        raise Trouble(f"the file is no Python{place}: {said}") from error
+        raise Trouble(no_python(error)) from error
     with Stranger(path, ANSWER, limit) as stranger:
         report, arrays = stranger.ask(seed)
     if "trouble" in report:

@@ -13,7 +13,7 @@ written after each row, so that nothing is lost if you stop.
 from importlib import import_module
 from pathlib import Path
 
-from npattn.commands import InputError, require_file
+from npattn.commands import require_file
 
 HELP = "measure the speed beside torch and JAX"
 TABLES = ("blas", "attention", "multihead", "training", "threads", "limits", "options", "growth",
@@ -57,11 +57,7 @@ def _setting(quick):
     from npattn.benchmarks.timing import Setting
     from npattn.kernels.tiling.threads import thread_count
 
-    try:
-        threads = thread_count()
-    except ValueError as error:  # NPATTN_THREADS
-        raise InputError(error) from error
-    setting = Setting(threads, import_bridge(), **(QUICKLY if quick else {}))
+    setting = Setting(thread_count(), import_bridge(), **(QUICKLY if quick else {}))
     about = machine(setting.bridge)
     names = [name for name in ("python", "numpy", "torch", "jax") if about[name]]
     versions = ", ".join(f"{name} {about[name]}" for name in names)

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import NamedTuple
 
 from npattn.doctor import cases, roles
-from npattn.edits import NESTED, NO_PYTHON
+from npattn.edits import NO_PYTHON, no_python
 from npattn.strangers import Stranger, Trouble
 
 ANSWER = "npattn.doctor.remote:answer"
@@ -72,9 +72,7 @@ class Patient:
             self.text = self.path.read_text(encoding="utf-8-sig", errors="replace")
             self.tree = ast.parse(self.text)
         except NO_PYTHON as error:
-            place = f" in line {error.lineno}" if getattr(error, "lineno", None) else ""
-            said = getattr(error, "msg", str(error)) or NESTED
-            raise Trouble(f"the file is no Python{place}: {said}") from error
+            raise Trouble(no_python(error)) from error
         self.stranger = Stranger(path, ANSWER, limit, LIGHT)
         self.calls, self.tried, self.busy = 0, 0, 0.0  # other texts, and their seconds
 

@@ -91,7 +91,8 @@ def token_losses_backward(dY, cache: TokenLossesCache) -> np.ndarray:
 def _require_classes(logits, targets, ignore, weights):
     require_floats(logits=logits, **({} if weights is None else {"weights": weights}))
     require_integers(targets=targets)
-    require_counts(None, **({} if ignore is None else {"ignore": ignore}))
+    if ignore is not None:
+        require_counts(None, ignore=ignore)
     if not logits.ndim or targets.shape != logits.shape[:-1]:
         raise ValueError(f"targets {targets.shape} do not fit logits {logits.shape}: "
                          "targets must have the logits' shape without its last axis")

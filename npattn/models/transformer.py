@@ -137,7 +137,8 @@ def embed_tokens(ids, E, *, config, offset=0, positions=None, rng=None):
     require_shapes("ids:int ... T", ids)
     factor = math.sqrt(config.width) if config.scale_embeddings else 1.0
     rows, embedding_cache = embedding(ids, E)
-    require_integers(**({} if positions is None else {"positions": positions}))
+    if positions is not None:
+        require_integers(positions=positions)
     table = sinusoidal_positions(ids.shape[-1], E.shape[1], offset=offset, dtype=E.real.dtype)
     X = rows * factor + (table if positions is None else table[positions])
     X, dropped = dropout(X, config.dropout, rng)

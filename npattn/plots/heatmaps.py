@@ -77,9 +77,10 @@ def head_grid(
     column_titles = checks.titles("column_titles", column_titles, columns, "columns")
     row_titles = checks.titles("row_titles", row_titles or [""] * rows, rows, "rows")
     axes = None if axes is None else checks.axes(axes, (rows, columns))
-    for name, flag in (("colorbar", colorbar), ("annotate", annotate)):
-        if flag is not None and not (name == "colorbar" and isinstance(flag, str)):
-            require_flag(name, flag)
+    if colorbar is not None and not isinstance(colorbar, str):
+        require_flag("colorbar", colorbar)
+    if annotate is not None:
+        require_flag("annotate", annotate)
     limits = checks.limits(weights, vmin, vmax, cmap)
     with house_style():
         from npattn.plots.grids import draw_grid
